@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -21,15 +22,14 @@ std::string Printable(std::string_view text) {
 }
 
 /// The 1-based `line` of `source` without its end; nothing if there is none.
-const char* const kNoLine = nullptr;
-std::string_view LineOf(std::string_view source, int line) {
+std::optional<std::string_view> LineOf(std::string_view source, int line) {
   size_t begin = 0;
   for (int i = 1; i < line; ++i) {
     size_t end = source.find('\n', begin);
-    if (end == std::string_view::npos) return {kNoLine, 0};
+    if (end == std::string_view::npos) return std::nullopt;
     begin = end + 1;
   }
-  if (begin > source.size() || source.empty()) return {kNoLine, 0};
+  if (begin > source.size() || source.empty()) return std::nullopt;
   size_t end = source.find('\n', begin);
   std::string_view text = source.substr(begin, end == std::string_view::npos ? end : end - begin);
   if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
@@ -38,8 +38,9 @@ std::string_view LineOf(std::string_view source, int line) {
 
 std::string Excerpt(const Diagnostic& diagnostic, std::string_view source) {
   if (diagnostic.mark.line <= 0) return {};
-  std::string_view line = LineOf(source, diagnostic.mark.line);
-  if (line.data() == kNoLine) return {};
+  std::optional<std::string_view> found = LineOf(source, diagnostic.mark.line);
+  if (!found) return {};
+  std::string_view line = *found;
   size_t caret = diagnostic.mark.column > 0 ? static_cast<size_t>(diagnostic.mark.column) - 1 : 0;
   caret = std::min(caret, line.size());
   if (line.size() > kMaxQuotedColumns) {

@@ -43,7 +43,7 @@ struct ParamValue {
   double f = 0;
   std::string text;
   Size size;
-  Rate rate;
+  media::Rate rate;
 
   std::string ToString() const;
   friend bool operator==(const ParamValue&, const ParamValue&) = default;

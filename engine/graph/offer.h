@@ -7,15 +7,16 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/media/format.h"
+
 namespace sluice::graph {
 
-/// How a buffer can be reached: a set of bits. Values equal SLUICE_VIEW_* of the
-/// plugin ABI.
+/// How a buffer can be reached: a set of media::View bits.
 using Views = uint32_t;
-inline constexpr Views kViewDmaBuf = 1;
-inline constexpr Views kViewShm = 2;     ///< sealed memfd
-inline constexpr Views kViewDevice = 4;  ///< memory of the device with Offer::device_uuid
-inline constexpr Views kViewCpu = 8;     ///< mapped, cached
+using media::kViewCpu;
+using media::kViewDevice;
+using media::kViewDmabuf;
+using media::kViewShm;
 
 /// How an edge may be synchronised: a set of bits. Values equal SLUICE_SYNC_*.
 using Syncs = uint32_t;
@@ -25,28 +26,7 @@ inline constexpr Syncs kSyncSyncFile = 4;
 inline constexpr Syncs kSyncSyncobj = 8;
 inline constexpr Syncs kSyncTimeline = 16;  ///< the domain's own timelines
 
-inline constexpr uint64_t kModifierLinear = 0;
-
-/// Frames a second; 0/0 = unknown, variable or any.
-struct Rate {
-  uint32_t numerator = 0;
-  uint32_t denominator = 0;
-  bool known() const { return numerator != 0 && denominator != 0; }
-  friend bool operator==(const Rate&, const Rate&) = default;
-};
-
-/// Colour description; the numbers equal SLUICE_PRIMARIES_* and so on. A field
-/// of 0 = any (in an offer) or unspecified (in a result).
-struct OfferColor {
-  uint8_t primaries = 0;
-  uint8_t transfer = 0;
-  uint8_t matrix = 0;
-  uint8_t range = 0;
-  uint8_t siting = 0;
-  friend bool operator==(const OfferColor&, const OfferColor&) = default;
-};
-
-/// Bits for OfferColor's fields, as SLUICE_COLOR_FIELD_*.
+/// Bits for the fields of media::Color, as SLUICE_COLOR_FIELD_*.
 inline constexpr uint32_t kColorFieldPrimaries = 1;
 inline constexpr uint32_t kColorFieldTransfer = 2;
 inline constexpr uint32_t kColorFieldMatrix = 4;
@@ -62,20 +42,6 @@ struct Extent {
   friend bool operator==(const Extent&, const Extent&) = default;
 };
 
-/// What a participant asks of the memory's shape, in pixels (width, height: of
-/// the coded size) and bytes. Each multiple >= 1; several participants combine
-/// by least common multiple, tail bytes by maximum.
-struct Alignment {
-  uint32_t width = 1;
-  uint32_t height = 1;
-  uint32_t stride = 1;
-  uint32_t offset = 1;
-  uint32_t base = 1;
-  uint32_t size = 1;
-  uint32_t tail_bytes = 0;
-  friend bool operator==(const Alignment&, const Alignment&) = default;
-};
-
 /// One thing that a port can do. Several offers of a port are alternatives, in
 /// order of preference. The static ones stand in the manifest; an opened node
 /// replaces them by refined ones, each a subset of a declared one.
@@ -88,11 +54,11 @@ struct Offer {
   Syncs sync = kSyncCpuDone;
   Extent width;
   Extent height;
-  Rate rate_min;  ///< both 0/0 = any
-  Rate rate_max;
-  OfferColor color;
+  media::Rate rate_min;  ///< both 0/0 = any
+  media::Rate rate_max;
+  media::Color color;  ///< a field of 0 = any
   uint32_t color_assumed = 0;  ///< kColorField*: guessed, not read (warned about in the plan)
-  Alignment alignment;
+  media::Alignment alignment;  ///< what this port asks of the memory's shape
   uint32_t buffers_min = 0;  ///< a driver's minimum
   uint32_t buffers_max = 0;  ///< 0 = no bound
   uint32_t hold_min = 0;     ///< inputs: frames kept after the work is done
@@ -127,21 +93,15 @@ std::string_view TieFieldName(TieField field);
 
 /// "dma-buf", "shm", "device", "cpu" <-> bit; 0 if unknown.
 Views ParseView(std::string_view name);
-/// "shm|cpu"; "none" if empty.
-std::string ViewsToString(Views views);
 /// "cpu-done", "implicit", "sync_file", "syncobj", "timeline" <-> bit; 0 if unknown.
 Syncs ParseSync(std::string_view name);
 std::string SyncsToString(Syncs syncs);
-/// "NV12", "R8  " as "R8"; unprintable ones as 0x%08x.
-std::string FourccToString(uint32_t fourcc);
-/// One to four printable characters, padded with spaces; 0 if it is none.
-uint32_t ParseFourcc(std::string_view text);
 /// "LINEAR", "INVALID" or 0x%016x.
 std::string ModifierToString(uint64_t modifier);
 /// "1920x1080"; accepts only positive sizes up to 65536.
 bool ParseSize(std::string_view text, uint32_t* width, uint32_t* height);
 /// "30", "29.97" (as 2997/100), "30000/1001".
-bool ParseRate(std::string_view text, Rate* rate);
-std::string RateToString(Rate rate);
+bool ParseRate(std::string_view text, media::Rate* rate);
+std::string RateToString(media::Rate rate);
 
 }  // namespace sluice::graph

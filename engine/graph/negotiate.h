@@ -1,0 +1,78 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/graph/graph.h"
+#include "engine/graph/plan.h"
+
+namespace sluice::graph {
+
+/// Speeds in bytes a second. The defaults are of the right order for a desktop;
+/// `doctor` measures.
+struct Profile {
+  double cpu_bandwidth = 10e9;           ///< CPU, cached memory
+  double device_bandwidth = 300e9;       ///< device, its own memory
+  double host_link_bandwidth = 12e9;     ///< device, host memory (shm, dma-buf)
+  double software_device_bandwidth = 4e9;  ///< a domain whose device is the CPU
+  double cpu_device_bandwidth = 1e9;     ///< CPU, device memory
+  double edge_us = 1;                    ///< fixed cost of an inserted node
+};
+
+/// Memory that the engine can make. In order of preference.
+struct EngineAllocator {
+  std::string name = "memfd";
+  Views views = kViewShm | kViewCpu;
+  uint32_t max_buffers = 0;  ///< 0 = no bound
+};
+
+/// What the runtime knows of an opened domain; unopened ones may be absent.
+struct DomainFacts {
+  std::array<uint8_t, 16> device_uuid{};
+  std::string device_name;
+  Views views = 0;  ///< views that it can reach without a copy; 0 = as the offers say
+  uint32_t base_multiple = 1;  ///< of imported memory, bytes
+  uint32_t size_multiple = 1;
+  uint32_t offset_multiple = 1;
+  bool is_software = false;
+};
+
+struct SolverLimits {
+  /// Search steps for one component before it is cut off (then Plan::optimal is false).
+  uint32_t max_steps = 200'000;
+  /// Combinations kept for one net.
+  uint32_t max_candidates = 20'000;
+  /// Trials when looking where to put converters.
+  uint32_t max_insertions = 256;
+};
+
+struct NegotiationInput {
+  const Graph* graph = nullptr;  ///< borrowed
+  /// Refined offers by "node.port", inserted nodes included ("core.copy@write.in.out");
+  /// a port that is absent stands by its manifest. Not a subset of the declared
+  /// ones: InvalidArgument.
+  std::map<std::string, std::vector<Offer>> offers;
+  Profile profile;
+  std::vector<EngineAllocator> allocators = {EngineAllocator{}};
+  std::map<std::string, DomainFacts> domains;  ///< by NodeType::domain
+  std::vector<Exclusion> exclusions;
+  /// Types that may be inserted, in order of preference. Borrowed.
+  std::vector<const NodeType*> converters;
+  uint32_t epoch = 1;
+  SolverLimits limits;
+};
+
+/// Settles formats, memory, allocators, sync and depths of the whole graph.
+/// Deterministic: equal inputs give equal plans. Pure: opens nothing, waits for nothing.
+/// Errors: Unsupported when there is no plan, with the constraint that emptied
+/// the set; ResourceExhausted when a pool would have to be deeper than a port
+/// allows; InvalidArgument for refined offers that go beyond the declared ones.
+/// Ownership: the plan borrows the node types.
+/// Threads: [thread-safe].
+Result<Plan> Negotiate(const NegotiationInput& input);
+
+}  // namespace sluice::graph
