@@ -6,7 +6,8 @@ def sluice_plugin(name, srcs, manifest, deps = [], copts = [], linkopts = [], vi
     """Builds NAME.so; the target `name` stands for the finished file.
 
     The manifest's bytes are in the ELF section .sluice.manifest, so that they can be read without loading
-    the plugin; its SHA-256 in hexadecimal is the C string `sluice_manifest_sha256` (not exported).
+    the plugin; its SHA-256 in hexadecimal is the C string `sluice_manifest_sha256` (not exported), and
+    SLUICE_MANIFEST_HASH is defined in every source as the first 16 digits, for sluice_entry.manifest_hash.
 
     Args:
       name: of the plugin.
@@ -19,6 +20,14 @@ def sluice_plugin(name, srcs, manifest, deps = [], copts = [], linkopts = [], vi
       testonly: as everywhere.
     """
     object_src = name + "_manifest.c"
+    hash_header = name + "_manifest_hash.h"
+    native.genrule(
+        name = name + "_manifest_hash",
+        srcs = [manifest],
+        outs = [hash_header],
+        cmd = "echo \"#define SLUICE_MANIFEST_HASH 0x$$(sha256sum < $(location %s) | cut -c1-16)ull\" > $@" % manifest,
+        testonly = testonly,
+    )
     native.genrule(
         name = name + "_manifest_c",
         srcs = [manifest],
@@ -29,8 +38,8 @@ def sluice_plugin(name, srcs, manifest, deps = [], copts = [], linkopts = [], vi
     )
     native.cc_binary(
         name = name + ".so",
-        srcs = srcs + [object_src],
-        copts = SLUICE_PLUGIN_COPTS + copts,
+        srcs = srcs + [object_src, hash_header],
+        copts = SLUICE_PLUGIN_COPTS + ["-include", "$(location %s)" % hash_header] + copts,
         linkopts = [
             "-Wl,--version-script=$(location //bazel:plugin.lds)",
         ] + select({
