@@ -11,6 +11,7 @@ _SYSTEM_LIBRARIES = {
     "gtest_main_sys": ["gtest_main"],
     "gtest_sys": ["gtest"],
     "libdrm_sys": ["libdrm"],
+    "openssl_sys": ["libcrypto"],
     "shaderc_sys": ["shaderc"],
     "spdlog_sys": ["spdlog"],
     "udev_sys": ["libudev"],
