@@ -5,7 +5,7 @@ SLUICE_COPTS = [
     "-Wall",
     "-Wextra",
     "-Werror",
-    "-Wshadow",
+    "-Wshadow=local",
     "-Wvla",
     # C++20 designated initialisers with defaults are how this code writes options.
     "-Wno-missing-field-initializers",
