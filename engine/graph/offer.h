@@ -93,6 +93,8 @@ std::string_view TieFieldName(TieField field);
 
 /// "dma-buf", "shm", "device", "cpu" <-> bit; 0 if unknown.
 Views ParseView(std::string_view name);
+/// "dma-buf|shm"; "none" if empty.
+std::string ViewsToString(Views views);
 /// "cpu-done", "implicit", "sync_file", "syncobj", "timeline" <-> bit; 0 if unknown.
 Syncs ParseSync(std::string_view name);
 std::string SyncsToString(Syncs syncs);

@@ -282,8 +282,10 @@ std::optional<Value> Parse(std::string_view text, DiagnosticList* diagnostics,
       return std::nullopt;
     }
   } catch (const YAML::DeepRecursion& error) {
-    diagnostics->Error(kErrTooDeep, FromMark(error.mark),
-                       fmt::format("nested deeper than {} levels", limits.max_depth));
+    if (!builder.failed()) {
+      diagnostics->Error(kErrTooDeep, FromMark(error.mark),
+                         fmt::format("nested deeper than {} levels", limits.max_depth));
+    }
     return std::nullopt;
   } catch (const YAML::Exception& error) {
     if (!builder.failed()) diagnostics->Error(kErrSyntax, FromMark(error.mark), error.msg);
