@@ -35,12 +35,20 @@ void Frame::HandOver(HolderId holder, MonotonicNs now_ns) {
 
 void Frame::Release(sync::Fence done) { pool().EndLease(*this, std::move(done)); }
 
-void Buffer::FencePassed(sync::FenceWaiter* waiter, sync::FenceState state) {
-  static_cast<DrainWaiter*>(waiter)->buffer->OneFencePassed(state);
+void Buffer::FencePassed(sync::FenceWaiter* waiter, sync::FenceState) {
+  static_cast<DrainWaiter*>(waiter)->buffer->OneFencePassed();
 }
 
-void Buffer::OneFencePassed(sync::FenceState state) {
-  if (state == sync::FenceState::kFailed) fence_failed_.store(true, std::memory_order_relaxed);
+// Points of one timeline do not collapse: each may fail, each has a holder.
+void Buffer::AddPending(const sync::Fence& fence, HolderId holder) {
+  if (fence.State() == sync::FenceState::kSignalled) return;
+  for (const Pending& present : pending_) {
+    if (present.fence.timeline == fence.timeline && present.fence.point == fence.point) return;
+  }
+  pending_.push_back({fence, holder});
+}
+
+void Buffer::OneFencePassed() {
   if (fences_pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pool_->FinishDrain(*this);
 }
 
@@ -67,7 +75,12 @@ Result<RefPtr<BufferPool>> BufferPool::Create(Options options, Allocator& alloca
     buffer->id_ = {settings.id, settings.epoch, i};
     buffer->pool_ = pool.get();
     buffer->memory_ = std::move(*memory);
-    buffer->releases_.Reserve(Buffer::kWaitersAtOnce);
+    if (buffer->memory_->size() < settings.layout.size) {
+      return Fail(Code::kInternal,
+                  fmt::format("{} gave {} bytes for {}, not {}", allocator.name(),
+                              buffer->memory_->size(), settings.name, settings.layout.size));
+    }
+    buffer->pending_.reserve(Buffer::kWaitersAtOnce);
     for (auto& waiter : buffer->drain_waiters_) waiter.buffer = buffer.get();
     pool->buffers_.push_back(std::move(buffer));
   }
@@ -138,12 +151,12 @@ Frame* BufferPool::TakeFrameLocked(Buffer& buffer, HolderId holder, MonotonicNs 
 void BufferPool::ReturnFrameLocked(Frame& frame) {
   SLUICE_CHECK(frame.in_use_);
   frame.in_use_ = false;
-  frame.acquire_ = {};
   frame.next_free_ = free_frames_;
   free_frames_ = &frame;
 }
 
 void BufferPool::CountProducerLeaseLocked(Buffer& buffer, int change) {
+  if (options_.dynamic_reserve == 0) return;  // HandOver does not take the lock then
   if (change > 0 && buffer.producer_leases_++ == 0) ++producer_held_;
   if (change < 0 && --buffer.producer_leases_ == 0) --producer_held_;
 }
@@ -160,90 +173,99 @@ void BufferPool::SetState(Buffer& buffer, BufferState state) {
 void BufferPool::EndLease(Frame& frame, sync::Fence done) {
   Buffer& buffer = *frame.buffer_;
   bool drain = false;
-  bool freed = false;
   bool last = false;
+  RefPtr<FreedListener> listener;
+  // Both fences end outside the lock: the last reference to a timeline runs its backend.
+  sync::Fence acquire;
   {
     std::lock_guard lock(mutex_);
-    if (done.timeline) {
-      buffer.releases_.Add(std::move(done));
-      buffer.last_holder_ = frame.holder();
-    }
+    SLUICE_CHECK(frame.in_use_);
+    // Who skips a frame does not wait for its pixels, but the next writer must.
+    acquire = std::move(frame.acquire_);
+    buffer.AddPending(acquire, kProducer);
+    buffer.AddPending(done, frame.holder());
     if (frame.holder() == kProducer) CountProducerLeaseLocked(buffer, -1);
     ReturnFrameLocked(frame);
-    if (--buffer.leases_ == 0) {
-      drain = !buffer.releases_.empty();
-      if (drain) {
-        SetState(buffer, BufferState::kDraining);
-        buffer.since_ns_ = options_.clock->Now();
-      } else {
-        MakeFreeLocked(buffer);
-        NotBusyLocked(&last);
-        freed = true;
-      }
+    if (--buffer.leases_ != 0) return;
+    drain = !buffer.pending_.empty();
+    if (drain) {
+      SetState(buffer, BufferState::kDraining);
+      buffer.since_ns_ = options_.clock->Now();
+    } else {
+      listener = EndTripLocked(buffer, false, &last);
     }
   }
-  if (drain) Drain(buffer);
-  if (freed && listener_) listener_->OnFreed();
+  // The pool may be gone here: another thread's last lease may have kept it.
+  if (drain) return Drain(buffer);
+  if (listener) listener->OnFreed();
   if (last) Unref();
 }
 
 // Subscribes outside the pool's lock: a fence that has passed answers at once.
+// Nobody changes `pending_` before the last of them passed.
 void BufferPool::Drain(Buffer& buffer) {
-  const auto& fences = buffer.releases_.fences();
-  size_t count = std::min(fences.size(), Buffer::kWaitersAtOnce);
-  buffer.fence_failed_.store(false, std::memory_order_relaxed);
+  size_t count = std::min(buffer.pending_.size(), Buffer::kWaitersAtOnce);
   // One more than there are, so that it cannot end while we subscribe.
   buffer.fences_pending_.store(static_cast<uint32_t>(count + 1), std::memory_order_release);
   for (size_t i = 0; i < count; ++i) {
     sync::FenceState state;
-    const sync::Fence& fence = fences[i];
+    const sync::Fence& fence = buffer.pending_[i].fence;
     if (!fence.timeline->Subscribe(fence.point, &buffer.drain_waiters_[i], &state)) {
-      buffer.OneFencePassed(state);
+      buffer.OneFencePassed();
     }
   }
-  buffer.OneFencePassed(sync::FenceState::kSignalled);
+  buffer.OneFencePassed();
 }
 
 void BufferPool::FinishDrain(Buffer& buffer) {
-  bool again = false;
-  bool freed = false;
-  bool last = false;
+  bool all_passed = false;
+  bool failed = false;
   {
     std::lock_guard lock(mutex_);
-    sync::FenceState state = buffer.releases_.State();
-    if (buffer.fence_failed_.load(std::memory_order_relaxed) ||
-        state == sync::FenceState::kFailed) {
-      FailLocked(buffer);
-    } else if (state != sync::FenceState::kSignalled) {
-      again = true;  // more fences than waiters
-    } else {
-      MakeFreeLocked(buffer);
-      freed = true;
-    }
-    if (!again) NotBusyLocked(&last);
+    // More fences than waiters: those that have not passed come first next time.
+    auto passed = std::partition(buffer.pending_.begin(), buffer.pending_.end(),
+                                 [](const Buffer::Pending& p) { return !p.fence.Passed(); });
+    all_passed = buffer.passed_ = passed == buffer.pending_.begin();
+    if (all_passed) failed = RecordFailuresLocked(buffer);
   }
-  if (again) {
-    Drain(buffer);
-    return;
+  if (!all_passed) return Drain(buffer);
+  // Outside the lock: the last reference to a timeline runs its backend.
+  buffer.pending_.clear();
+  bool last = false;
+  RefPtr<FreedListener> listener;
+  {
+    std::lock_guard lock(mutex_);
+    buffer.passed_ = false;
+    listener = EndTripLocked(buffer, failed, &last);
   }
-  if (freed && listener_) listener_->OnFreed();
+  if (listener) listener->OnFreed();
   if (last) Unref();
 }
 
-// What the failed device did to the pixels, and may still do, nobody knows.
-void BufferPool::FailLocked(Buffer& buffer) {
-  Verdict verdict{buffer.id_, holder_names_[buffer.last_holder_], "", 0, true};
-  for (const sync::Fence& fence : buffer.releases_.fences()) {
-    if (fence.State() == sync::FenceState::kFailed) verdict.signaller = fence.timeline->signaller();
+// Returns whom to tell.
+RefPtr<FreedListener> BufferPool::EndTripLocked(Buffer& buffer, bool failed, bool* last) {
+  *last = --busy_ == 0;
+  if (failed) {
+    // What the failed device did to the pixels, and may still do, nobody knows.
+    SetState(buffer, BufferState::kQuarantined);
+    return {};
   }
-  failures_.push_back(std::move(verdict));
-  buffer.releases_.Clear();
-  SetState(buffer, BufferState::kQuarantined);
+  MakeFreeLocked(buffer);
+  return listener_;
+}
+
+bool BufferPool::RecordFailuresLocked(const Buffer& buffer) {
+  bool failed = false;
+  for (const Buffer::Pending& pending : buffer.pending_) {
+    if (pending.fence.State() != sync::FenceState::kFailed) continue;
+    failed = true;
+    failures_.push_back({buffer.id_, holder_names_[pending.holder],
+                         pending.fence.timeline->signaller(), 0, true});
+  }
+  return failed;
 }
 
 void BufferPool::MakeFreeLocked(Buffer& buffer) {
-  buffer.releases_.Clear();
-  buffer.late_ = false;
   if (retired_) {
     SetState(buffer, BufferState::kRetired);
     return;
@@ -258,8 +280,6 @@ void BufferPool::Poison(Buffer& buffer) {
   if (buffer.memory_->mapping() == nullptr) return;
   std::memset(buffer.memory_->mapping(), 0xA5, buffer.memory_->size());
 }
-
-void BufferPool::NotBusyLocked(bool* last) { *last = --busy_ == 0; }
 
 void BufferPool::Retire() {
   std::lock_guard lock(mutex_);
@@ -277,13 +297,12 @@ std::vector<BufferPool::Verdict> BufferPool::CheckDeadlines(MonotonicNs now_ns,
   for (auto& buffer : buffers_) {
     MonotonicNs waited = now_ns - buffer->since_ns_;
     if (buffer->state() != BufferState::kDraining || waited < limit_ns) continue;
-    SetState(*buffer, BufferState::kQuarantined);
-    buffer->late_ = true;
-    for (const sync::Fence& fence : buffer->releases_.fences()) {
-      if (fence.Passed()) continue;
-      verdicts.push_back({buffer->id_, holder_names_[buffer->last_holder_],
-                          fence.timeline->signaller(), waited, false});
-      break;
+    if (buffer->passed_) continue;  // `pending_` is about to be emptied
+    for (const Buffer::Pending& pending : buffer->pending_) {
+      if (pending.fence.Passed()) continue;
+      SetState(*buffer, BufferState::kQuarantined);
+      verdicts.push_back({buffer->id_, holder_names_[pending.holder],
+                          pending.fence.timeline->signaller(), waited, false});
     }
   }
   return verdicts;

@@ -52,8 +52,15 @@ class Buffer {
   };
   static constexpr size_t kWaitersAtOnce = 8;
 
+  /// What the next writer waits for, and who said so.
+  struct Pending {
+    sync::Fence fence;
+    HolderId holder = kProducer;
+  };
+
   static void FencePassed(sync::FenceWaiter* waiter, sync::FenceState state);
-  void OneFencePassed(sync::FenceState state);
+  void OneFencePassed();
+  void AddPending(const sync::Fence& fence, HolderId holder);
 
   BufferId id_;
   BufferPool* pool_ = nullptr;
@@ -62,12 +69,10 @@ class Buffer {
   std::atomic<bool> published_{false};
   uint32_t leases_ = 0;           // guarded by the pool's mutex, as all below
   uint32_t producer_leases_ = 0;
-  sync::FenceSet releases_;
-  HolderId last_holder_ = kProducer;
-  MonotonicNs since_ns_ = 0;      // of the present state
-  bool late_ = false;
+  std::vector<Pending> pending_;  // while it drains, whoever drains it may read without
+  bool passed_ = false;           // all of pending_: no deadline looks at it any more
+  MonotonicNs since_ns_ = 0;      // of the trip, or of draining
   std::atomic<uint32_t> fences_pending_{0};
-  std::atomic<bool> fence_failed_{false};
   std::array<DrainWaiter, kWaitersAtOnce> drain_waiters_;
 };
 
@@ -87,6 +92,9 @@ class BufferPool final : public RefCounted<BufferPool> {
     uint32_t max_leases = 0;       ///< At once; 0 = 8 for each buffer.
     uint32_t dynamic_reserve = 0;  ///< The most the producer holds at once; 0 = not dynamic.
     const Clock* clock = &Clock::Real();
+    /// Format and layout in the form that plugins read; made and read by
+    /// engine/plugin only, kept here because it lives as long as the pool.
+    std::shared_ptr<const void> abi_shape;
     bool poison = false;  ///< Fill free buffers with 0xA5: a reader after release shows.
   };
 
@@ -96,6 +104,7 @@ class BufferPool final : public RefCounted<BufferPool> {
   const Options& options() const { return options_; }
   const Format& format() const { return options_.format; }
   const Layout& layout() const { return options_.layout; }
+  const void* abi_shape() const { return options_.abi_shape.get(); }
   uint32_t views() const { return views_; }
   uint32_t size() const { return static_cast<uint32_t>(buffers_.size()); }
 
@@ -120,8 +129,9 @@ class BufferPool final : public RefCounted<BufferPool> {
   /// No more buffers are handed out; each retires as its leases come home.
   void Retire();
 
-  /// Quarantines buffers whose release fences are older than `limit_ns`, and
-  /// says who is late. A late fence that passes after all frees its buffer.
+  /// Quarantines buffers that have drained for `limit_ns`, and says for each
+  /// fence who is late. A late fence that passes after all frees its buffer; a
+  /// failed one keeps it quarantined for good.
   struct Verdict {
     BufferId buffer;
     std::string holder;
@@ -135,14 +145,15 @@ class BufferPool final : public RefCounted<BufferPool> {
   struct LeaseRow {
     BufferId buffer;
     BufferState state;
-    MonotonicNs since_ns = 0;
+    MonotonicNs since_ns = 0;  ///< Start of the trip, or of draining.
     std::vector<std::string> holders;
   };
   std::vector<LeaseRow> Ledger() const;
   uint32_t PeakLeased() const { return peak_leased_.load(std::memory_order_relaxed); }
   uint64_t BytesMapped() const { return bytes_mapped_.load(std::memory_order_relaxed); }
   void CountMapped(uint64_t bytes) { bytes_mapped_.fetch_add(bytes, std::memory_order_relaxed); }
-  /// Buffers that are neither free nor retired.
+  /// Buffers that somebody will still give back: not free, retired, or
+  /// quarantined for good.
   uint32_t Outstanding() const;
 
  private:
@@ -161,8 +172,8 @@ class BufferPool final : public RefCounted<BufferPool> {
   void FinishDrain(Buffer& buffer);
   void MakeFreeLocked(Buffer& buffer);
   void SetState(Buffer& buffer, BufferState state);
-  void FailLocked(Buffer& buffer);
-  void NotBusyLocked(bool* last);
+  bool RecordFailuresLocked(const Buffer& buffer);
+  RefPtr<FreedListener> EndTripLocked(Buffer& buffer, bool failed, bool* last);
   void Poison(Buffer& buffer);
 
   Options options_;

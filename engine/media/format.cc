@@ -37,6 +37,12 @@ Result<E> Parse(std::string_view what, std::string_view name, const std::string_
                                                   fmt::join(names + 1, names + N, ", ")));
 }
 
+/// Terms come from outside too: a value that has no name reads "?".
+template <typename E, size_t N>
+std::string_view NameIn(const std::string_view (&names)[N], E value) {
+  return static_cast<size_t>(value) < N ? names[static_cast<size_t>(value)] : "?";
+}
+
 constexpr uint64_t kMaxMultiple = 1u << 24;
 
 Result<uint32_t> Lcm(uint32_t a, uint32_t b, std::string_view what) {
@@ -94,11 +100,11 @@ Result<uint32_t> ParseFourcc(std::string_view name) {
   return Fourcc(c[0], c[1], c[2], c[3]);
 }
 
-std::string_view Name(Matrix v) { return kMatrixNames[static_cast<size_t>(v)]; }
-std::string_view Name(Range v) { return kRangeNames[static_cast<size_t>(v)]; }
-std::string_view Name(Primaries v) { return kPrimariesNames[static_cast<size_t>(v)]; }
-std::string_view Name(Transfer v) { return kTransferNames[static_cast<size_t>(v)]; }
-std::string_view Name(Siting v) { return kSitingNames[static_cast<size_t>(v)]; }
+std::string_view Name(Matrix v) { return NameIn(kMatrixNames, v); }
+std::string_view Name(Range v) { return NameIn(kRangeNames, v); }
+std::string_view Name(Primaries v) { return NameIn(kPrimariesNames, v); }
+std::string_view Name(Transfer v) { return NameIn(kTransferNames, v); }
+std::string_view Name(Siting v) { return NameIn(kSitingNames, v); }
 Result<Matrix> ParseMatrix(std::string_view n) { return Parse<Matrix>("matrix", n, kMatrixNames); }
 Result<Range> ParseRange(std::string_view n) { return Parse<Range>("range", n, kRangeNames); }
 Result<Primaries> ParsePrimaries(std::string_view n) {
@@ -200,16 +206,21 @@ Status CheckLayout(const Layout& layout, const Format& format, uint64_t allocati
                 fmt::format("{} has {} planes, the description {}", FourccName(format.fourcc),
                             info->plane_count, layout.plane_count));
   }
+  if (layout.coded_width < format.width || layout.coded_height < format.height) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("coded size {}x{} is less than the picture's {}x{}",
+                            layout.coded_width, layout.coded_height, format.width, format.height));
+  }
   for (uint32_t i = 0; i < layout.plane_count; ++i) {
     const Plane& plane = layout.planes[i];
-    uint64_t row = RowBytes(info->planes[i], format.width);
+    uint64_t row = RowBytes(info->planes[i], layout.coded_width);
     uint64_t needed = 0;
     uint64_t end = 0;
-    uint64_t rows = Rows(info->planes[i], format.height);
+    uint64_t rows = Rows(info->planes[i], layout.coded_height);
     if (plane.stride < row) {
       return Fail(Code::kInvalidArgument,
                   fmt::format("plane {}: stride {} is less than the {} bytes of a row of {} pixels",
-                              i, plane.stride, row, format.width));
+                              i, plane.stride, row, layout.coded_width));
     }
     // The last row need not be padded.
     if (!CheckedMultiply(plane.stride, rows - 1, &needed) || !CheckedAdd(needed, row, &needed) ||
@@ -218,6 +229,13 @@ Status CheckLayout(const Layout& layout, const Format& format, uint64_t allocati
                   fmt::format("plane {}: offset {} + {} rows x stride {} reaches beyond the {} "
                               "bytes of the memory",
                               i, plane.offset, rows, plane.stride, allocation_size));
+    }
+    if (plane.size < needed || !CheckedAdd(plane.offset, plane.size, &end) ||
+        end > allocation_size) {
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("plane {}: size {} at offset {} is not between the {} bytes of its "
+                              "rows and the end of the {} bytes of the memory",
+                              i, plane.size, plane.offset, needed, allocation_size));
     }
   }
   return {};

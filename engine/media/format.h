@@ -84,7 +84,7 @@ struct Format {
   Color color;
   friend auto operator<=>(const Format&, const Format&) = default;
 };
-/// "1920x1080 YU12 27 fps bt709 ..." for tables and messages.
+/// "YU12 1920x1080 27 fps bt709 ..." for tables and messages.
 std::string ToString(const Format& format);
 
 /// How one plane of a linear format lies: samples are
@@ -143,9 +143,9 @@ struct Layout {
 /// InvalidArgument size, ResourceExhausted.
 Result<Layout> ComputeLayout(const Format& format, const Alignment& alignment);
 
-/// Checks a description from outside against the real size of its memory: plane
-/// count, offsets, strides and sizes, all overflow-safe. The error names the
-/// plane and the numbers.
+/// Checks a description from outside against the real size of its memory: coded
+/// size, plane count, offsets, strides and sizes, all overflow-safe. Planes hold the
+/// coded rows. The error names the plane and the numbers.
 Status CheckLayout(const Layout& layout, const Format& format, uint64_t allocation_size);
 
 /// Visible bytes of one frame (what a copy of it moves).

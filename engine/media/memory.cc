@@ -32,10 +32,15 @@ class MemfdAllocator final : public Allocator {
       return Fail(Code::kInvalidArgument, fmt::format("a buffer of {} bytes", size));
     }
     rounded -= rounded % page;
-    UniqueFd fd(memfd_create(std::string(label).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    // The kernel refuses longer names; this one is for /proc only.
+    UniqueFd fd(memfd_create(std::string(label.substr(0, 200)).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!fd.valid()) return FailErrno("memfd_create", errno);
     // fallocate, unlike a later touch, reports a full machine as an error.
-    if (posix_fallocate(fd.get(), 0, static_cast<off_t>(rounded)) != 0) {
+    int error = 0;
+    do {
+      error = posix_fallocate(fd.get(), 0, static_cast<off_t>(rounded));
+    } while (error == EINTR);
+    if (error != 0) {
       return Fail(Code::kResourceExhausted,
                   fmt::format("no {} bytes of shared memory for {}", rounded, label));
     }

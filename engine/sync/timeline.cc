@@ -13,7 +13,10 @@ std::string_view Name(FenceState state) {
   return kNames[static_cast<size_t>(state)];
 }
 
-Timeline::~Timeline() { SLUICE_CHECK(waiters_ == nullptr); }
+Timeline::~Timeline() {
+  SLUICE_CHECK(waiters_ == nullptr);
+  if (backend_ != nullptr && backend_->destroy != nullptr) backend_->destroy(self_);
+}
 
 void Timeline::Submitted(uint64_t point) {
   uint64_t seen = submitted_.load(std::memory_order_relaxed);
@@ -116,12 +119,8 @@ Result<UniqueFd> Timeline::ToSyncFile(uint64_t point) const {
 
 void FenceSet::Add(Fence fence) {
   if (!fence.timeline || fence.State() == FenceState::kSignalled) return;
-  for (Fence& present : fences_) {
-    if (present.timeline == fence.timeline && present.State() != FenceState::kFailed &&
-        fence.State() != FenceState::kFailed) {
-      present.point = std::max(present.point, fence.point);
-      return;
-    }
+  for (const Fence& present : fences_) {
+    if (present.timeline == fence.timeline && present.point == fence.point) return;
   }
   fences_.push_back(std::move(fence));
 }

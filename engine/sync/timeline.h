@@ -48,6 +48,8 @@ struct TimelineBackend {
   Result<uint64_t> (*query)(void* self) = nullptr;
   /// Errors: NotSubmitted, Unsupported. Threads: [thread-safe].
   Result<UniqueFd> (*to_sync_file)(void* self, uint64_t point) = nullptr;
+  /// Called when the timeline dies. May be null.
+  void (*destroy)(void* self) = nullptr;
 };
 
 /// Monotonic points in time that somebody signals. Threads: [thread-safe].
@@ -112,8 +114,8 @@ struct Fence {
   bool Passed() const { return State() >= FenceState::kSignalled; }
 };
 
-/// Fences that must all have passed. Points of one timeline collapse to the
-/// latest, unless one of them failed.
+/// Fences that must all have passed. Points of one timeline do not collapse to the
+/// latest: an earlier one may still fail.
 class FenceSet {
  public:
   void Add(Fence fence);

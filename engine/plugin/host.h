@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/node.h>
+
+#include "engine/base/clock.h"
+#include "engine/graph/offer.h"
+#include "engine/media/buffer_pool.h"
+#include "engine/media/frame.h"
+#include "engine/sync/timeline.h"
+
+namespace sluice::plugin {
+
+/// The engine's side of one node: what a plugin's calls on its sluice_node_host
+/// become. Thread tags are those of sluice_node_host_api.
+class NodeHost {
+ public:
+  virtual ~NodeHost() = default;
+  virtual const char* Name() const = 0;
+  /// Takes `frame`, also on failure.
+  virtual int32_t Emit(uint32_t output, media::Frame* frame, sync::Fence fence) = 0;
+  virtual int32_t Acquire(uint32_t output, media::Frame** out) = 0;
+  virtual void Complete(uint64_t invocation, int32_t result) = 0;
+  virtual void Wake() = 0;
+  virtual void WakeAt(MonotonicNs at_ns) = 0;
+  virtual int32_t RequestRenegotiate(uint32_t output) = 0;
+  virtual void SetError(int32_t code, std::string_view message) = 0;
+  virtual void CountCopy(std::string_view port, uint64_t bytes, std::string_view reason) = 0;
+  virtual void CountDrop(std::string_view port, uint64_t frames, std::string_view reason) = 0;
+  virtual void Note(std::string_view text) = 0;
+  virtual void Progress(uint64_t done, uint64_t total) = 0;
+  virtual void LogLine(int32_t level, std::string_view message) = 0;
+  /// The `self` of the node's domain, or null.
+  virtual void* DomainSelf() const = 0;
+};
+
+/// Collects what a node's probe() offers: {port name, offer} in call order.
+struct OfferSink {
+  std::vector<std::pair<std::string, graph::Offer>> offers;
+};
+
+/// The one host table of the process.
+const sluice_host* Host();
+
+inline sluice_node_host* ToAbi(NodeHost* host) { return reinterpret_cast<sluice_node_host*>(host); }
+inline sluice_frame* ToAbi(media::Frame* frame) { return reinterpret_cast<sluice_frame*>(frame); }
+inline media::Frame* FromAbi(sluice_frame* frame) { return reinterpret_cast<media::Frame*>(frame); }
+inline sluice_offer_sink* ToAbi(OfferSink* sink) { return reinterpret_cast<sluice_offer_sink*>(sink); }
+
+/// Adds a reference to the timeline. Errors: Unsupported for a sync_file, which
+/// this build has no timeline for.
+Result<sync::Fence> FromAbi(const sluice_fence* fence);
+
+sluice_format ToAbi(const media::Format& format);
+media::Format FromAbi(const sluice_format& format);
+/// fds are -1 in the result.
+sluice_layout ToAbi(const media::Layout& layout);
+/// What BufferPool::Options::abi_shape must be for pools whose frames cross the boundary.
+std::shared_ptr<const void> MakeAbiShape(const media::Format& format, const media::Layout& layout);
+/// Errors: InvalidArgument for sizes and masks that mean nothing.
+Result<graph::Offer> FromAbi(const sluice_offer& offer);
+
+}  // namespace sluice::plugin
