@@ -2,6 +2,7 @@
 
 load(":compat.bzl", "COMPAT_REPOSITORIES", "bazel_compat_repository")
 load(":pkg_config.bzl", "pkg_config_repository")
+load(":shaderc.bzl", "shaderc_repository")
 
 _SYSTEM_LIBRARIES = {
     "benchmark_sys": ["benchmark"],
@@ -12,7 +13,6 @@ _SYSTEM_LIBRARIES = {
     "gtest_sys": ["gtest"],
     "libdrm_sys": ["libdrm"],
     "openssl_sys": ["libcrypto"],
-    "shaderc_sys": ["shaderc"],
     "spdlog_sys": ["spdlog"],
     "udev_sys": ["libudev"],
     "vulkan_sys": ["vulkan"],
@@ -33,3 +33,5 @@ def sluice_dependencies():
     for name, modules in _OPTIONAL_LIBRARIES.items():
         if not native.existing_rule(name):
             pkg_config_repository(name = name, modules = modules, optional = True)
+    if not native.existing_rule("shaderc_sys"):
+        shaderc_repository(name = "shaderc_sys")
