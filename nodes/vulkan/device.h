@@ -1,0 +1,108 @@
+#ifndef SLUICE_NODES_VULKAN_DEVICE_H_
+#define SLUICE_NODES_VULKAN_DEVICE_H_
+
+#include <volk.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nodes/vulkan/result.h"
+
+namespace sluice::vulkan {
+
+/// What a physical device is, for the choice and for messages.
+struct DeviceInfo {
+  uint32_t index = 0;  ///< Among the devices that the loader lists.
+  std::string name;
+  std::string driver;  ///< Driver's name and version, as it prints them.
+  std::array<uint8_t, VK_UUID_SIZE> uuid{};
+  VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
+  uint32_t api_version = 0;
+  bool usable = false;          ///< Has everything that this plugin needs.
+  std::string missing;          ///< What it lacks, when not usable.
+  uint64_t import_alignment = 0;  ///< Bytes; of base and size of imported memory; 0: cannot import.
+  uint64_t max_buffer_range = 0;  ///< Bytes that one shader binding reaches.
+  uint64_t binding_alignment = 0;  ///< Bytes.
+};
+
+/// Picks one of `devices`: an empty `selector` takes the best usable one (discrete, integrated, virtual, cpu, other;
+/// then the lowest index); otherwise an index, a UUID in hexadecimal (dashes ignored) or a part of the name in any case.
+/// Returns the position in `devices`.
+/// Errors: NotFound, naming what there is; Unsupported when the device lacks something.
+Result<size_t> ChooseDevice(const std::vector<DeviceInfo>& devices, std::string_view selector);
+
+/// Lower-case hexadecimal with dashes.
+std::string FormatUuid(const std::array<uint8_t, VK_UUID_SIZE>& uuid);
+
+struct DeviceOptions {
+  std::string selector;     ///< See ChooseDevice.
+  bool validation = false;  ///< Validation layer with synchronisation checks.
+};
+
+/// Options with `validation` from SLUICE_VULKAN_VALIDATION=1.
+DeviceOptions DeviceOptionsFromEnvironment();
+
+/// Instance, device and its one compute queue.
+/// Threads: [thread-safe] after Create; the queue itself is locked by Queue.
+class Device {
+ public:
+  /// Errors: Unsupported without loader, driver or version (the message says what to install); NotFound.
+  static Result<std::unique_ptr<Device>> Create(const DeviceOptions& options);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const DeviceInfo& info() const { return info_; }
+  bool is_software() const { return info_.type == VK_PHYSICAL_DEVICE_TYPE_CPU; }
+  const VolkDeviceTable& vk() const { return vk_; }
+  VkDevice handle() const { return device_; }
+  VkQueue queue() const { return queue_; }
+  uint32_t queue_family() const { return queue_family_; }
+
+  /// A memory type in `type_bits` with all of `wanted`, and of those one with the most of `preferred`.
+  /// Errors: Unsupported.
+  Result<uint32_t> FindMemoryType(uint32_t type_bits, VkMemoryPropertyFlags wanted,
+                                  VkMemoryPropertyFlags preferred) const;
+  VkMemoryPropertyFlags MemoryFlags(uint32_t type) const;
+
+  /// Warnings and errors of the validation layer so far; 0 when it is off.
+  uint32_t validation_messages() const { return validation_messages_.load(); }
+  /// Whether the layer is really there.
+  bool validating() const { return messenger_ != VK_NULL_HANDLE; }
+
+ private:
+  Device() = default;
+  Status CreateInstance(const DeviceOptions& options);
+  Status Open(VkPhysicalDevice physical);
+  static VKAPI_ATTR VkBool32 VKAPI_CALL OnMessage(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                  VkDebugUtilsMessageTypeFlagsEXT types,
+                                                  const VkDebugUtilsMessengerCallbackDataEXT* data, void* self);
+
+  VkInstance instance_ = VK_NULL_HANDLE;
+  VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
+  VkDevice device_ = VK_NULL_HANDLE;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  uint32_t queue_family_ = 0;
+  VkPhysicalDeviceMemoryProperties memory_{};
+  VolkDeviceTable vk_{};
+  DeviceInfo info_;
+  std::atomic<uint32_t> validation_messages_{0};
+};
+
+/// Every device that the loader lists, usable or not.
+/// Errors: Unsupported without loader or driver.
+Result<std::vector<DeviceInfo>> ListDevices();
+
+/// "VK_ERROR_DEVICE_LOST" and the like.
+std::string ResultName(VkResult result);
+/// `what` and the result's name; DeviceLost, ResourceExhausted or Internal.
+tl::unexpected<Error> FailVk(VkResult result, std::string_view what);
+
+}  // namespace sluice::vulkan
+
+#endif  // SLUICE_NODES_VULKAN_DEVICE_H_

@@ -1,0 +1,71 @@
+#ifndef SLUICE_NODES_VULKAN_QUEUE_H_
+#define SLUICE_NODES_VULKAN_QUEUE_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "nodes/vulkan/device.h"
+
+namespace sluice::vulkan {
+
+/// The device's queue, one timeline semaphore that counts submissions, and the thread that waits for it.
+/// Points are 1, 2, 3, ... in the order of submission, and complete in that order.
+class Queue {
+ public:
+  struct Listener {
+    /// All points up to `point` have completed. Called from the waiter thread, in order, once for each batch.
+    std::function<void(uint64_t point)> completed;
+    /// The device is lost: the points `first`..`last` will never complete. Called once, from the waiter thread.
+    std::function<void(uint64_t first, uint64_t last, const Error& error)> lost;
+  };
+
+  /// Ownership: borrows the device, which must outlive the queue.
+  static Result<std::unique_ptr<Queue>> Create(const Device& device, Listener listener);
+  /// Waits for what was submitted, for at most two seconds.
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  /// Submits once, after the point `wait_point` of this queue (0: nothing to wait for). Returns the new point.
+  /// Errors: DeviceLost, ResourceExhausted.
+  /// Threads: [thread-safe].
+  Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point);
+
+  /// The same; `prepare` is called with the point that the submission gets, under the queue's lock and before the
+  /// device sees it, so that the listener finds what it needs.
+  Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point, const std::function<void(uint64_t)>& prepare);
+
+  /// What the device has completed. Threads: [thread-safe].
+  uint64_t completed() const;
+  uint64_t submitted() const;
+
+  /// Blocks until everything submitted so far has completed and the listener has been told.
+  /// Errors: Timeout, DeviceLost.
+  Status WaitIdle(std::chrono::steady_clock::time_point deadline);
+
+ private:
+  Queue(const Device& device, Listener listener) : device_(device), listener_(std::move(listener)) {}
+  void Run();
+  /// Returns false when the device is lost.
+  bool WaitSlice(uint64_t point);
+
+  const Device& device_;
+  const Listener listener_;
+  VkSemaphore timeline_ = VK_NULL_HANDLE;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t submitted_ = 0;
+  uint64_t announced_ = 0;  // what the listener knows
+  bool stopping_ = false;
+  bool lost_ = false;
+  std::thread waiter_;
+};
+
+}  // namespace sluice::vulkan
+
+#endif  // SLUICE_NODES_VULKAN_QUEUE_H_

@@ -1,0 +1,173 @@
+// The block's pixels with one column and one row more on each side: pixel (i, j) of the block, i = -1..8, j = -1..2,
+// is element (j + 1) * 10 + i + 1. What is not used is removed by the driver: every index is a constant.
+
+struct Source {
+  uvec2 block;  // in blocks
+  ivec2 origin; // in pixels
+  ivec2 size;
+};
+
+Source sourceOf(uvec2 block) {
+  return Source(block, ivec2(block * uvec2(8u, 2u)), ivec2(push.width, push.height));
+}
+
+uint srcRow(uint plane, int row, int rows) {
+  return push.src_offset[plane] + uint(clamp(row, 0, rows - 1)) * push.src_stride[plane];
+}
+
+// Words -1..2 around the pair `pair` of a row: only edge words are clamped, what they hold there is replaced later.
+uvec4 pairAndNeighbours(uint row, uint stride, uint pair) {
+  const uvec2 middle = src2[(row >> 1) + pair];
+  return uvec4(src1[row + max(2u * pair, 1u) - 1u], middle, src1[row + min(2u * pair + 2u, stride - 1u)]);
+}
+
+// Luma of row j, columns -1..8, as codes.
+void loadLumaRow(Source s, int j, out float y[10]) {
+  if (kSrcFormat == kYuyv) {
+    const uint row = srcRow(0u, s.origin.y + j, s.size.y);
+    const uvec4 m = src4[(row >> 2) + s.block.x];
+    y[0] = unpackUnorm4x8(src1[row + max(4u * s.block.x, 1u) - 1u]).z;
+    [[unroll]] for (int k = 0; k < 4; ++k) {
+      const vec4 v = unpackUnorm4x8(m[k]);
+      y[1 + 2 * k] = v.x;
+      y[2 + 2 * k] = v.z;
+    }
+    y[9] = unpackUnorm4x8(src1[row + min(4u * s.block.x + 4u, push.src_stride[0] - 1u)]).x;
+    return;
+  }
+  const uint row = srcRow(0u, s.origin.y + j, s.size.y);
+  const uvec4 words = pairAndNeighbours(row, push.src_stride[0], s.block.x);
+  const vec4 a = unpackUnorm4x8(words.y), b = unpackUnorm4x8(words.z);
+  y[0] = unpackUnorm4x8(words.x).w;
+  y[1] = a.x; y[2] = a.y; y[3] = a.z; y[4] = a.w;
+  y[5] = b.x; y[6] = b.y; y[7] = b.z; y[8] = b.w;
+  y[9] = unpackUnorm4x8(words.w).x;
+}
+
+// Chroma samples -1..4 of chroma row `k` (relative to the block's first one), as codes.
+void loadChromaRow(Source s, int k, out vec2 c[6]) {
+  if (kSrcFormat == kYu12) {
+    const int first = s.origin.y / 2, rows = (s.size.y + 1) / 2;
+    vec4 part[2], left[2], right[2];
+    [[unroll]] for (uint p = 0u; p < 2u; ++p) {
+      const uint row = srcRow(1u + p, first + k, rows);
+      part[p] = unpackUnorm4x8(src1[row + s.block.x]);
+      left[p] = unpackUnorm4x8(src1[row + max(s.block.x, 1u) - 1u]);
+      right[p] = unpackUnorm4x8(src1[row + min(s.block.x + 1u, push.src_stride[1u + p] - 1u)]);
+    }
+    c[0] = vec2(left[0].w, left[1].w);
+    c[1] = vec2(part[0].x, part[1].x);
+    c[2] = vec2(part[0].y, part[1].y);
+    c[3] = vec2(part[0].z, part[1].z);
+    c[4] = vec2(part[0].w, part[1].w);
+    c[5] = vec2(right[0].x, right[1].x);
+  } else if (kSrcFormat == kNv12) {
+    const uint row = srcRow(1u, s.origin.y / 2 + k, (s.size.y + 1) / 2);
+    const uvec4 words = pairAndNeighbours(row, push.src_stride[1], s.block.x);
+    const vec4 a = unpackUnorm4x8(words.y), b = unpackUnorm4x8(words.z);
+    c[0] = unpackUnorm4x8(words.x).zw;
+    c[1] = a.xy; c[2] = a.zw; c[3] = b.xy; c[4] = b.zw;
+    c[5] = unpackUnorm4x8(words.w).xy;
+  } else {
+    const uint row = srcRow(0u, s.origin.y + k, s.size.y);
+    const uvec4 m = src4[(row >> 2) + s.block.x];
+    c[0] = unpackUnorm4x8(src1[row + max(4u * s.block.x, 1u) - 1u]).yw;
+    [[unroll]] for (int n = 0; n < 4; ++n) c[1 + n] = unpackUnorm4x8(m[n]).yw;
+    c[5] = unpackUnorm4x8(src1[row + min(4u * s.block.x + 4u, push.src_stride[0] - 1u)]).yw;
+  }
+  if (kLerpH) {
+    const int first = s.origin.x / 2, columns = (s.size.x + 1) / 2;
+    if (first == 0) c[0] = c[1];
+    [[unroll]] for (int n = 1; n < 5; ++n) {
+      if (first + n >= columns) c[n + 1] = c[n];
+    }
+  }
+}
+
+// Chroma at the rows j = -1..2, still at the sample columns. docs/colour.md, "Siting".
+void loadChroma(Source s, out vec2 c[24]) {
+  vec2 rows[4][6];
+  [[unroll]] for (int k = 0; k < 4; ++k) {
+    if (k < 3 || !kSrcSubV) loadChromaRow(s, k - 1, rows[k]);
+  }
+  [[unroll]] for (int n = 0; n < 6; ++n) {
+    if (!kSrcSubV) {
+      [[unroll]] for (int j = 0; j < 4; ++j) c[j * 6 + n] = rows[j][n];
+    } else if (!kLerpV) {
+      c[n] = rows[0][n];
+      c[6 + n] = rows[1][n];
+      c[12 + n] = rows[1][n];
+      c[18 + n] = rows[2][n];
+    } else if (kSrcCositedV) {
+      c[n] = 0.5 * (rows[0][n] + rows[1][n]);
+      c[6 + n] = rows[1][n];
+      c[12 + n] = 0.5 * (rows[1][n] + rows[2][n]);
+      c[18 + n] = rows[2][n];
+    } else {
+      c[n] = 0.75 * rows[0][n] + 0.25 * rows[1][n];
+      c[6 + n] = 0.25 * rows[0][n] + 0.75 * rows[1][n];
+      c[12 + n] = 0.75 * rows[1][n] + 0.25 * rows[2][n];
+      c[18 + n] = 0.25 * rows[1][n] + 0.75 * rows[2][n];
+    }
+  }
+}
+
+// Chroma at column i of the row that starts at `row` (6 per row). Columns -1..8 have samples -1..4.
+vec2 chromaAt(vec2 c[24], int row, int i) {
+  const int n = (i + 2) / 2;  // element of sample floor(i / 2)
+  const bool odd = (i & 1) != 0;
+  const int e = row * 6 + (i < 0 ? 0 : n);
+  if (kSameH) return c[e];
+  if (kSrcCositedH) return odd ? 0.5 * (c[e] + c[e + 1]) : c[e];
+  return odd ? 0.75 * c[e] + 0.25 * c[e + 1] : 0.75 * c[e] + 0.25 * c[max(e - 1, 0)];
+}
+
+vec4 rgbaFromWord(uint word) {
+  const vec4 v = unpackUnorm4x8(word);
+  return kSrcFormat == kBgra ? v.bgra : v;
+}
+
+// Y'CbCr or R'G'B' of the block, `.w` is alpha.
+void loadBlock(Source s, out vec4 px[40]) {
+  if (kSrcYuv) {
+    vec2 c[24];
+    loadChroma(s, c);
+    [[unroll]] for (int j = 0; j < 4; ++j) {
+      float y[10];
+      loadLumaRow(s, j - 1, y);
+      [[unroll]] for (int i = 0; i < 10; ++i) {
+        px[j * 10 + i] = vec4(lumaFromCode(y[i]), chromaFromCode(chromaAt(c, j, i - 1)), 1.0);
+      }
+    }
+    return;
+  }
+  [[unroll]] for (int j = 0; j < 4; ++j) {
+    const uint row = srcRow(0u, s.origin.y + j - 1, s.size.y);
+    const uint first = 8u * s.block.x;
+    px[j * 10] = rgbaFromWord(src1[row + max(first, 1u) - 1u]);
+    [[unroll]] for (int q = 0; q < 2; ++q) {
+      const uvec4 m = src4[(row >> 2) + 2u * s.block.x + q];
+      [[unroll]] for (int k = 0; k < 4; ++k) px[j * 10 + 1 + 4 * q + k] = rgbaFromWord(m[k]);
+    }
+    px[j * 10 + 9] = rgbaFromWord(src1[row + min(first + 8u, push.src_stride[0] - 1u)]);
+  }
+}
+
+// Pixels outside the picture take the value of the nearest inside.
+void replicateEdges(Source s, inout vec4 px[40]) {
+  if (kTentH || kOddWidth != 0u) {
+    [[unroll]] for (int j = 0; j < 4; ++j) {
+      if (s.origin.x == 0) px[j * 10] = px[j * 10 + 1];
+      [[unroll]] for (int i = 1; i < 9; ++i) {
+        if (s.origin.x + i >= s.size.x) px[j * 10 + i + 1] = px[j * 10 + i];
+      }
+    }
+  }
+  if (kTentV || kOddHeight != 0u) {
+    [[unroll]] for (int i = 0; i < 10; ++i) {
+      if (s.origin.y == 0) px[i] = px[10 + i];
+      if (s.origin.y + 1 >= s.size.y) px[20 + i] = px[10 + i];
+      if (s.origin.y + 2 >= s.size.y) px[30 + i] = px[20 + i];
+    }
+  }
+}

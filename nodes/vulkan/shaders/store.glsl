@@ -1,0 +1,58 @@
+// Writes the block: whole words, the second row only where the picture has one.
+
+vec2 downH(vec4 px[40], int j, int n) {
+  const int e = j * 10 + 1 + 2 * n;
+  if (!kTentH) return 0.5 * (px[e].yz + px[e + 1].yz);
+  if (kDstCositedH) return 0.5 * px[e].yz + 0.25 * (px[e - 1].yz + px[e + 1].yz);
+  return 0.375 * (px[e].yz + px[e + 1].yz) + 0.125 * (px[e - 1].yz + px[e + 2].yz);
+}
+
+vec2 downV(vec4 px[40], int n) {
+  if (!kTentV) return 0.5 * (downH(px, 1, n) + downH(px, 2, n));
+  if (kDstCositedV) return 0.5 * downH(px, 1, n) + 0.25 * (downH(px, 0, n) + downH(px, 2, n));
+  return 0.375 * (downH(px, 1, n) + downH(px, 2, n)) + 0.125 * (downH(px, 0, n) + downH(px, 3, n));
+}
+
+uint dstRow(uint plane, uint row) { return push.dst_offset[plane] + row * push.dst_stride[plane]; }
+
+uint packRgba(vec4 v) { return packUnorm4x8(kDstFormat == kBgra ? v.bgra : v); }
+
+void storeBlock(Source s, vec4 px[40]) {
+  const uint y0 = uint(s.origin.y);
+  if (kDstYuv && kDstSubV) {
+    vec2 c[4];
+    [[unroll]] for (int n = 0; n < 4; ++n) c[n] = downV(px, n);
+    const vec4 u = codeFromChroma(vec4(c[0].x, c[1].x, c[2].x, c[3].x));
+    const vec4 v = codeFromChroma(vec4(c[0].y, c[1].y, c[2].y, c[3].y));
+    if (kDstFormat == kYu12) {
+      dst1[dstRow(1u, s.block.y) + s.block.x] = packUnorm4x8(u);
+      dst1[dstRow(2u, s.block.y) + s.block.x] = packUnorm4x8(v);
+    } else {
+      dst2[(dstRow(1u, s.block.y) >> 1) + s.block.x] =
+          uvec2(packUnorm4x8(vec4(u.x, v.x, u.y, v.y)), packUnorm4x8(vec4(u.z, v.z, u.w, v.w)));
+    }
+  }
+  [[unroll]] for (int j = 1; j < 3; ++j) {
+    if (j == 2 && kOddHeight != 0u && s.origin.y + 1 >= s.size.y) return;
+    const uint row = dstRow(0u, y0 + uint(j - 1));
+    const int e = j * 10 + 1;
+    if (kDstFormat == kYuyv) {
+      uint m[4];
+      [[unroll]] for (int n = 0; n < 4; ++n) {
+        const vec4 y = codeFromLuma(vec4(px[e + 2 * n].x, px[e + 2 * n + 1].x, 0.0, 0.0));
+        const vec4 c = codeFromChroma(vec4(downH(px, j, n), 0.0, 0.0));
+        m[n] = packUnorm4x8(vec4(y.x, c.x, y.y, c.y));
+      }
+      dst4[(row >> 2) + s.block.x] = uvec4(m[0], m[1], m[2], m[3]);
+    } else if (kDstYuv) {
+      const vec4 a = codeFromLuma(vec4(px[e].x, px[e + 1].x, px[e + 2].x, px[e + 3].x));
+      const vec4 b = codeFromLuma(vec4(px[e + 4].x, px[e + 5].x, px[e + 6].x, px[e + 7].x));
+      dst2[(row >> 1) + s.block.x] = uvec2(packUnorm4x8(a), packUnorm4x8(b));
+    } else {
+      [[unroll]] for (int q = 0; q < 2; ++q) {
+        dst4[(row >> 2) + 2u * s.block.x + q] = uvec4(packRgba(px[e + 4 * q]), packRgba(px[e + 4 * q + 1]),
+                                                      packRgba(px[e + 4 * q + 2]), packRgba(px[e + 4 * q + 3]));
+      }
+    }
+  }
+}

@@ -1,0 +1,138 @@
+#include "nodes/vulkan/shape.h"
+
+#include <optional>
+#include <string>
+
+namespace sluice::vulkan {
+namespace {
+
+constexpr uint32_t kMaxSide = 32768;
+
+struct FourccTraits {
+  Pixels pixels;
+  bool alpha;
+  uint32_t planes;
+};
+
+std::optional<FourccTraits> TraitsOf(uint32_t fourcc) {
+  switch (fourcc) {
+    case SLUICE_FORMAT_YU12:
+      return FourccTraits{Pixels::kYu12, false, 3};
+    case SLUICE_FORMAT_NV12:
+      return FourccTraits{Pixels::kNv12, false, 2};
+    case SLUICE_FORMAT_YUYV:
+      return FourccTraits{Pixels::kYuyv, false, 1};
+    case SLUICE_FORMAT_AB24:
+      return FourccTraits{Pixels::kRgba, true, 1};
+    case SLUICE_FORMAT_XB24:
+      return FourccTraits{Pixels::kRgba, false, 1};
+    case SLUICE_FORMAT_AR24:
+      return FourccTraits{Pixels::kBgra, true, 1};
+    case SLUICE_FORMAT_XR24:
+      return FourccTraits{Pixels::kBgra, false, 1};
+    default:
+      return std::nullopt;
+  }
+}
+
+uint32_t RowsOf(Pixels pixels, uint32_t plane, uint32_t height) {
+  return plane > 0 && pixels <= Pixels::kNv12 ? (height + 1) / 2 : height;
+}
+
+/// Bytes of a row that a kernel touches: whole blocks of 8 pixels.
+uint64_t RowBytes(Pixels pixels, uint32_t plane, uint32_t width) {
+  const uint64_t blocks = (width + 7) / 8;
+  switch (pixels) {
+    case Pixels::kYu12:
+      return blocks * (plane == 0 ? 8 : 4);
+    case Pixels::kNv12:
+      return blocks * 8;
+    case Pixels::kYuyv:
+      return blocks * 16;
+    default:
+      return blocks * 32;
+  }
+}
+
+uint32_t MatrixOf(const sluice_color& color) {
+  switch (color.matrix) {
+    case SLUICE_MATRIX_BT601:
+      return 0;
+    case SLUICE_MATRIX_BT2020:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+Status CheckFormat(const sluice_format& format) {
+  const std::string name(reinterpret_cast<const char*>(&format.fourcc), 4);
+  if (!TraitsOf(format.fourcc)) return Fail(SLUICE_E_UNSUPPORTED, "pixel format " + name);
+  if (format.modifier != SLUICE_MODIFIER_LINEAR) {
+    return Fail(SLUICE_E_UNSUPPORTED, "modifier " + std::to_string(format.modifier) + " of " + name);
+  }
+  if (format.width == 0 || format.height == 0 || format.width > kMaxSide || format.height > kMaxSide) {
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                "size " + std::to_string(format.width) + "x" + std::to_string(format.height));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout) {
+  if (Status s = CheckFormat(format); !s) return tl::unexpected(s.error());
+  const FourccTraits traits = *TraitsOf(format.fourcc);
+  if (layout.plane_count < traits.planes) {
+    return Fail(SLUICE_E_INVALID_ARGUMENT, "the layout has " + std::to_string(layout.plane_count) + " planes");
+  }
+  Shape shape;
+  shape.pixels = traits.pixels;
+  shape.alpha = traits.alpha;
+  shape.width = format.width;
+  shape.height = format.height;
+  shape.matrix = MatrixOf(format.color);
+  shape.full_range = !shape.is_yuv() || format.color.range == SLUICE_RANGE_FULL;
+  shape.siting = format.color.siting == SLUICE_SITING_CENTER ? 1U : format.color.siting == SLUICE_SITING_TOP_LEFT ? 2U : 0U;
+  for (uint32_t p = 0; p < traits.planes; ++p) {
+    const sluice_plane& plane = layout.planes[p];
+    const uint64_t rows = RowsOf(traits.pixels, p, format.height);
+    const uint64_t row_bytes = RowBytes(traits.pixels, p, format.width);
+    // Sums of values bounded here cannot overflow 64 bits.
+    constexpr uint64_t kBound = uint64_t{1} << 33;
+    if (plane.offset % kStrideMultiple != 0 || plane.stride % kStrideMultiple != 0 || plane.stride < row_bytes ||
+        plane.offset > kBound || plane.stride > kBound ||
+        plane.offset + (rows - 1) * plane.stride + row_bytes > layout.size) {
+      return Fail(SLUICE_E_INVALID_ARGUMENT,
+                  "plane " + std::to_string(p) + ": offset " + std::to_string(plane.offset) + ", stride " +
+                      std::to_string(plane.stride) + ", " + std::to_string(rows) + " rows of " +
+                      std::to_string(row_bytes) + " bytes in " + std::to_string(layout.size) +
+                      " bytes; offset and stride must be multiples of " + std::to_string(kStrideMultiple));
+    }
+    shape.offset[p] = static_cast<uint32_t>(plane.offset / 4);
+    shape.stride[p] = static_cast<uint32_t>(plane.stride / 4);
+    shape.bytes = std::max(shape.bytes, plane.offset + (rows - 1) * plane.stride + row_bytes);
+  }
+  return shape;
+}
+
+Result<sluice_layout> MakeLayout(const sluice_format& format) {
+  if (Status s = CheckFormat(format); !s) return tl::unexpected(s.error());
+  const FourccTraits traits = *TraitsOf(format.fourcc);
+  sluice_layout layout{};
+  layout.coded_width = format.width;
+  layout.coded_height = format.height;
+  layout.plane_count = traits.planes;
+  for (uint32_t p = 0; p < traits.planes; ++p) {
+    sluice_plane& plane = layout.planes[p];
+    const uint64_t row = RowBytes(traits.pixels, p, format.width);
+    plane.fd = -1;
+    plane.offset = layout.size;
+    plane.stride = (row + kStrideMultiple - 1) / kStrideMultiple * kStrideMultiple;
+    plane.size = plane.stride * RowsOf(traits.pixels, p, format.height);
+    layout.size += plane.size;
+  }
+  return layout;
+}
+
+}  // namespace sluice::vulkan
