@@ -24,7 +24,9 @@ void Frame::Publish(sync::Fence acquire, MonotonicNs born_ns) {
 }
 
 void Frame::HandOver(HolderId holder, MonotonicNs now_ns) {
-  HolderId before = holder_.exchange(holder, std::memory_order_relaxed);
+  // One thread at a time has a lease: no exchange needed.
+  HolderId before = holder_.load(std::memory_order_relaxed);
+  holder_.store(holder, std::memory_order_relaxed);
   since_ns_.store(now_ns, std::memory_order_relaxed);
   BufferPool& owner = pool();
   if (owner.options_.dynamic_reserve == 0 || before == holder) return;

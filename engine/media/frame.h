@@ -67,6 +67,9 @@ class Frame {
   /// Monotonic time of the first emit if this trip is sampled, else 0.
   MonotonicNs born_ns() const { return born_ns_; }
 
+  /// Since when `holder` has it.
+  MonotonicNs since_ns() const { return since_ns_.load(std::memory_order_relaxed); }
+
   /// Ends writing: from now on everybody reads. `born_ns` 0 keeps what it has.
   void Publish(sync::Fence acquire, MonotonicNs born_ns);
   /// The same lease, now held by `holder` since `now_ns`.

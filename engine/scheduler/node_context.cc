@@ -1,0 +1,123 @@
+#include "engine/scheduler/node_context.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "engine/base/log.h"
+#include "engine/scheduler/node_runner.h"
+
+namespace sluice::scheduler {
+
+// The count is raised before the pointer is read, and Attach(nullptr) writes the
+// pointer before it reads the count: no call outlives its runner.
+template <typename F>
+void NodeContext::WithRunner(F&& function) {
+  callers_.fetch_add(1, std::memory_order_seq_cst);
+  if (NodeRunner* runner = runner_.load(std::memory_order_seq_cst)) function(*runner);
+  callers_.fetch_sub(1, std::memory_order_release);
+}
+
+void NodeContext::Attach(NodeRunner* runner) {
+  runner_.store(runner, std::memory_order_seq_cst);
+  if (runner != nullptr) return;
+  while (callers_.load(std::memory_order_seq_cst) != 0) std::this_thread::yield();
+}
+
+// Called within process() or an async invocation: the runner is alive.
+int32_t NodeContext::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
+  NodeRunner* runner = runner_.load(std::memory_order_relaxed);
+  if (runner == nullptr) {
+    frame->Release();
+    return SLUICE_E_CANCELLED;
+  }
+  return runner->Emit(output, frame, std::move(fence));
+}
+
+int32_t NodeContext::Acquire(uint32_t output, media::Frame** out) {
+  *out = nullptr;
+  int32_t result = SLUICE_E_CANCELLED;
+  WithRunner([&](NodeRunner& runner) { result = runner.Acquire(output, out); });
+  return result;
+}
+
+void NodeContext::Complete(uint64_t invocation, int32_t result) {
+  WithRunner([&](NodeRunner& runner) { runner.Complete(invocation, result); });
+}
+
+void NodeContext::Wake() {
+  WithRunner([](NodeRunner& runner) { runner.Wake(); });
+}
+
+void NodeContext::WakeAt(MonotonicNs at_ns) {
+  std::lock_guard lock(mutex_);
+  if (!timer_) {
+    auto timer = reactor_.CreateTimer([this] { Wake(); });
+    if (!timer) {
+      Log(LogLevel::kError, name_, "no timer: {}", timer.error().message);
+      return;
+    }
+    timer_ = std::move(*timer);
+  }
+  timer_->SetAt(at_ns);
+}
+
+int32_t NodeContext::RequestRenegotiate(uint32_t output) {
+  int32_t result = SLUICE_E_CANCELLED;
+  WithRunner([&](NodeRunner& runner) { result = runner.RequestRenegotiate(output); });
+  return result;
+}
+
+void NodeContext::SetError(int32_t code, std::string_view message) {
+  std::lock_guard lock(mutex_);
+  has_error_ = true;
+  error_ = {static_cast<Code>(code), std::string(message)};
+}
+
+Error NodeContext::TakeError(Code code, std::string_view fallback) {
+  std::lock_guard lock(mutex_);
+  if (!has_error_) return {code, std::string(fallback)};
+  has_error_ = false;
+  return std::move(error_);
+}
+
+void NodeContext::CountCopy(std::string_view port, uint64_t bytes, std::string_view reason) {
+  // A place is short: this stays within the string's own storage or one small block.
+  copies_.Count(fmt::format("{}.{}", name_, port), reason, bytes);
+}
+
+void NodeContext::CountDrop(std::string_view, uint64_t frames, std::string_view reason) {
+  std::lock_guard lock(mutex_);
+  drops_[std::string(reason)] += frames;
+}
+
+void NodeContext::Note(std::string_view text) {
+  std::lock_guard lock(mutex_);
+  std::string note(text);
+  // A node is probed again for each plan.
+  if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) {
+    notes_.push_back(std::move(note));
+  }
+}
+
+void NodeContext::Progress(uint64_t done, uint64_t total) {
+  progress_done_.store(done, std::memory_order_relaxed);
+  progress_total_.store(total, std::memory_order_relaxed);
+}
+
+void NodeContext::LogLine(int32_t level, std::string_view message) {
+  plugin::Host()->log(plugin::Host(), level, name_.c_str(), std::string(message).c_str());
+}
+
+std::vector<std::string> NodeContext::notes() const {
+  std::lock_guard lock(mutex_);
+  return notes_;
+}
+
+std::map<std::string, uint64_t> NodeContext::drops() const {
+  std::lock_guard lock(mutex_);
+  return drops_;
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,543 @@
+#include "engine/scheduler/node_runner.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/scheduler/run_group.h"
+
+namespace sluice::scheduler {
+
+class NodeRunner::PoolListener final : public media::FreedListener {
+ public:
+  explicit PoolListener(NodeRunner* runner) : runner_(runner) {}
+
+  void OnFreed() override {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!waiting_.load(std::memory_order_seq_cst) || !waiting_.exchange(false)) return;
+    std::lock_guard lock(mutex_);
+    if (runner_ != nullptr) runner_->group->Schedule();
+  }
+
+  void SetWaiting(bool waiting) {
+    waiting_.store(waiting, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  /// Leases may come home after the runner is gone.
+  void Detach() {
+    std::lock_guard lock(mutex_);
+    runner_ = nullptr;
+  }
+
+ private:
+  std::atomic<bool> waiting_{false};
+  std::mutex mutex_;
+  NodeRunner* runner_;  // guarded by mutex_
+};
+
+NodeRunner::NodeRunner(Options options)
+    : options_(std::move(options)), stats_(options_.context->stats) {
+  size_t inputs = options_.inputs.size();
+  input_frames_.resize(inputs);
+  sampled_.resize(inputs);
+  input_fences_ = std::make_unique<InputFence[]>(inputs);
+  for (size_t i = 0; i < inputs; ++i) {
+    input_fences_[i].runner = this;
+    if (Edge* edge = options_.inputs[i]) {
+      edge->consumer = this;
+      edge->consumer_input = static_cast<uint32_t>(i);
+    }
+  }
+  output_frames_.resize(options_.outputs.size());
+  output_fences_.resize(options_.outputs.size());
+  for (Output& output : options_.outputs) {
+    for (Edge* edge : output.edges) edge->producer = this;
+    listeners_.push_back(MakeRef<PoolListener>(this));
+    if (output.pool) output.pool->SetFreedListener(listeners_.back());
+  }
+}
+
+NodeRunner::~NodeRunner() {
+  for (size_t i = 0; i < options_.inputs.size(); ++i) {
+    InputFence& waiter = input_fences_[i];
+    if (waiter.pending.load() && waiter.fence.timeline->Unsubscribe(&waiter)) continue;
+    while (waiter.pending.load() || waiter.telling.load(std::memory_order_acquire) != 0) {
+      std::this_thread::yield();  // being told right now
+    }
+  }
+  for (auto& listener : listeners_) listener->Detach();
+  for (media::Frame* frame : sampled_) {
+    if (frame != nullptr) frame->Release();
+  }
+  ReturnReserved();
+}
+
+NodeRunner::Fired NodeRunner::NotFired(Waiting why, uint32_t port) {
+  waiting_.store(why, std::memory_order_relaxed);
+  waiting_port_.store(port, std::memory_order_relaxed);
+  return Fired::kNo;
+}
+
+NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
+  State state = state_.load(std::memory_order_relaxed);
+  if (state >= State::kEnded) return Fired::kNo;
+  now_ns_ = now_ns;
+  if (async_pending_.load(std::memory_order_relaxed)) {
+    if (!async_done_.load(std::memory_order_acquire)) return NotFired(Waiting::kAsync, 0);
+    return FinishAsync();
+  }
+  if (held_.load(std::memory_order_relaxed)) return NotFired(Waiting::kHeld, 0);
+  bool end = source() && end_requested_.load(std::memory_order_relaxed);
+  if (end || (!options_.outputs.empty() && AllOutputsClosed())) {
+    End();
+    return Fired::kYes;
+  }
+  if (needs_wake_ && !woken_.exchange(false, std::memory_order_acq_rel)) {
+    return NotFired(Waiting::kWake, 0);
+  }
+  needs_wake_ = false;
+  bool takes_input = state == State::kRunning && !source();
+  if (takes_input) {
+    Fired outcome = Fired::kNo;
+    if (!InputsReady(&outcome)) return outcome;
+  }
+  if (!Reserve()) return Fired::kNo;
+  if (takes_input) TakeInputs();
+  waiting_.store(Waiting::kNothing, std::memory_order_relaxed);
+  stats_.fired.Add(1);
+  return options_.island != nullptr ? FireIsland() : FireNode();
+}
+
+bool NodeRunner::AllOutputsClosed() const {
+  for (const Output& output : options_.outputs) {
+    for (const Edge* edge : output.edges) {
+      if (!edge->closed()) return false;
+    }
+  }
+  return true;
+}
+
+// ---- inputs
+
+bool NodeRunner::InputsReady(Fired* outcome) {
+  bool latest = options_.sync == graph::SyncPolicy::kLatest;
+  for (size_t i = 0; i < options_.inputs.size(); ++i) {
+    Edge* edge = options_.inputs[i];
+    if (edge == nullptr) continue;
+    bool sampled = latest && i != options_.trigger;
+    if (sampled) TakeSampled(i);
+    media::Frame* front = edge->Front();
+    if (front == nullptr) {
+      // Ended is read first: a frame pushed before the end must still be seen.
+      bool ended = edge->ended();
+      if (ended && edge->Front() == nullptr) {
+        if (sampled && !options_.end_on_any && sampled_[i] != nullptr) continue;
+        *outcome = StartDrain();
+        return false;
+      }
+      if (sampled && sampled_[i] != nullptr) continue;
+      if (!ended && edge->WaitForFrame()) {
+        *outcome = NotFired(Waiting::kInput, static_cast<uint32_t>(i));
+        return false;
+      }
+      front = edge->Front();
+      if (front == nullptr) {
+        *outcome = Fired::kYes;  // it ended just now: look again
+        return false;
+      }
+    }
+    if (!sampled && options_.cpu_access && !FenceReady(i, *front)) {
+      *outcome = Fired::kNo;
+      return false;
+    }
+  }
+  return true;
+}
+
+bool NodeRunner::FenceReady(size_t input, media::Frame& frame) {
+  if (!frame.acquire().timeline) return true;
+  sync::FenceState state = frame.acquire().State();
+  if (state == sync::FenceState::kSignalled) return true;
+  if (state == sync::FenceState::kFailed) {
+    DropFront(input);
+    group->Schedule();
+    return false;
+  }
+  InputFence& waiter = input_fences_[input];
+  if (!waiter.pending.load(std::memory_order_acquire)) {
+    {
+      std::lock_guard lock(fence_mutex_);
+      waiter.fence = frame.acquire();
+      waiter.since_ns = Clock::Real().Now();
+    }
+    waiter.pending.store(true, std::memory_order_release);
+    if (!waiter.fence.timeline->Subscribe(waiter.fence.point, &waiter, &state)) {
+      waiter.pending.store(false, std::memory_order_release);
+      if (state == sync::FenceState::kSignalled) return true;
+      DropFront(input);
+      group->Schedule();
+      return false;
+    }
+  }
+  NotFired(Waiting::kFence, static_cast<uint32_t>(input));
+  return false;
+}
+
+void NodeRunner::InputFencePassed(sync::FenceWaiter* waiter, sync::FenceState) {
+  auto* input = static_cast<InputFence*>(waiter);
+  // Not pending first, so that the slice can subscribe again; telling until the
+  // very end, so that the runner does not die under us.
+  input->telling.fetch_add(1, std::memory_order_relaxed);
+  input->pending.store(false, std::memory_order_release);
+  input->runner->group->Schedule();
+  input->telling.fetch_sub(1, std::memory_order_release);
+}
+
+/// The pixels never came to be: the frame is dropped and its producer answers for it.
+void NodeRunner::DropFront(size_t input) {
+  Edge* edge = options_.inputs[input];
+  bool wake = false;
+  media::Frame* frame = edge->Pop(&wake);
+  if (frame == nullptr) return;
+  const sync::Fence& fence = frame->acquire();
+  Error error{fence.timeline->ErrorOf(fence.point),
+              fmt::format("the frame {} for {} failed: the fence of {} carries an error",
+                          frame->info.sequence, options_.context->name(),
+                          fence.timeline->signaller())};
+  frame->Release();
+  edge->stats().dropped_failed.Add(1);
+  if (wake) edge->producer->group->Schedule();
+  options_.events->OnError(*edge->producer, std::move(error));
+}
+
+std::optional<NodeRunner::LateFence> NodeRunner::CheckFenceDeadline(MonotonicNs now_ns,
+                                                                    MonotonicNs limit_ns) {
+  for (size_t i = 0; i < options_.inputs.size(); ++i) {
+    InputFence& waiter = input_fences_[i];
+    if (!waiter.pending.load(std::memory_order_acquire)) continue;
+    std::lock_guard lock(fence_mutex_);
+    if (now_ns - waiter.since_ns < limit_ns) continue;
+    return LateFence{waiter.fence.timeline->signaller(), now_ns - waiter.since_ns};
+  }
+  return std::nullopt;
+}
+
+void NodeRunner::TakeInputs() {
+  bool latest = options_.sync == graph::SyncPolicy::kLatest;
+  for (size_t i = 0; i < options_.inputs.size(); ++i) {
+    Edge* edge = options_.inputs[i];
+    input_frames_[i] = nullptr;
+    if (edge == nullptr) continue;
+    if (latest && i != options_.trigger) {
+      media::Frame& sample = *sampled_[i];
+      input_frames_[i] = sample.pool().Share(sample, sample.holder(), now_ns_);
+      continue;
+    }
+    bool wake = false;
+    media::Frame* frame = edge->Pop(&wake);
+    input_frames_[i] = frame;
+    stats_.frames_in.Add(1);
+    if (wake) edge->producer->group->Schedule();
+    if (frame != nullptr && frame->born_ns() != 0) {
+      edge->stats().latency.Record(Clock::Real().Now() - frame->since_ns());
+    }
+  }
+}
+
+/// Keeps the newest frame of a sampled input, once it may be read.
+void NodeRunner::TakeSampled(size_t input) {
+  Edge* edge = options_.inputs[input];
+  while (media::Frame* front = edge->Front()) {
+    if (options_.cpu_access && !FenceReady(input, *front)) return;
+    bool wake = false;
+    media::Frame* frame = edge->Pop(&wake);
+    if (wake) edge->producer->group->Schedule();
+    stats_.frames_in.Add(1);
+    if (sampled_[input] != nullptr) {
+      sampled_[input]->Release();
+      edge->stats().superseded.Add(1);
+    }
+    sampled_[input] = frame;
+  }
+}
+
+// ---- reservation: all or none
+
+bool NodeRunner::Reserve() {
+  for (size_t i = 0; i < options_.outputs.size(); ++i) {
+    if (!ReserveRoom(options_.outputs[i], static_cast<uint32_t>(i))) return false;
+  }
+  for (size_t i = 0; i < options_.outputs.size(); ++i) {
+    if (ReserveBuffer(i)) continue;
+    ReturnReserved();
+    NotFired(Waiting::kBuffer, static_cast<uint32_t>(i));
+    return false;
+  }
+  return true;
+}
+
+bool NodeRunner::ReserveRoom(const Output& output, uint32_t port) {
+  for (Edge* edge : output.edges) {
+    if (edge->options().queue.when_full != graph::WhenFull::kBlock || edge->closed()) continue;
+    if (edge->Full() && edge->WaitForRoom()) {
+      NotFired(Waiting::kRoom, port);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool NodeRunner::ReserveBuffer(size_t port) {
+  Output& output = options_.outputs[port];
+  if (!output.pool || output.edges.empty()) return true;
+  auto attempt = [&] {
+    if (output.dynamic) return output.pool->ReserveCovered();
+    output_frames_[port] = output.pool->TryAcquire(now_ns_);
+    return output_frames_[port] != nullptr;
+  };
+  if (attempt()) return true;
+  listeners_[port]->SetWaiting(true);
+  if (!attempt()) return false;
+  listeners_[port]->SetWaiting(false);
+  return true;
+}
+
+void NodeRunner::ReturnReserved() {
+  for (media::Frame*& frame : output_frames_) {
+    if (frame != nullptr) std::exchange(frame, nullptr)->Release();
+  }
+}
+
+// ---- firing
+
+NodeRunner::Fired NodeRunner::FireNode() {
+  bool draining = state_.load(std::memory_order_relaxed) == State::kDraining;
+  if (draining) std::fill(input_frames_.begin(), input_frames_.end(), nullptr);
+  born_ns_ = 0;
+  for (media::Frame* frame : input_frames_) {
+    if (frame != nullptr && born_ns_ == 0) born_ns_ = frame->born_ns();
+  }
+  invocation_.store(invocation_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  sluice_invocation invocation{};
+  invocation.id = invocation_.load(std::memory_order_relaxed);
+  invocation.input_count = static_cast<uint32_t>(input_frames_.size());
+  invocation.output_count = static_cast<uint32_t>(output_frames_.size());
+  invocation.inputs = reinterpret_cast<sluice_frame* const*>(input_frames_.data());
+  invocation.outputs = reinterpret_cast<sluice_frame* const*>(output_frames_.data());
+  invocation.flags = draining ? SLUICE_INVOCATION_DRAINING : 0;
+
+  bool sample = until_sample_-- == 0;
+  if (!sample) {
+    HandleResult(options_.instance->Process(invocation));
+    return Fired::kYes;
+  }
+  until_sample_ = options_.sample_every - 1;
+  MonotonicNs begin = Clock::Real().Now();
+  if (source()) born_ns_ = begin;
+  int32_t result = options_.instance->Process(invocation);
+  MonotonicNs end = Clock::Real().Now();
+  stats_.process_ns.Record(end - begin);
+  HandleResult(result);
+  return Fired::kYes;
+}
+
+NodeRunner::Fired NodeRunner::FinishAsync() {
+  async_pending_.store(false, std::memory_order_relaxed);
+  async_done_.store(false, std::memory_order_relaxed);
+  HandleResult(async_result_.load(std::memory_order_relaxed));
+  return Fired::kYes;
+}
+
+void NodeRunner::HandleResult(int32_t result) {
+  if (result == SLUICE_PROCESS_ASYNC) {
+    async_pending_.store(true, std::memory_order_release);
+    return;
+  }
+  ReturnReserved();
+  if (options_.outputs.empty() && born_ns_ != 0) {
+    stats_.latency_ns.Record(Clock::Real().Now() - born_ns_);
+  }
+  if (result == SLUICE_PROCESS_DONE) return;
+  if (result == SLUICE_PROCESS_NEED_MORE) {
+    needs_wake_ = source() || state_.load(std::memory_order_relaxed) == State::kDraining;
+  } else if (result == SLUICE_PROCESS_END) {
+    completed_.store(true, std::memory_order_release);
+    End();
+  } else {
+    HandleError(static_cast<Code>(result < 0 ? result : SLUICE_E_INTERNAL), "process() failed");
+  }
+}
+
+void NodeRunner::HandleError(Code code, std::string_view fallback) {
+  state_.store(State::kFailed, std::memory_order_release);
+  options_.events->OnError(*this, options_.context->TakeError(code, fallback));
+}
+
+NodeRunner::Fired NodeRunner::StartDrain() {
+  for (Edge* edge : options_.inputs) {
+    if (edge != nullptr && !edge->ended() && edge->Close()) edge->producer->group->Schedule();
+  }
+  if (options_.island != nullptr || !options_.instance->HasDrain()) {
+    completed_.store(true, std::memory_order_release);
+    End();
+    return Fired::kYes;
+  }
+  int32_t result = options_.instance->Drain();
+  if (result < 0) {
+    HandleError(static_cast<Code>(result), "drain() failed");
+  } else {
+    state_.store(State::kDraining, std::memory_order_release);
+  }
+  return Fired::kYes;
+}
+
+void NodeRunner::End() {
+  state_.store(State::kEnded, std::memory_order_release);
+  waiting_.store(Waiting::kEnded, std::memory_order_relaxed);
+  for (Edge* edge : options_.inputs) {
+    if (edge != nullptr && edge->Close()) edge->producer->group->Schedule();
+  }
+  for (Output& output : options_.outputs) {
+    for (Edge* edge : output.edges) {
+      if (edge->End()) edge->consumer->group->Schedule();
+    }
+  }
+  options_.events->OnEnded(*this);
+}
+
+NodeRunner::Fired NodeRunner::FireIsland() {
+  const media::FrameInfo* info = nullptr;
+  born_ns_ = 0;
+  for (media::Frame* frame : input_frames_) {
+    if (frame != nullptr && info == nullptr) {
+      info = &frame->info;
+      born_ns_ = frame->born_ns();
+    }
+  }
+  for (size_t i = 0; i < output_frames_.size(); ++i) {
+    if (output_frames_[i] != nullptr && info != nullptr) output_frames_[i]->info = *info;
+  }
+  bool sample = until_sample_-- == 0;
+  MonotonicNs begin = sample ? Clock::Real().Now() : 0;
+  sync::Fence inputs_read;
+  Status submitted = options_.island->Submit(input_frames_, output_frames_, output_fences_,
+                                             &inputs_read);
+  if (sample) {
+    until_sample_ = options_.sample_every - 1;
+    stats_.process_ns.Record(Clock::Real().Now() - begin);
+  }
+  for (media::Frame*& frame : input_frames_) {
+    if (frame != nullptr) std::exchange(frame, nullptr)->Release(inputs_read);
+  }
+  if (!submitted) {
+    ReturnReserved();
+    HandleError(submitted.error().code, submitted.error().message);
+    return Fired::kYes;
+  }
+  for (size_t i = 0; i < output_frames_.size(); ++i) {
+    media::Frame* frame = std::exchange(output_frames_[i], nullptr);
+    if (frame == nullptr) continue;
+    frame->Publish(std::move(output_fences_[i]), born_ns_);
+    output_fences_[i] = {};
+    Send(options_.outputs[i], frame);
+  }
+  return Fired::kYes;
+}
+
+// ---- what the node asks for
+
+media::Frame* NodeRunner::TakeReserved(media::Frame* frame) {
+  for (media::Frame*& reserved : output_frames_) {
+    if (reserved == frame) reserved = nullptr;
+  }
+  return frame;
+}
+
+int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
+  if (output >= options_.outputs.size()) {
+    TakeReserved(frame)->Release();
+    return SLUICE_E_INVALID_ARGUMENT;
+  }
+  if (frame->writing()) {
+    TakeReserved(frame);
+    frame->Publish(std::move(fence), frame->born_ns() != 0 ? 0 : born_ns_);
+  }
+  Send(options_.outputs[output], frame);
+  return SLUICE_OK;
+}
+
+void NodeRunner::Send(Output& output, media::Frame* frame) {
+  stats_.frames_out.Add(1);
+  size_t count = output.edges.size();
+  if (count == 0) {
+    frame->Release();
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    Edge* edge = output.edges[i];
+    media::Frame* lease = frame;
+    if (i + 1 < count) {
+      lease = frame->pool().Share(*frame, edge->holder, now_ns_);
+      if (lease == nullptr) {
+        context().CountDrop("", 1, "no lease was left for " + edge->stats().name);
+        continue;
+      }
+    } else {
+      frame->HandOver(edge->holder, now_ns_);
+    }
+    if (edge->Push(lease)) edge->consumer->group->Schedule();
+  }
+}
+
+int32_t NodeRunner::Acquire(uint32_t output, media::Frame** out) {
+  if (output >= options_.outputs.size() || !options_.outputs[output].pool) {
+    return SLUICE_E_INVALID_ARGUMENT;
+  }
+  *out = options_.outputs[output].pool->TryAcquire(Clock::Real().Now());
+  return *out != nullptr ? SLUICE_OK : SLUICE_E_WOULD_BLOCK;
+}
+
+void NodeRunner::Complete(uint64_t invocation, int32_t result) {
+  if (invocation != invocation_.load(std::memory_order_relaxed)) return;
+  async_result_.store(result, std::memory_order_relaxed);
+  async_done_.store(true, std::memory_order_release);
+  group->Schedule();
+}
+
+void NodeRunner::Wake() {
+  woken_.store(true, std::memory_order_release);
+  group->Schedule();
+}
+
+int32_t NodeRunner::RequestRenegotiate(uint32_t output) {
+  if (output >= options_.outputs.size()) return SLUICE_E_INVALID_ARGUMENT;
+  if (renegotiating_.exchange(true)) return SLUICE_OK;
+  held_.store(true);
+  options_.events->OnRenegotiate(*this);
+  return SLUICE_OK;
+}
+
+// ---- what the controller asks for
+
+void NodeRunner::RequestEnd() {
+  end_requested_.store(true);
+  group->Schedule();
+}
+
+void NodeRunner::SetHeld(bool held) {
+  held_.store(held);
+  if (!held) group->Schedule();
+}
+
+void NodeRunner::Recover() {
+  ReturnReserved();
+  async_pending_.store(false);
+  async_done_.store(false);
+  needs_wake_ = false;
+  state_.store(State::kRunning, std::memory_order_release);
+  group->Schedule();
+}
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,182 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/domain/domain.h"
+#include "engine/graph/node_type.h"
+#include "engine/media/buffer_pool.h"
+#include "engine/plugin/node_instance.h"
+#include "engine/scheduler/edge.h"
+#include "engine/scheduler/node_context.h"
+
+namespace sluice::scheduler {
+
+class RunGroup;
+
+/// Why a node does not run, for stall reports.
+enum class Waiting : uint8_t {
+  kNothing,
+  kInput,      ///< No frame on an input.
+  kRoom,       ///< An edge downstream is full.
+  kBuffer,     ///< No buffer of an output's pool is free.
+  kFence,      ///< An input's acquire fence.
+  kAsync,      ///< complete() of an invocation.
+  kWake,       ///< wake() or a timer of its own.
+  kHeld,       ///< The engine: a renegotiation or a restart.
+  kEnded,
+};
+
+/// What a runner reports to whoever controls the graph. Threads: [thread-safe].
+class RunnerEvents {
+ public:
+  virtual ~RunnerEvents() = default;
+  virtual void OnEnded(class NodeRunner& runner) = 0;
+  virtual void OnError(class NodeRunner& runner, Error error) = 0;
+  virtual void OnRenegotiate(class NodeRunner& runner) = 0;
+};
+
+/// One node (or one island) in one epoch: decides whether it may fire, and fires
+/// it. Runs inside its run group; Emit, Acquire, Complete and Wake may come from
+/// other threads as their callers' tags allow.
+class NodeRunner {
+ public:
+  struct Output {
+    std::vector<Edge*> edges;
+    RefPtr<media::BufferPool> pool;  ///< Null: passes through.
+    bool dynamic = false;
+  };
+  struct Options {
+    NodeContext* context = nullptr;
+    plugin::NodeInstance* instance = nullptr;
+    domain::Island* island = nullptr;  ///< Set: fires by the domain, not by process().
+    std::vector<Edge*> inputs;         ///< By input port; null = not connected.
+    std::vector<Output> outputs;
+    graph::SyncPolicy sync = graph::SyncPolicy::kAll;
+    uint32_t trigger = 0;              ///< Input that triggers under `latest`.
+    bool end_on_any = false;
+    bool cpu_access = true;            ///< Waits for acquire fences before it fires.
+    uint32_t sample_every = 16;
+    RunnerEvents* events = nullptr;
+  };
+
+  explicit NodeRunner(Options options);
+  ~NodeRunner();
+  NodeRunner(const NodeRunner&) = delete;
+  NodeRunner& operator=(const NodeRunner&) = delete;
+
+  enum class Fired { kYes, kNo };
+  /// [group] Fires once if it may.
+  Fired TryFire(MonotonicNs now_ns);
+
+  // For the node, through its context.
+  int32_t Emit(uint32_t output, media::Frame* frame, sync::Fence fence);
+  int32_t Acquire(uint32_t output, media::Frame** out);
+  void Complete(uint64_t invocation, int32_t result);
+  void Wake();
+  int32_t RequestRenegotiate(uint32_t output);
+
+  // For the controller; the group is paused unless said.
+  /// [thread-safe] A source ends after what it is doing.
+  void RequestEnd();
+  /// [thread-safe] Does not fire until released.
+  void SetHeld(bool held);
+  /// Back to running after a restart; frames in flight at the failure are gone.
+  void Recover();
+  /// Ends it for its neighbours, as if it had answered END.
+  void End();
+  bool AsyncPending() const { return async_pending_.load(std::memory_order_acquire); }
+
+  bool ended() const { return state_.load(std::memory_order_acquire) == State::kEnded; }
+  bool failed() const { return state_.load(std::memory_order_acquire) == State::kFailed; }
+  bool source() const { return options_.inputs.empty(); }
+  /// Whether process() answered END (rather than the engine ending it).
+  bool completed() const { return completed_.load(std::memory_order_acquire); }
+  Waiting waiting() const { return waiting_.load(std::memory_order_relaxed); }
+  uint32_t waiting_port() const { return waiting_port_.load(std::memory_order_relaxed); }
+  NodeContext& context() const { return *options_.context; }
+  plugin::NodeInstance* instance() const { return options_.instance; }
+  const Options& options() const { return options_; }
+  RunGroup* group = nullptr;
+
+  /// Late acquire fences: who waits since when for whom. [thread-safe]
+  struct LateFence {
+    std::string signaller;
+    MonotonicNs waited_ns = 0;
+  };
+  std::optional<LateFence> CheckFenceDeadline(MonotonicNs now_ns, MonotonicNs limit_ns);
+
+ private:
+  enum class State : uint8_t { kRunning, kDraining, kEnded, kFailed };
+
+  struct InputFence : sync::FenceWaiter {
+    InputFence() : FenceWaiter(&NodeRunner::InputFencePassed) {}
+    NodeRunner* runner = nullptr;
+    std::atomic<bool> pending{false};
+    std::atomic<uint32_t> telling{0};
+    // For CheckFenceDeadline; guarded by fence_mutex_.
+    sync::Fence fence;
+    MonotonicNs since_ns = 0;
+  };
+  /// Told when a pool has a free buffer again; outlives this runner with the pool.
+  class PoolListener;
+
+  static void InputFencePassed(sync::FenceWaiter* waiter, sync::FenceState state);
+
+  Fired NotFired(Waiting why, uint32_t port);
+  bool InputsReady(Fired* outcome);
+  bool HandleEndedInput(size_t input);
+  bool FenceReady(size_t input, media::Frame& frame);
+  void DropFront(size_t input);
+  bool Reserve();
+  bool ReserveRoom(const Output& output, uint32_t port);
+  bool ReserveBuffer(size_t port);
+  void ReturnReserved();
+  void TakeInputs();
+  void TakeSampled(size_t input);
+  bool AllOutputsClosed() const;
+
+  Fired FireNode();
+  Fired FireIsland();
+  Fired FinishAsync();
+  void HandleResult(int32_t result);
+  void HandleError(Code code, std::string_view fallback);
+  Fired StartDrain();
+  media::Frame* TakeReserved(media::Frame* frame);
+  void Send(Output& output, media::Frame* frame);
+
+  Options options_;
+  NodeStats& stats_;
+  std::atomic<State> state_{State::kRunning};
+  std::atomic<Waiting> waiting_{Waiting::kNothing};
+  std::atomic<uint32_t> waiting_port_{0};
+  std::atomic<bool> held_{false};
+  std::atomic<bool> end_requested_{false};
+  std::atomic<bool> completed_{false};
+  std::atomic<bool> renegotiating_{false};
+  bool needs_wake_ = false;
+  std::atomic<bool> woken_{false};
+  std::atomic<bool> async_pending_{false};
+  std::atomic<bool> async_done_{false};
+  std::atomic<int32_t> async_result_{0};
+  std::atomic<uint64_t> invocation_{0};
+  uint32_t until_sample_ = 0;
+  MonotonicNs now_ns_ = 0;
+  MonotonicNs born_ns_ = 0;
+
+  std::vector<media::Frame*> input_frames_;
+  std::vector<media::Frame*> output_frames_;
+  std::vector<media::Frame*> sampled_;
+  std::vector<sync::Fence> output_fences_;
+  std::unique_ptr<InputFence[]> input_fences_;
+  std::vector<RefPtr<PoolListener>> listeners_;
+  std::mutex fence_mutex_;
+};
+
+}  // namespace sluice::scheduler

@@ -1,0 +1,150 @@
+#include "engine/scheduler/reactor.h"
+
+#include <utility>  // before Asio: Boost 1.74 with C++20 misses it
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cerrno>
+#include <csignal>
+#include <future>
+#include <pthread.h>
+#include <sys/timerfd.h>
+#include <thread>
+#include <unistd.h>
+
+#include "engine/base/unique_fd.h"
+
+namespace sluice::scheduler {
+
+namespace asio = boost::asio;
+
+struct Reactor::Impl {
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  std::unique_ptr<asio::signal_set> signals;
+  std::thread thread;
+
+  bool OnOwnThread() const { return std::this_thread::get_id() == thread.get_id(); }
+};
+
+namespace {
+
+/// A timerfd: setting it is one system call from any thread; the reactor only reads.
+class TimerFd final : public Reactor::Timer {
+ public:
+  TimerFd(asio::io_context& context, std::thread::id reactor, int fd, MonotonicNs period_ns,
+          std::function<void()> fired)
+      : context_(context), reactor_(reactor), fd_(fd), period_ns_(period_ns),
+        shared_(std::make_shared<Shared>(context, std::move(fired))) {
+    shared_->descriptor.assign(fd);
+    asio::post(context_, [shared = shared_] { Arm(shared); });
+    if (period_ns_ > 0) SetAt(Clock::Real().Now() + period_ns_);
+  }
+
+  ~TimerFd() override {
+    auto close = [shared = shared_] {
+      shared->dead = true;
+      boost::system::error_code ignored;
+      shared->descriptor.close(ignored);
+    };
+    if (std::this_thread::get_id() == reactor_ || context_.stopped()) {
+      close();
+      return;
+    }
+    std::promise<void> closed;
+    asio::post(context_, [&] {
+      close();
+      closed.set_value();
+    });
+    closed.get_future().wait();
+  }
+
+  void SetAt(MonotonicNs at_ns) override {
+    if (at_ns <= 0) at_ns = 1;  // 0 would disarm
+    itimerspec spec{};
+    spec.it_value = {at_ns / 1'000'000'000, at_ns % 1'000'000'000};
+    spec.it_interval = {period_ns_ / 1'000'000'000, period_ns_ % 1'000'000'000};
+    timerfd_settime(fd_, TFD_TIMER_ABSTIME, &spec, nullptr);
+  }
+
+ private:
+  struct Shared {
+    Shared(asio::io_context& context, std::function<void()> f)
+        : descriptor(context), fired(std::move(f)) {}
+    asio::posix::stream_descriptor descriptor;
+    std::function<void()> fired;
+    bool dead = false;  // reactor's thread only
+  };
+
+  static void Arm(const std::shared_ptr<Shared>& shared) {
+    if (shared->dead) return;
+    shared->descriptor.async_wait(
+        asio::posix::stream_descriptor::wait_read, [shared](boost::system::error_code error) {
+          if (error || shared->dead) return;
+          uint64_t expirations = 0;
+          ssize_t got = read(shared->descriptor.native_handle(), &expirations, sizeof expirations);
+          if (got == sizeof expirations) shared->fired();
+          Arm(shared);
+        });
+  }
+
+  asio::io_context& context_;
+  std::thread::id reactor_;
+  int fd_;  // owned by shared_->descriptor
+  MonotonicNs period_ns_;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace
+
+Reactor::Reactor() : impl_(std::make_unique<Impl>()) {
+  impl_->thread = std::thread([impl = impl_.get()] {
+    pthread_setname_np(pthread_self(), "sluice-reactor");
+    impl->context.run();
+  });
+}
+
+Result<std::unique_ptr<Reactor>> Reactor::Create() {
+  return std::unique_ptr<Reactor>(new Reactor);
+}
+
+Reactor::~Reactor() {
+  impl_->work.reset();
+  impl_->context.stop();
+  impl_->thread.join();
+}
+
+void Reactor::Post(std::function<void()> function) {
+  asio::post(impl_->context, std::move(function));
+}
+
+Result<std::unique_ptr<Reactor::Timer>> Reactor::CreateTimer(std::function<void()> fired) {
+  return CreateTicker(0, std::move(fired));
+}
+
+Result<std::unique_ptr<Reactor::Timer>> Reactor::CreateTicker(MonotonicNs period_ns,
+                                                              std::function<void()> tick) {
+  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (fd < 0) return FailErrno("timerfd_create", errno);
+  return std::unique_ptr<Timer>(std::make_unique<TimerFd>(impl_->context, impl_->thread.get_id(),
+                                                          fd, period_ns, std::move(tick)));
+}
+
+void Reactor::OnInterrupt(std::function<void(int)> caught) {
+  impl_->signals = std::make_unique<asio::signal_set>(impl_->context, SIGINT, SIGTERM);
+  struct Waiter {
+    static void Wait(asio::signal_set& set, std::function<void(int)> callback) {
+      set.async_wait([&set, callback](boost::system::error_code error, int signal) {
+        if (error) return;
+        callback(signal);
+        Wait(set, callback);
+      });
+    }
+  };
+  Waiter::Wait(*impl_->signals, std::move(caught));
+}
+
+}  // namespace sluice::scheduler
