@@ -59,11 +59,12 @@ class Validator {
       : config_(config), types_(types), diagnostics_(diagnostics) {}
 
   void Run() {
-    if (config_.nodes.empty()) {
+    if (config_.nodes.empty() && !diagnostics_->has_errors()) {
       diagnostics_->Error(kErrEmptyGraph, {1, 1}, "the graph has no nodes");
     }
     for (const NodeConfig& node : config_.nodes) AddNode(node);
     for (const EdgeConfig& edge : config_.edges) AddEdge(edge);
+    for (const std::string& name : config_.faulty_edge_nodes) Excuse(name);
     for (uint32_t i = 0; i < nodes_.size(); ++i) {
       if (nodes_[i].type == nullptr) continue;
       CheckConnected(i);
@@ -98,6 +99,7 @@ class Validator {
   }
 
   void UnknownType(const NodeConfig& config) {
+    if (config.type.empty()) return;  // reported where the text was read
     std::vector<std::string> names = types_.Names();
     std::string hint = NearestName(config.type, names);
     if (!hint.empty()) {
@@ -116,6 +118,10 @@ class Validator {
       const ParamDesc* desc = node->type->FindParam(param.name);
       if (desc == nullptr) {
         UnknownParam(config, *node->type, param);
+        continue;
+      }
+      if (param.faulty) {
+        faulty.insert(param.name);
         continue;
       }
       std::string problem;
@@ -218,6 +224,8 @@ class Validator {
     // An end that is named but faulty still connects, so that no follow-up error appears.
     if (!from) Excuse(config.from.node);
     if (!to) Excuse(config.to.node);
+    if (from) connected_.insert(*from);
+    if (to) connected_.insert(*to);
     if (!from || !to) return;
     if (auto taken = input_edges_.find(*to); taken != input_edges_.end()) {
       const GraphEdge& other = edges_[taken->second];
@@ -229,7 +237,6 @@ class Validator {
       return;
     }
     input_edges_[*to] = edges_.size();
-    outputs_.insert(*from);
     edges_.push_back({*from, *to, config.queue, config.require_zero_copy, config.mark});
   }
 
@@ -243,7 +250,7 @@ class Validator {
     for (uint32_t i = 0; i < node.type->ports.size(); ++i) {
       const PortDesc& port = node.type->ports[i];
       const PortRef ref{index, i};
-      if (!port.required || input_edges_.contains(ref) || outputs_.contains(ref)) continue;
+      if (!port.required || connected_.contains(ref)) continue;
       diagnostics_->Error(
           kErrUnconnected, node.mark,
           fmt::format("{} '{}.{}' has no edge", DirectionName(port.direction), node.name, port.name),
@@ -330,7 +337,7 @@ class Validator {
   std::map<std::string, uint32_t, std::less<>> index_;
   std::vector<std::string> node_names_;
   std::map<PortRef, size_t> input_edges_;
-  std::set<PortRef> outputs_;
+  std::set<PortRef> connected_;
   std::set<uint32_t> excused_;
 };
 

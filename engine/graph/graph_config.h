@@ -55,6 +55,7 @@ struct ParamConfig {
   SourceMark name_mark;
   std::string text;
   bool is_map = false;
+  bool faulty = false;  ///< a finding about the value was recorded already
   SourceMark mark;
 };
 
@@ -92,6 +93,8 @@ struct GraphConfig {
   Settings settings;
   std::vector<NodeConfig> nodes;  ///< in the order of the text
   std::vector<EdgeConfig> edges;
+  /// Nodes named by edges that could not be read: that they lack an edge is no news.
+  std::vector<std::string> faulty_edge_nodes;
 };
 
 std::string_view WhenFullName(WhenFull when_full);
