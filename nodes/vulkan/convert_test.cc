@@ -47,9 +47,13 @@ class ConvertTest : public DeviceTest {
   static void ExpectWithinOne(const std::vector<Difference>& differences, const std::string& where) {
     for (const Difference& d : differences) EXPECT_LE(d.worst, 1) << where << ": " << ToString(differences);
   }
-  void CheckSwscale(const Picture& src, const sluice_format& to, const std::string& content) {
+  void CheckSwscale(const Picture& src, const sluice_format& to, const std::string& content, bool via_444 = false) {
     Picture want(to);
-    Swscale(src, want, true);
+    if (via_444) {
+      SwscaleVia444(src, want);
+    } else {
+      Swscale(src, want, true);
+    }
     ExpectAtLeast(50, Compare(Convert(src, to), want),
                   Describe(src.format()) + " -> " + Describe(to) + " " + content);
   }
@@ -63,19 +67,22 @@ std::vector<sluice_format> AllFormats(uint32_t w, uint32_t h, uint8_t matrix, ui
       out.push_back(MakeFormat(fourcc, w, h, matrix, range, siting));
     }
   }
-  for (const uint32_t fourcc : {SLUICE_FORMAT_AB24, SLUICE_FORMAT_XB24, SLUICE_FORMAT_AR24, SLUICE_FORMAT_XR24}) {
-    out.push_back(MakeFormat(fourcc, w, h));
-  }
+  for (const uint32_t fourcc : {SLUICE_FORMAT_AB24, SLUICE_FORMAT_XR24}) out.push_back(MakeFormat(fourcc, w, h));
   return out;
 }
 
 TEST_F(ConvertTest, EveryPairOfFormatsMatchesTheReferenceOnNoise) {
-  for (const auto& [w, h] : {std::pair(136U, 20U), std::pair(37U, 23U)}) {
-    for (const sluice_format& from : AllFormats(w, h, k709, kLimited)) {
-      Picture src(from);
-      Fill(src, Pattern::kNoise);
-      for (const sluice_format& to : AllFormats(w, h, k709, kLimited)) CheckReference(src, to, "noise");
-    }
+  // Wider than a workgroup, and odd: the last block of a row and the last row are partial.
+  for (const sluice_format& from : AllFormats(139, 23, k709, kLimited)) {
+    Picture src(from);
+    Fill(src, Pattern::kNoise);
+    for (const sluice_format& to : AllFormats(139, 23, k709, kLimited)) CheckReference(src, to, "noise");
+  }
+  for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_AB24}) {
+    Picture src(MakeFormat(fourcc, 136, 20));
+    Fill(src, Pattern::kNoise);
+    CheckReference(src, MakeFormat(SLUICE_FORMAT_NV12, 136, 20, k601, kFull, kCenter), "noise");
+    CheckReference(src, MakeFormat(SLUICE_FORMAT_AB24, 136, 20), "noise");
   }
 }
 
@@ -95,9 +102,9 @@ TEST_F(ConvertTest, MatricesAndRangesMatchTheReference) {
 }
 
 TEST_F(ConvertTest, TheSmallestPicturesMatchTheReference) {
-  for (const auto& [w, h] : {std::pair(1U, 1U), std::pair(2U, 1U), std::pair(1U, 2U), std::pair(8U, 2U), std::pair(9U, 3U)}) {
-    for (const sluice_format& from : AllFormats(w, h, k709, kLimited)) {
-      Picture src(from);
+  for (const auto& [w, h] : {std::pair(1U, 1U), std::pair(8U, 2U), std::pair(9U, 3U)}) {
+    for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_AB24}) {
+      Picture src(MakeFormat(fourcc, w, h));
       Fill(src, Pattern::kNoise);
       CheckReference(src, MakeFormat(SLUICE_FORMAT_YU12, w, h, k601, kFull, kCenter), "tiny");
       CheckReference(src, MakeFormat(SLUICE_FORMAT_AR24, w, h), "tiny");
@@ -140,7 +147,9 @@ TEST_F(ConvertTest, PatternsMatchSwscale) {
               const sluice_format yuv = MakeFormat(fourcc, w, h, matrix, range, siting);
               Picture coded(yuv);
               Fill(coded, pattern);
-              CheckSwscale(coded, rgb, content);
+              // From 4:2:0 straight to RGB swscale takes the nearest chroma line, or the mean of two, instead of
+              // interpolating (yuv2packed1): only its way through 4:4:4 is exact enough for single-line detail.
+              CheckSwscale(coded, rgb, content, pattern == Pattern::kZonePlate && fourcc != SLUICE_FORMAT_YUYV);
               CheckSwscale(still, yuv, content);
             }
           }

@@ -392,38 +392,66 @@ std::vector<uint8_t> LoadRgb(const std::string& path, uint32_t* width, uint32_t*
   return rgb;
 }
 
-void Swscale(const Picture& src, Picture& dst, bool full_input) {
-  const Picture from = Widened(src);
-  Picture to = Widened(dst);
+namespace {
+
+/// One side of a swscale call.
+struct SwsSide {
+  AVPixelFormat pixels;
+  sluice_format format;
+  uint8_t* data[4] = {};
+  int stride[4] = {};
+};
+
+SwsSide SideOf(const Picture& picture) {
+  SwsSide side{AvFormat(picture.format().fourcc), picture.format()};
+  for (uint32_t p = 0; p < picture.layout().plane_count; ++p) {
+    side.data[p] = picture.plane(p);
+    side.stride[p] = static_cast<int>(picture.stride(p));
+  }
+  return side;
+}
+
+void RunSwscale(const SwsSide& from, const SwsSide& to, bool full_input) {
   SwsContext* sws = sws_alloc_context();
-  av_opt_set_int(sws, "srcw", from.width(), 0);
-  av_opt_set_int(sws, "srch", from.height(), 0);
-  av_opt_set_int(sws, "dstw", to.width(), 0);
-  av_opt_set_int(sws, "dsth", to.height(), 0);
-  av_opt_set_int(sws, "src_format", AvFormat(src.format().fourcc), 0);
-  av_opt_set_int(sws, "dst_format", AvFormat(dst.format().fourcc), 0);
+  av_opt_set_int(sws, "srcw", from.format.width, 0);
+  av_opt_set_int(sws, "srch", from.format.height, 0);
+  av_opt_set_int(sws, "dstw", to.format.width, 0);
+  av_opt_set_int(sws, "dsth", to.format.height, 0);
+  av_opt_set_int(sws, "src_format", from.pixels, 0);
+  av_opt_set_int(sws, "dst_format", to.pixels, 0);
   av_opt_set_int(sws, "sws_flags",
                  SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | (full_input ? SWS_FULL_CHR_H_INP : 0), 0);
-  SetSiting(sws, "src", src.format());
-  SetSiting(sws, "dst", dst.format());
-  sws_setColorspaceDetails(sws, SwsMatrix(IsYuv(src.format().fourcc) ? src.format() : dst.format()),
-                           src.format().color.range == SLUICE_RANGE_FULL,
-                           SwsMatrix(IsYuv(dst.format().fourcc) ? dst.format() : src.format()),
-                           dst.format().color.range == SLUICE_RANGE_FULL, 0, 1 << 16, 1 << 16);
+  if (from.pixels != AV_PIX_FMT_YUV444P) SetSiting(sws, "src", from.format);
+  if (to.pixels != AV_PIX_FMT_YUV444P) SetSiting(sws, "dst", to.format);
+  sws_setColorspaceDetails(sws, SwsMatrix(IsYuv(from.format.fourcc) ? from.format : to.format),
+                           from.format.color.range == SLUICE_RANGE_FULL,
+                           SwsMatrix(IsYuv(to.format.fourcc) ? to.format : from.format),
+                           to.format.color.range == SLUICE_RANGE_FULL, 0, 1 << 16, 1 << 16);
   ASSERT_GE(sws_init_context(sws, nullptr, nullptr), 0);
-  const uint8_t* in[4] = {};
-  uint8_t* out[4] = {};
-  int in_stride[4] = {}, out_stride[4] = {};
-  for (uint32_t p = 0; p < from.layout().plane_count; ++p) {
-    in[p] = from.plane(p);
-    in_stride[p] = static_cast<int>(from.stride(p));
-  }
-  for (uint32_t p = 0; p < to.layout().plane_count; ++p) {
-    out[p] = to.plane(p);
-    out_stride[p] = static_cast<int>(to.stride(p));
-  }
-  sws_scale(sws, in, in_stride, 0, static_cast<int>(from.height()), out, out_stride);
+  sws_scale(sws, from.data, from.stride, 0, static_cast<int>(from.format.height), to.data, to.stride);
   sws_freeContext(sws);
+}
+
+}  // namespace
+
+void Swscale(const Picture& src, Picture& dst, bool full_input) {
+  const Picture from = Widened(src);
+  const Picture to = Widened(dst);
+  RunSwscale(SideOf(from), SideOf(to), full_input);
+  CopyVisible(to, dst);
+}
+
+void SwscaleVia444(const Picture& src, Picture& dst) {
+  const Picture from = Widened(src);
+  const Picture to = Widened(dst);
+  SwsSide between{AV_PIX_FMT_YUV444P, from.format()};
+  std::vector<uint8_t> planes(size_t{3} * from.width() * from.height());
+  for (size_t p = 0; p < 3; ++p) {
+    between.data[p] = planes.data() + p * from.width() * from.height();
+    between.stride[p] = static_cast<int>(from.width());
+  }
+  RunSwscale(SideOf(from), between, true);
+  RunSwscale(between, SideOf(to), true);
   CopyVisible(to, dst);
 }
 

@@ -117,6 +117,9 @@ constexpr char kClip[] = "/usr/share/forensics-samples/original-files/movie1/VID
 /// would stretch the chroma plane instead. `full_input`: SWS_FULL_CHR_H_INP as well.
 void Swscale(const Picture& src, Picture& dst, bool full_input);
 
+/// The same from Y'CbCr to R'G'B' in two steps, up-sampling and then the matrix.
+void SwscaleVia444(const Picture& src, Picture& dst);
+
 }  // namespace sluice::vulkan::testing
 
 #endif  // SLUICE_NODES_VULKAN_TESTING_H_
