@@ -91,7 +91,7 @@ typedef struct sluice_entry {
 #if defined(__cplusplus)
 #define SLUICE_EXTERN_C extern "C"
 #else
-#define SLUICE_EXTERN_C extern
+#define SLUICE_EXTERN_C /* C: external already; `extern` with an initialiser is a warning */
 #endif
 
 /* Put before the definition: SLUICE_PLUGIN_EXPORT const sluice_entry sluice_plugin = {...}; */

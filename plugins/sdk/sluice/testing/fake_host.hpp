@@ -72,8 +72,12 @@ class FakeHost {
 
   /// A pool of `count` buffers; the host keeps it to its own end.
   FakePool& MakePool(const sluice_format& format, uint32_t count, uint32_t epoch = 1) {
+    return MakePool(format, MakeLayout(format), count, epoch);
+  }
+  FakePool& MakePool(const sluice_format& format, const sluice_layout& layout, uint32_t count,
+                     uint32_t epoch = 1) {
     pools_.push_back(std::make_unique<FakePool>(
-        &ledger_, &mutex_, static_cast<uint32_t>(pools_.size() + 1), epoch, format, count));
+        &ledger_, &mutex_, static_cast<uint32_t>(pools_.size() + 1), epoch, format, layout, count));
     return *pools_.back();
   }
   /// A timeline that the test signals. One reference, the caller's.

@@ -237,8 +237,8 @@ struct FakeFrame {
 class FakePool {
  public:
   FakePool(Ledger* ledger, std::mutex* mutex, uint32_t id, uint32_t epoch,
-           const sluice_format& format, uint32_t count)
-      : ledger_(ledger), mutex_(mutex), format_(format), layout_(MakeLayout(format)) {
+           const sluice_format& format, const sluice_layout& layout, uint32_t count)
+      : ledger_(ledger), mutex_(mutex), format_(format), layout_(layout) {
     for (uint32_t i = 0; i < count; ++i) {
       auto buffer = std::make_unique<FakeBuffer>();
       buffer->pool = this;

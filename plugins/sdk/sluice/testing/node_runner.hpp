@@ -32,6 +32,8 @@ struct PortSpec {
   bool device_access = false;  ///< inputs: called before the acquire fence has signalled
   uint32_t views = SLUICE_VIEW_CPU | SLUICE_VIEW_SHM;
   uint32_t sync = SLUICE_SYNC_CPU_DONE;
+  /// Zero: MakeLayout(format). What the plan would make of the port's multiples and tail otherwise.
+  sluice_layout layout{};
 };
 
 /// An offer that probe() made, with its own copies.
@@ -98,6 +100,9 @@ class NodeRunner final : public NodeEvents {
   /// Sets what reconfigure() will say; index among the ports of its direction.
   void SetFormat(int32_t direction, uint32_t index, const sluice_format& format) {
     (direction == SLUICE_PORT_INPUT ? inputs_ : outputs_).at(index).spec.format = format;
+  }
+  void SetLayout(int32_t direction, uint32_t index, const sluice_layout& layout) {
+    (direction == SLUICE_PORT_INPUT ? inputs_ : outputs_).at(index).spec.layout = layout;
   }
   void set_realtime(bool realtime) { realtime_ = realtime; }
   void set_overwrite(bool overwrite) { overwrite_ = overwrite; }
@@ -368,10 +373,13 @@ class NodeRunner final : public NodeEvents {
     config.connected = port.spec.connected ? 1 : 0;
     if (port.spec.connected) {
       const bool has_pool = direction == SLUICE_PORT_INPUT || !port.spec.passthrough;
-      port.pool = has_pool ? &host_.MakePool(port.spec.format, port.spec.buffers, epoch_) : nullptr;
+      const sluice_layout layout =
+          port.spec.layout.size != 0 ? port.spec.layout : MakeLayout(port.spec.format);
+      port.pool = has_pool ? &host_.MakePool(port.spec.format, layout, port.spec.buffers, epoch_)
+                           : nullptr;
       config.views = port.spec.views;
       config.format = port.spec.format;
-      config.layout = has_pool ? port.pool->layout() : MakeLayout(port.spec.format);
+      config.layout = layout;
       config.buffers = port.spec.buffers;
       config.sync = port.spec.sync;
     }

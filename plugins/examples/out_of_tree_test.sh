@@ -1,0 +1,45 @@
+#!/bin/bash
+# Installs the headers into a prefix and builds the examples there with pkg-config, as a third party would.
+set -euo pipefail
+root=$PWD
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/out_of_tree.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+mkdir -p "$work/prefix/include/sluice/testing" "$work/prefix/lib/pkgconfig" "$work/prefix/lib/sluice"
+cp -L "$root/bazel/plugin.lds" "$work/prefix/lib/sluice/"
+cp -L "$root"/plugins/abi/sluice/*.h "$root"/plugins/sdk/sluice/*.hpp "$work/prefix/include/sluice/"
+cp -L "$root"/plugins/sdk/sluice/testing/*.hpp "$work/prefix/include/sluice/testing/"
+sed "s|@PREFIX@|$work/prefix|; s|@VERSION@|0.1.0|" "$root/plugins/sdk/sluice.pc.in" \
+  > "$work/prefix/lib/pkgconfig/sluice.pc"
+export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+# The plugin exports one symbol, and has its manifest inside, byte for byte.
+check() {
+  local so=$1 manifest=$2
+  [ "$(nm -D --defined-only "$so" | awk '{print $NF}')" = sluice_plugin ] ||
+    fail "$so exports something else: $(nm -D --defined-only "$so")"
+  objcopy -O binary --only-section=.sluice.manifest --set-section-flags .sluice.manifest=alloc "$so" "$work/manifest"
+  cmp "$work/manifest" "$manifest" || fail "$so has another manifest"
+}
+
+for example in invert counter_c; do
+  cp -rL "$root/plugins/examples/$example" "$work/$example"
+  make -s -C "$work/$example" || fail "make in $example"
+done
+check "$work/invert/invert.so" "$work/invert/invert.sluice.yaml"
+check "$work/counter_c/counter_c.so" "$work/counter_c/counter.sluice.yaml"
+
+# The line in counter.c's head, with nothing but cc.
+cd "$work/counter_c"
+rm counter_c.so
+cc -shared -fPIC -fvisibility=hidden -o counter_c.so counter.c $(pkg-config --cflags sluice) \
+  -DSLUICE_MANIFEST_HASH=0x$(sha256sum < counter.sluice.yaml | cut -c1-16)ull
+check counter_c.so counter.sluice.yaml
+
+# The test headers stand alone.
+cd "$work"
+echo '#include <sluice/testing/node_runner.hpp>' > t.cc
+g++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror $(pkg-config --cflags sluice) t.cc || fail "testing headers"
+echo PASSED
