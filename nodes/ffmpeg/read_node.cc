@@ -1,0 +1,486 @@
+#include "nodes/ffmpeg/read_node.h"
+
+#include <algorithm>
+
+namespace sluice::ffmpeg {
+namespace {
+
+constexpr uint32_t kOut = 0;
+constexpr const char* kOutName = "out";
+constexpr AVRational kNanoseconds{1, 1'000'000'000};
+/// How far a probe reads for one frame that decodes.
+constexpr int kProbePackets = 512;
+/// How long to wait before asking for a buffer again that should have been there.
+constexpr int64_t kRetryNs = 1'000'000;
+
+int64_t ToNs(int64_t ticks, AVRational base) {
+  if (ticks == AV_NOPTS_VALUE) return SLUICE_PTS_NONE;
+  return av_rescale_q(ticks, base, kNanoseconds);
+}
+
+sluice_rate RateOf(const AVStream& stream) {
+  // A stream whose average differs from its base rate is variable.
+  const AVRational average = stream.avg_frame_rate;
+  const AVRational base = stream.r_frame_rate;
+  if (average.num <= 0 || average.den <= 0 || av_cmp_q(average, base) != 0) return {0, 0};
+  return {static_cast<uint32_t>(average.num), static_cast<uint32_t>(average.den)};
+}
+
+std::string InputOf(const sdk::Params& params) {
+  return params.Has("path") ? params.String("path") : params.String("url");
+}
+
+}  // namespace
+
+sdk::Expected<std::unique_ptr<ReadNode>> ReadNode::Create(const sdk::NodeContext& context,
+                                                          const sdk::Params& params) {
+  if (params.Has("path") == params.Has("url")) {
+    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT,
+                              "ffmpeg.read needs either path or url, and not both");
+  }
+  return std::make_unique<ReadNode>(context, params);
+}
+
+ReadNode::ReadNode(const sdk::NodeContext& context, const sdk::Params& params)
+    : Node(context),
+      input_{InputOf(params), params.Int("stream", -1), params.DurationNs("timeout", 0)},
+      threads_(static_cast<int>(params.Int("threads", 0))),
+      start_ns_(params.DurationNs("start", 0)),
+      loop_(params.Int("loop", 0)),
+      frame_limit_(static_cast<uint64_t>(params.Int("frames", 0))),
+      pace_(params.String("pace") == "realtime" ? Pace::kRealtime
+            : params.String("pace") == "free"   ? Pace::kFree
+                                                : Pace::kGraph),
+      pool_(context, kOut),
+      packet_(av_packet_alloc()),
+      frame_(av_frame_alloc()) {}
+
+// --- Opening -------------------------------------------------------------------------------------
+
+sdk::Status ReadNode::Open() {
+  auto demuxer = Demuxer::Open(input_);
+  if (!demuxer.ok()) return demuxer.status();
+  demuxer_ = *std::move(demuxer);
+  return {};
+}
+
+sdk::Status ReadNode::DecodeFirst() {
+  auto opened = OpenDecoder(demuxer_->stream(), 1, nullptr);
+  if (!opened.ok()) {
+    return sdk::Status::Error(opened.status().code(), "%s: %s", input_.location.c_str(),
+                              opened.status().message().c_str());
+  }
+  const CodecPtr decoder = *std::move(opened);
+  const FramePtr frame(av_frame_alloc());
+  int result = AVERROR(EAGAIN);
+  int read = 0;
+  bool ended = false;
+  while (result < 0 && !ended) {
+    PacketPtr packet(av_packet_alloc());
+    read = static_cast<int>(kept_.size()) < kProbePackets ? demuxer_->Read(packet.get())
+                                                          : AVERROR_EOF;
+    ended = read < 0;
+    avcodec_send_packet(decoder.get(), ended ? nullptr : packet.get());
+    if (!ended) kept_.push_back(std::move(packet));
+    // An error says that these packets do not decode; later ones may.
+    result = avcodec_receive_frame(decoder.get(), frame.get());
+  }
+  if (result < 0) {
+    return sdk::Status::Error(
+        SLUICE_E_IO, "%s: stream %d (%s): none of %zu packets could be decoded",
+        input_.location.c_str(), demuxer_->stream().index,
+        avcodec_get_name(demuxer_->stream().codecpar->codec_id), kept_.size());
+  }
+  picture_ = DescribePicture(*frame, demuxer_->stream());
+  if (picture_.fourcc == 0) {
+    const char* name = av_get_pix_fmt_name(picture_.format);
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: pixel format %s cannot be carried",
+                              input_.location.c_str(), name == nullptr ? "unknown" : name);
+  }
+  layout_ = LayoutFor(decoder.get(), picture_.fourcc, picture_.width, picture_.height);
+  reserve_ = DecoderReserve(*decoder, demuxer_->stream().codecpar->video_delay, threads_);
+  return {};
+}
+
+sdk::Status ReadNode::Probe(sdk::OfferSink& sink) {
+  if (renegotiating_) {
+    picture_ = DescribePicture(*frame_, demuxer_->stream());
+    if (picture_.fourcc == 0) {
+      return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
+                                "%s: its pixel format changes to one that cannot be carried",
+                                input_.location.c_str());
+    }
+    layout_ = LayoutFor(decoder_.get(), picture_.fourcc, picture_.width, picture_.height);
+    reserve_ = std::max(reserve_, DecoderReserve(*decoder_, decoder_->has_b_frames, threads_));
+    return Offer(sink);
+  }
+  if (demuxer_ == nullptr) {
+    sdk::Status status = Open();
+    if (status.ok()) status = DecodeFirst();
+    if (!status.ok()) {
+      demuxer_.reset();
+      kept_.clear();
+      return status;
+    }
+  }
+  NoteFacts();
+  return Offer(sink);
+}
+
+sdk::Status ReadNode::Offer(sdk::OfferSink& sink) {
+  sdk::OfferBuilder offer;
+  offer.Format(picture_.fourcc)
+      .Views(SLUICE_VIEW_CPU | SLUICE_VIEW_SHM)
+      .Sync(SLUICE_SYNC_CPU_DONE)
+      .Size(picture_.width, picture_.height)
+      .Rate(RateOf(demuxer_->stream()))
+      .Color(picture_.color.color, picture_.color.assumed)
+      .Align(layout_.stride_multiple, layout_.stride_multiple, 1, 1)
+      .CodedMultiples(layout_.width_multiple, layout_.height_multiple)
+      .TailBytes(layout_.tail_bytes)
+      .DynamicReserve(reserve_);
+  return sink.Add(kOutName, offer);
+}
+
+void ReadNode::NoteFacts() {
+  if (noted_) return;
+  noted_ = true;
+  for (const std::string& note : demuxer_->NotCarried()) context().Note(note.c_str());
+  if (!picture_.exact) {
+    context().Note((CopyReason(picture_) + ": each frame is copied once").c_str());
+  }
+  const Rotation rotation = demuxer_->rotation();
+  if (!rotation.exact) {
+    context().Note("the display matrix mirrors or turns by an odd angle; only quarter turns are kept");
+  }
+}
+
+sdk::Status ReadNode::Configure(const sdk::Configuration& configuration) {
+  auto port = configuration.Port(kOutName);
+  if (!port.ok()) return port.status();
+  if (demuxer_ == nullptr) {
+    // A host that plans without probing, and one that runs a stopped node again.
+    sdk::Status status = Open();
+    if (status.ok()) status = DecodeFirst();
+    if (!status.ok()) {
+      demuxer_.reset();
+      return status;
+    }
+  }
+  const sluice_format& format = (*port)->format;
+  if (format.fourcc != picture_.fourcc || format.width != picture_.width ||
+      format.height != picture_.height) {
+    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT,
+                              "the stream is %ux%u %s, and %ux%u %s was asked for", picture_.width,
+                              picture_.height, FourccName(picture_.fourcc).c_str(), format.width,
+                              format.height, FourccName(format.fourcc).c_str());
+  }
+  realtime_ = pace_ == Pace::kRealtime || (pace_ == Pace::kGraph && configuration.realtime());
+  return {};
+}
+
+sdk::Status ReadNode::Reconfigure(const sdk::Configuration& configuration) {
+  auto port = configuration.Port(kOutName);
+  if (!port.ok()) return port.status();
+  // The decoder goes on; its next buffers come from the new pool.
+  pool_.Retire();
+  renegotiating_ = false;
+  return {};
+}
+
+sdk::Status ReadNode::Start() {
+  if (demuxer_ == nullptr) return sdk::Status::Error(SLUICE_E_INTERNAL, "not configured");
+  auto opened = OpenDecoder(demuxer_->stream(), threads_, picture_.exact ? &pool_ : nullptr);
+  if (!opened.ok()) return opened.status();
+  decoder_ = *std::move(opened);
+  if (start_ns_ > 0) return SeekToStart();
+  return {};
+}
+
+sdk::Status ReadNode::SeekToStart() {
+  const AVRational base = demuxer_->stream().time_base;
+  start_ticks_ = demuxer_->start_ticks() + av_rescale_q(start_ns_, kNanoseconds, base);
+  seeking_ = true;
+  // Where it cannot seek, all is decoded from the beginning; the result is the same.
+  if (demuxer_->Seek(start_ticks_) >= 0) {
+    kept_.clear();
+    first_after_seek_ = true;
+  }
+  return {};
+}
+
+// --- Decoding ------------------------------------------------------------------------------------
+
+int64_t ReadNode::Ticks(const AVFrame& frame) const {
+  return frame.pts != AV_NOPTS_VALUE ? frame.pts : frame.best_effort_timestamp;
+}
+
+int ReadNode::ReadPacket() {
+  if (kept_.empty()) return demuxer_->Read(packet_.get());
+  av_packet_move_ref(packet_.get(), kept_.front().get());
+  kept_.pop_front();
+  return 0;
+}
+
+void ReadNode::Feed() {
+  const int read = input_ended_ ? AVERROR_EOF : ReadPacket();
+  if (read < 0) {
+    if (read != AVERROR_EOF) damage_.Add(ErrorText(read));
+    input_ended_ = true;
+    draining_ = true;
+    avcodec_send_packet(decoder_.get(), nullptr);
+    return;
+  }
+  if ((packet_->flags & AV_PKT_FLAG_CORRUPT) != 0) {
+    damage_.Add(sdk::Format("packet %lld is incomplete", static_cast<long long>(packets_)));
+  }
+  if ((packet_->flags & AV_PKT_FLAG_DISCARD) == 0) ++packets_;
+  const int sent = avcodec_send_packet(decoder_.get(), packet_.get());
+  if (sent < 0 && sent != AVERROR(EAGAIN)) {
+    damage_.Add(sdk::Format("packet %lld does not decode (%s)", static_cast<long long>(packets_ - 1),
+                            ErrorText(sent).c_str()));
+  }
+  av_packet_unref(packet_.get());
+}
+
+bool ReadNode::BeforeStart(const AVFrame& frame) const {
+  const int64_t ticks = Ticks(frame);
+  return seeking_ && ticks != AV_NOPTS_VALUE && ticks < start_ticks_;
+}
+
+sdk::Status ReadNode::DecodeNext() {
+  while (!pending_) {
+    const int result = avcodec_receive_frame(decoder_.get(), frame_.get());
+    if (result == AVERROR(EAGAIN) && !draining_) {
+      Feed();
+      continue;
+    }
+    if (result == AVERROR_EOF || result == AVERROR(EAGAIN)) return {};
+    if (result < 0) {
+      damage_.Add(sdk::Format("a frame does not decode (%s)", ErrorText(result).c_str()));
+      continue;
+    }
+    if (first_after_seek_) {
+      first_after_seek_ = false;
+      const int64_t ticks = Ticks(*frame_);
+      if (ticks != AV_NOPTS_VALUE && ticks > start_ticks_) {
+        // It went too far (indices hold decoding times): decode from the beginning.
+        if (sdk::Status status = Rewind(); !status.ok()) return status;
+        continue;
+      }
+    }
+    if (BeforeStart(*frame_)) {
+      av_frame_unref(frame_.get());
+      continue;
+    }
+    seeking_ = false;
+    pending_ = true;
+  }
+  return {};
+}
+
+/// Opens the input once more: the only way to its beginning that every container has.
+sdk::Status ReadNode::Rewind() {
+  av_frame_unref(frame_.get());
+  kept_.clear();
+  if (sdk::Status status = Open(); !status.ok()) return status;
+  avcodec_flush_buffers(decoder_.get());
+  input_ended_ = false;
+  draining_ = false;
+  packets_ = 0;
+  return {};
+}
+
+// --- The end -------------------------------------------------------------------------------------
+
+sdk::Status ReadNode::Verdict() const {
+  const int64_t expected = demuxer_->expected_frames();
+  const bool whole_pass = start_ns_ == 0;
+  const bool short_of_packets = whole_pass && expected > 0 && packets_ < expected;
+  if (damage_.count == 0 && !short_of_packets) return {};
+  const std::string expectation =
+      expected > 0 && whole_pass
+          ? sdk::Format("expected %lld", static_cast<long long>(expected))
+          : std::string("expected: not stated by the file");
+  return sdk::Status::Error(
+      SLUICE_E_IO, "%s: truncated or damaged: frames delivered %llu, %s; %s",
+      input_.location.c_str(), static_cast<unsigned long long>(delivered_in_pass_),
+      expectation.c_str(), damage_.count > 0 ? damage_.first.c_str() : "the data ends early");
+}
+
+sdk::Expected<sdk::Process> ReadNode::Finish() {
+  if (sdk::Status status = Verdict(); !status.ok()) return status;
+  if (delivered_in_pass_ == 0) {
+    return sdk::Status::Error(SLUICE_E_NOT_FOUND, "%s: no frame at or after the start time",
+                              input_.location.c_str());
+  }
+  const bool again = loop_ < 0 || passes_ < loop_;
+  if (!again) return sdk::Process::kEnd;
+  ++passes_;
+  loop_offset_ += pass_end_ - pass_begin_;
+  delivered_in_pass_ = 0;
+  discontinuity_ = true;
+  if (sdk::Status status = Rewind(); !status.ok()) return status;
+  if (start_ns_ > 0) {
+    if (sdk::Status status = SeekToStart(); !status.ok()) return status;
+  }
+  return sdk::Process::kDone;
+}
+
+// --- Emitting ------------------------------------------------------------------------------------
+
+bool ReadNode::Due(int64_t pts_ns) {
+  if (!realtime_ || pts_ns == SLUICE_PTS_NONE) return true;
+  const int64_t now = NowNs();
+  if (first_pts_ns_ == SLUICE_PTS_NONE) {
+    first_pts_ns_ = pts_ns;
+    first_due_ns_ = now;
+  }
+  const int64_t due = first_due_ns_ + (pts_ns - first_pts_ns_);
+  if (now >= due) return true;
+  context().WakeAt(due);
+  return false;
+}
+
+std::string ReadNode::CopyReason(const Picture& picture) const {
+  const char* name = av_get_pix_fmt_name(picture.format);
+  if (picture.crop_left != 0 || picture.crop_top != 0) {
+    return "the picture is cropped at its left or top";
+  }
+  if (!picture.exact) {
+    return sdk::Format("conversion from %s to %s", name == nullptr ? "unknown" : name,
+                       FourccName(picture.fourcc).c_str());
+  }
+  switch (pool_.Reason(*frame_)) {
+    case OwnMemory::kEpoch:
+      return "decoded before the new format was negotiated";
+    case OwnMemory::kNoBuffer:
+      return "no buffer was free when the decoder asked for one";
+    case OwnMemory::kLayout:
+      return "the buffers' layout does not suit the decoder";
+    default:
+      return sdk::Format("the %s decoder fills memory of its own", decoder_->codec->name);
+  }
+}
+
+sdk::Expected<sdk::Frame> ReadNode::PendingToPool() {
+  if (sdk::Frame shared = pool_.Share(*frame_)) return shared;
+  sdk::Expected<sdk::Frame> acquired = context().Acquire(kOut);
+  if (!acquired.ok()) {
+    if (acquired.status().code() == SLUICE_E_WOULD_BLOCK) return sdk::Frame();
+    return acquired.status();
+  }
+  const Picture picture = DescribePicture(*frame_, demuxer_->stream());
+  Pixels from;
+  from.format = picture.format;
+  from.width = static_cast<int>(picture.width);
+  from.height = static_cast<int>(picture.height);
+  from.color = picture.source.color;
+  // Moves the planes' pointers to the visible rectangle, whatever their alignment becomes.
+  if (av_frame_apply_cropping(frame_.get(), AV_FRAME_CROP_UNALIGNED) < 0) {
+    return sdk::Status::Error(SLUICE_E_IO, "%s: a frame's crop exceeds its size",
+                              input_.location.c_str());
+  }
+  for (int i = 0; i < 4; ++i) {
+    from.planes[i] = frame_->data[i];
+    from.strides[i] = frame_->linesize[i];
+  }
+  {
+    auto mapping = acquired->Map(SLUICE_MAP_WRITE);
+    if (!mapping.ok()) return mapping.status();
+    const Pixels to = PixelsOf(acquired->Format(), *mapping);
+    if (sdk::Status status = scaler_.Convert(from, to); !status.ok()) return status;
+  }
+  context().CountCopy(kOutName, VisibleBytes(picture.fourcc, picture.width, picture.height),
+                      CopyReason(picture).c_str());
+  return acquired;
+}
+
+void ReadNode::Describe(const AVFrame& frame, sluice_frame_info* info) {
+  const AVStream& stream = demuxer_->stream();
+  const AVRational base = stream.time_base;
+  const int64_t ticks = Ticks(frame);
+  const int64_t duration = std::max<int64_t>(DurationTicks(frame), 0);
+  *info = {};
+  info->time_base_num = static_cast<uint32_t>(base.num);
+  info->time_base_den = static_cast<uint32_t>(base.den);
+  info->pts_ticks = ticks == AV_NOPTS_VALUE ? SLUICE_PTS_NONE : ticks + loop_offset_;
+  info->pts_ns = ticks == AV_NOPTS_VALUE ? SLUICE_PTS_NONE : ToNs(ticks + loop_offset_, base);
+  info->duration_ticks = duration;
+  info->duration_ns = ToNs(duration, base);
+  info->sequence = delivered_;
+  if (IsKey(frame)) info->flags |= SLUICE_FRAME_KEY;
+  if (IsCorrupt(frame)) info->flags |= SLUICE_FRAME_CORRUPT;
+  if (discontinuity_) info->flags |= SLUICE_FRAME_DISCONTINUITY;
+  info->field_order = FieldOrder(frame);
+  info->crop_width = picture_.width;
+  info->crop_height = picture_.height;
+  const AVRational aspect = av_guess_sample_aspect_ratio(
+      demuxer_->format(), const_cast<AVStream*>(&stream), const_cast<AVFrame*>(&frame));
+  if (aspect.num > 0 && aspect.den > 0) {
+    info->aspect_num = static_cast<uint32_t>(aspect.num);
+    info->aspect_den = static_cast<uint32_t>(aspect.den);
+  }
+  info->rotation_degrees = demuxer_->rotation().degrees;
+  if (ticks == AV_NOPTS_VALUE) return;
+  if (pass_begin_ == AV_NOPTS_VALUE) pass_begin_ = ticks;
+  pass_end_ = std::max(pass_end_, ticks + std::max<int64_t>(duration, 1));
+}
+
+sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
+  if (frame_limit_ != 0 && delivered_ >= frame_limit_) return sdk::Process::kEnd;
+  if (!pending_) {
+    if (sdk::Status status = DecodeNext(); !status.ok()) return status;
+    if (!pending_) return Finish();
+    if (IsCorrupt(*frame_)) {
+      damage_.Add(sdk::Format("frame %llu is decoded with errors",
+                              static_cast<unsigned long long>(delivered_)));
+    }
+  }
+  if (!DescribePicture(*frame_, demuxer_->stream()).SameFormat(picture_)) {
+    renegotiating_ = true;
+    if (sdk::Status status = context().RequestRenegotiate(kOut); !status.ok()) return status;
+    return sdk::Process::kDone;
+  }
+  const int64_t ticks = Ticks(*frame_);
+  if (ticks != AV_NOPTS_VALUE &&
+      !Due(ToNs(ticks + loop_offset_, demuxer_->stream().time_base))) {
+    return sdk::Process::kNeedMore;
+  }
+  sluice_frame_info info;
+  Describe(*frame_, &info);
+  sdk::Expected<sdk::Frame> out = PendingToPool();
+  if (!out.ok()) return out.status();
+  if (!*out) {
+    context().WakeAt(NowNs() + kRetryNs);
+    return sdk::Process::kNeedMore;
+  }
+  *out->InfoMut() = info;
+  av_frame_unref(frame_.get());
+  pending_ = false;
+  discontinuity_ = false;
+  ++delivered_;
+  ++delivered_in_pass_;
+  if (sdk::Status status = context().Emit(kOut, *std::move(out)); !status.ok()) return status;
+  context().Progress(delivered_, loop_ == 0 && start_ns_ == 0
+                                     ? static_cast<uint64_t>(demuxer_->expected_frames())
+                                     : 0);
+  return sdk::Process::kDone;
+}
+
+void ReadNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
+  av_frame_unref(frame_.get());
+  pending_ = false;
+  // Joins the codec's threads and gives its leases back.
+  decoder_.reset();
+  demuxer_.reset();
+  kept_.clear();
+  renegotiating_ = input_ended_ = draining_ = seeking_ = first_after_seek_ = false;
+  packets_ = passes_ = loop_offset_ = pass_end_ = 0;
+  pass_begin_ = AV_NOPTS_VALUE;
+  delivered_ = delivered_in_pass_ = 0;
+  first_pts_ns_ = SLUICE_PTS_NONE;
+  damage_ = {};
+}
+
+}  // namespace sluice::ffmpeg

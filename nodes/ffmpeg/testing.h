@@ -1,0 +1,187 @@
+#ifndef NODES_FFMPEG_TESTING_H_
+#define NODES_FFMPEG_TESTING_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sluice/testing/node_runner.hpp>
+
+#include "nodes/ffmpeg/formats.h"
+#include "nodes/ffmpeg/libav.h"
+
+SLUICE_EXTERN_C const sluice_entry sluice_plugin;
+
+namespace sluice::ffmpeg::testing {
+
+namespace st = sdk::testing;
+
+inline constexpr const char* kPhoneClip =
+    "/usr/share/forensics-samples/original-files/movie1/VID_20191220_170832.mp4";
+inline constexpr const char* kSamples = "/usr/share/forensics-samples/original-files/";
+
+/// What a shell command prints; fails the test when the command does.
+inline std::string Shell(const std::string& command) {
+  std::string output;
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return output;
+  char buffer[4096];
+  while (const size_t count = fread(buffer, 1, sizeof(buffer), pipe)) output.append(buffer, count);
+  EXPECT_EQ(pclose(pipe), 0) << command << "\n" << output;
+  return output;
+}
+
+/// A folder of this test's own, which is empty.
+inline std::string TestFolder() {
+  const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+  std::string name = std::string(info->test_suite_name()) + "." + info->name();
+  for (char& c : name) c = c == '/' ? '_' : c;
+  const std::string folder = ::testing::TempDir() + name;
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+/// Makes the file NAME.EXTENSION of tests/media/make_fixtures.sh in the test's folder.
+inline std::string Fixture(const std::string& folder, const std::string& file) {
+  Shell("bash tests/media/make_fixtures.sh '" + folder + "' " + file.substr(0, file.find('.')));
+  return folder + "/" + file;
+}
+
+inline uint64_t RoundUp(uint64_t value, uint64_t multiple) {
+  return multiple <= 1 ? value : (value + multiple - 1) / multiple * multiple;
+}
+
+/// The layout that a plan makes of an offer's multiples and tail.
+inline sluice_layout LayoutOf(const sluice_format& format, const sluice_offer& offer) {
+  sluice_layout layout{};
+  layout.coded_width = static_cast<uint32_t>(RoundUp(format.width, offer.width_multiple));
+  layout.coded_height = static_cast<uint32_t>(RoundUp(format.height, offer.height_multiple));
+  for (uint32_t i = 0; i < PlaneCount(format.fourcc); ++i) {
+    const PlaneShape shape = ShapeOf(format.fourcc, i, layout.coded_width, layout.coded_height);
+    sluice_plane& plane = layout.planes[layout.plane_count++];
+    plane.fd = -1;
+    plane.offset = RoundUp(layout.size, offer.offset_multiple);
+    plane.stride = RoundUp(shape.row_bytes, offer.stride_multiple);
+    plane.size = plane.stride * shape.rows;
+    layout.size = plane.offset + plane.size;
+  }
+  layout.size = RoundUp(layout.size + offer.tail_bytes, 4096);
+  return layout;
+}
+
+/// The format that a plan fixes for an offer of one fourcc and one size.
+inline sluice_format FormatOf(const st::RecordedOffer& offer) {
+  sluice_format format = st::MakeFormat(offer.fourccs.at(0), offer.offer.width_min,
+                                        offer.offer.height_min, offer.offer.rate_min);
+  format.color = offer.offer.color;
+  return format;
+}
+
+/// CRC of the visible pixels, plane by plane.
+inline uint32_t Checksum(const st::HeldFrame& frame) {
+  const sluice_format& format = frame.Format();
+  uint32_t sum = 2166136261u;
+  for (uint32_t i = 0; i < PlaneCount(format.fourcc); ++i) {
+    const PlaneShape shape = ShapeOf(format.fourcc, i, format.width, format.height);
+    for (uint64_t row = 0; row < shape.rows; ++row) {
+      const uint8_t* bytes = frame.Row(i, row);
+      for (uint64_t x = 0; x < shape.row_bytes; ++x) sum = (sum ^ bytes[x]) * 16777619u;
+    }
+  }
+  return sum;
+}
+
+/// What one frame was, after its lease is gone.
+struct Seen {
+  sluice_frame_info info;
+  sluice_format format;
+  uint32_t checksum;
+};
+
+/// Walks a source through probe, configure, start and process as the engine does, with frames
+/// given back at once (or the last `keep` of them held).
+class SourceRun {
+ public:
+  explicit SourceRun(st::Parameters params, uint32_t keep = 0)
+      : runner_(sluice_plugin, "ffmpeg.read", std::move(params)), keep_(keep) {}
+
+  st::NodeRunner& runner() { return runner_; }
+  const std::vector<Seen>& frames() const { return frames_; }
+
+  int32_t Prepare() {
+    if (const int32_t code = runner_.created(); code < 0) return code;
+    if (const int32_t code = runner_.Probe(); code < 0) return code;
+    st::PortSpec spec;
+    spec.dynamic = true;
+    Fixate(&spec);
+    runner_.Output("out", spec);
+    if (const int32_t code = runner_.Configure(); code < 0) return code;
+    return runner_.Start();
+  }
+  /// Until END, an error, or `limit` frames.
+  int32_t Run(size_t limit = SIZE_MAX) {
+    for (int idle = 0; idle < 1000;) {
+      const uint64_t renegotiations = runner_.renegotiations();
+      const int32_t result = runner_.Step();
+      if (runner_.renegotiations() != renegotiations) {
+        if (const int32_t code = Renegotiate(); code < 0) return code;
+      }
+      const size_t before = frames_.size();
+      Collect();
+      idle = frames_.size() == before ? idle + 1 : 0;
+      if (result < 0 || result == SLUICE_PROCESS_END) return result;
+      if (frames_.size() >= limit) return result;
+    }
+    return SLUICE_E_TIMEOUT;
+  }
+  int32_t PrepareAndRun(size_t limit = SIZE_MAX) {
+    const int32_t code = Prepare();
+    return code < 0 ? code : Run(limit);
+  }
+  const sluice_offer& offer() { return runner_.offers().at(0).offer; }
+  uint32_t fourcc() { return runner_.offers().at(0).fourccs.at(0); }
+
+ private:
+  void Fixate(st::PortSpec* spec) {
+    spec->format = FormatOf(runner_.offers().at(0));
+    spec->layout = LayoutOf(spec->format, offer());
+    spec->reserve = offer().dynamic_reserve;
+    spec->buffers = spec->reserve + keep_ + 1;
+  }
+  int32_t Renegotiate() {
+    if (const int32_t code = runner_.Probe(); code < 0) return code;
+    st::PortSpec spec;
+    Fixate(&spec);
+    runner_.SetFormat(SLUICE_PORT_OUTPUT, 0, spec.format);
+    runner_.SetLayout(SLUICE_PORT_OUTPUT, 0, spec.layout);
+    return runner_.Reconfigure();
+  }
+  void Collect() {
+    while (st::HeldFrame frame = runner_.Take()) {
+      frames_.push_back({frame.Info(), frame.Format(), Checksum(frame)});
+      held_.push_back(std::move(frame));
+      if (held_.size() > keep_) held_.pop_front();
+    }
+  }
+
+  st::NodeRunner runner_;
+  const uint32_t keep_;
+  std::vector<Seen> frames_;
+  std::deque<st::HeldFrame> held_;
+};
+
+inline st::Parameters ReadPath(const std::string& path) {
+  st::Parameters params;
+  params.Path("path", path);
+  return params;
+}
+
+}  // namespace sluice::ffmpeg::testing
+
+#endif  // NODES_FFMPEG_TESTING_H_
