@@ -102,6 +102,10 @@ Result<RefPtr<BufferPool>> BufferPool::Create(Options options, Allocator& alloca
 }
 
 HolderId BufferPool::AddHolder(std::string name) {
+  std::lock_guard lock(mutex_);
+  for (size_t i = 1; i < holder_names_.size(); ++i) {
+    if (holder_names_[i] == name) return static_cast<HolderId>(i);
+  }
   holder_names_.push_back(std::move(name));
   return static_cast<HolderId>(holder_names_.size() - 1);
 }

@@ -108,7 +108,7 @@ class BufferPool final : public RefCounted<BufferPool> {
   uint32_t views() const { return views_; }
   uint32_t size() const { return static_cast<uint32_t>(buffers_.size()); }
 
-  /// Names of those who may hold a lease; the result is their id. Before use only.
+  /// Names somebody who may hold a lease; the result is his id, the same for the same name.
   HolderId AddHolder(std::string name);
 
   /// A buffer to write, or null when none is free (or the producer of a dynamic

@@ -81,7 +81,7 @@ NodeRunner::Fired NodeRunner::NotFired(Waiting why, uint32_t port) {
 }
 
 NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
-  State state = state_.load(std::memory_order_relaxed);
+  State state = state_.load(std::memory_order_acquire);
   if (state >= State::kEnded) return Fired::kNo;
   now_ns_ = now_ns;
   if (async_pending_.load(std::memory_order_relaxed)) {
@@ -531,7 +531,8 @@ void NodeRunner::SetHeld(bool held) {
   if (!held) group->Schedule();
 }
 
-void NodeRunner::Recover() {
+void NodeRunner::Recover(plugin::NodeInstance* instance) {
+  options_.instance = instance;
   ReturnReserved();
   async_pending_.store(false);
   async_done_.store(false);

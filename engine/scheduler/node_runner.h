@@ -87,8 +87,8 @@ class NodeRunner {
   void RequestEnd();
   /// [thread-safe] Does not fire until released.
   void SetHeld(bool held);
-  /// Back to running after a restart; frames in flight at the failure are gone.
-  void Recover();
+  /// Back to running after a failure, with the node made anew; what it was doing is gone.
+  void Recover(plugin::NodeInstance* instance);
   /// Ends it for its neighbours, as if it had answered END.
   void End();
   bool AsyncPending() const { return async_pending_.load(std::memory_order_acquire); }

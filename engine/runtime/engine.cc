@@ -1,0 +1,491 @@
+#include "engine/runtime/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "engine/base/log.h"
+
+namespace sluice::runtime {
+namespace {
+
+constexpr MonotonicNs kTickNs = 100'000'000;
+constexpr MonotonicNs kQuietPollNs = 1'000'000;
+constexpr int kMaxExclusions = 16;
+
+MonotonicNs Now() { return Clock::Real().Now(); }
+
+LatencyReport Summarise(const scheduler::Histogram& histogram) {
+  return {histogram.count(), histogram.Quantile(0.5), histogram.Quantile(0.99)};
+}
+
+double Seconds(MonotonicNs ns) { return static_cast<double>(ns) / 1e9; }
+
+}  // namespace
+
+Engine::Engine(const graph::Graph& graph, Options options)
+    : graph_(graph), options_(std::move(options)) {}
+
+Result<std::unique_ptr<Engine>> Engine::Create(const graph::Graph& graph, Options options) {
+  std::unique_ptr<Engine> engine(new Engine(graph, std::move(options)));
+  auto reactor = scheduler::Reactor::Create();
+  if (!reactor) return tl::unexpected(reactor.error());
+  engine->reactor_ = std::move(*reactor);
+  engine->allocator_ = media::CreateMemfdAllocator();
+  Engine* self = engine.get();
+  if (self->options_.catch_signals) self->reactor_->OnInterrupt([self](int) { self->Interrupt(); });
+  NodeSet::Options nodes;
+  nodes.types = self->options_.types;
+  nodes.loader = self->options_.loader;
+  nodes.reactor = self->reactor_.get();
+  nodes.copies = &self->copies_;
+  nodes.gpu = self->options_.gpu;
+  self->nodes_ = std::make_unique<NodeSet>(graph, nodes);
+  return engine;
+}
+
+Engine::~Engine() {
+  epoch_ = nullptr;
+  workers_ = nullptr;
+  nodes_ = nullptr;
+  state_.pools.clear();
+}
+
+tl::expected<void, Failure> Engine::Prepare() {
+  auto opened = nodes_->Open();
+  if (!opened) return opened;
+  auto plan = nodes_->Solve(1, exclusions_);
+  if (!plan) return tl::unexpected(plan.error());
+  plan_ = std::make_unique<graph::Plan>(std::move(*plan));
+  return {};
+}
+
+const graph::Plan& Engine::plan() const {
+  SLUICE_CHECK(plan_ || epoch_);
+  return epoch_ ? epoch_->plan() : *plan_;
+}
+
+std::vector<std::pair<std::string, std::string>> Engine::Notes() const {
+  std::vector<std::pair<std::string, std::string>> notes;
+  for (const auto& node : nodes_->nodes()) {
+    for (std::string& note : node->context->notes()) notes.emplace_back(node->name, std::move(note));
+  }
+  return notes;
+}
+
+// ---- events
+
+void Engine::Push(Event event) {
+  std::lock_guard lock(mutex_);
+  events_.push_back(std::move(event));
+  changed_.notify_one();
+}
+
+void Engine::OnEnded(scheduler::NodeRunner& runner) {
+  Push({Event::Kind::kEnded, runner.context().name(), {}});
+}
+void Engine::OnError(scheduler::NodeRunner& runner, Error error) {
+  Push({Event::Kind::kError, runner.context().name(), std::move(error)});
+}
+void Engine::OnRenegotiate(scheduler::NodeRunner& runner) {
+  Push({Event::Kind::kRenegotiate, runner.context().name(), {}});
+}
+
+void Engine::Interrupt() {
+  std::lock_guard lock(mutex_);
+  ++interrupts_;
+  changed_.notify_one();
+}
+
+bool Engine::WaitEvent(Event* event, MonotonicNs until_ns) {
+  std::unique_lock lock(mutex_);
+  auto until = std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until_ns));
+  int seen = interrupts_;
+  changed_.wait_until(lock, until, [&] { return !events_.empty() || interrupts_ != seen; });
+  if (interrupts_ == 1) draining_ = true;
+  if (interrupts_ > 1) stopping_ = true;
+  if (events_.empty()) return false;
+  *event = std::move(events_.front());
+  events_.pop_front();
+  return true;
+}
+
+// ---- running
+
+Status Engine::Allocate() {
+  for (;;) {
+    graph::Exclusion refused;
+    auto epoch = Epoch::Create(graph_, *plan_, *nodes_, state_, nullptr, &refused);
+    if (epoch) {
+      epoch_ = std::move(*epoch);
+      plan_ = nullptr;
+      return {};
+    }
+    if (refused.consumer.empty() || exclusions_.size() >= kMaxExclusions) {
+      return tl::unexpected(epoch.error());
+    }
+    exclusions_.push_back(refused);
+    auto plan = nodes_->Solve(1, exclusions_);
+    // The first refusal says more than that nothing else is left.
+    if (!plan) return tl::unexpected(epoch.error());
+    plan_ = std::make_unique<graph::Plan>(std::move(*plan));
+  }
+}
+
+Report Engine::Run() {
+  SLUICE_CHECK(plan_ != nullptr);
+  unsigned processors = std::max(1u, std::thread::hardware_concurrency());
+  workers_ = std::make_unique<scheduler::WorkerPool>(
+      options_.workers != 0 ? options_.workers : processors);
+  state_.workers = workers_.get();
+  state_.events = this;
+  state_.allocator = allocator_.get();
+  state_.sample_every = std::max(options_.sample_every, 1u);
+  state_.realtime = graph_.settings().clock == graph::ClockMode::kRealtime;
+  state_.overwrite = options_.overwrite;
+  state_.poison = options_.poison;
+  started_ns_ = last_progress_ns_ = active_ns_ = Now();
+  if (Status allocated = Allocate(); !allocated) {
+    FailRun(allocated.error().message);
+  } else {
+    epoch_->scheduler().Start();
+    Loop();
+  }
+  double seconds = Seconds(Now() - started_ns_);
+  Teardown();
+  return MakeReport(seconds);
+}
+
+void Engine::Loop() {
+  bool drain_requested = false;
+  MonotonicNs next_tick = Now() + kTickNs;
+  while (!failed_ && !stopping_ && !epoch_->scheduler().AllEnded()) {
+    Event event;
+    if (WaitEvent(&event, next_tick)) Handle(std::move(event));
+    if (draining_ && !drain_requested) {
+      drain_requested = true;
+      epoch_->scheduler().RequestDrain();
+    }
+    MonotonicNs now = Now();
+    if (now < next_tick) continue;
+    next_tick = now + kTickNs;
+    Tick(now);
+  }
+  // What ended last may have left an error behind.
+  Event event;
+  while (WaitEvent(&event, 0)) Handle(std::move(event));
+}
+
+void Engine::Handle(Event event) {
+  switch (event.kind) {
+    case Event::Kind::kEnded: {
+      for (const auto& runner : epoch_->scheduler().runners()) {
+        if (runner->context().name() == event.node) completed_[event.node] = runner->completed();
+      }
+      break;
+    }
+    case Event::Kind::kError: HandleError(event.node, std::move(event.error)); break;
+    case Event::Kind::kRenegotiate: Renegotiate(event.node); break;
+  }
+}
+
+void Engine::FailRun(std::string message) {
+  failed_ = true;
+  errors_.push_back(std::move(message));
+}
+
+void Engine::HandleError(const std::string& name, Error error) {
+  const graph::GraphNode* node = graph_.FindNode(name);
+  std::string message = fmt::format("node '{}': {}", name, error.message);
+  if (node == nullptr || node->on_error.action == graph::ErrorAction::kStop) {
+    FailRun(std::move(message));
+    return;
+  }
+  Restart& restart = restarts_[name];
+  const graph::ErrorPolicy& policy = node->on_error;
+  uint64_t frames = nodes_->Find(name)->context->stats.fired.value();
+  // Work was done since: the fault is a new one.
+  if (frames > restart.frames_at_failure + 1) restart.attempts = 0;
+  restart.frames_at_failure = frames;
+  if (policy.attempts != 0 && restart.attempts >= policy.attempts) {
+    FailRun(fmt::format("{} (given up after {} restarts)", message, restart.attempts));
+    return;
+  }
+  MonotonicNs pause = policy.backoff_ns;
+  for (uint32_t i = 0; i < restart.attempts && pause < policy.backoff_max_ns; ++i) pause *= 2;
+  restart.due_ns = Now() + std::min(pause, policy.backoff_max_ns);
+  ++restart.attempts;
+  Log(LogLevel::kWarning, "run", "{}; restart {} in {} ms", message, restart.attempts,
+      std::min(pause, policy.backoff_max_ns) / 1'000'000);
+  warnings_.push_back(fmt::format("{}; restarted", message));
+}
+
+void Engine::Tick(MonotonicNs now) {
+  RestartDue(now);
+  CheckFences(now);
+  CheckStall(now);
+  ReportProgress(now);
+}
+
+void Engine::RestartDue(MonotonicNs now) {
+  for (auto& [name, restart] : restarts_) {
+    if (restart.due_ns == 0 || now < restart.due_ns || draining_) continue;
+    restart.due_ns = 0;
+    if (Status done = RestartNode(name); !done) HandleError(name, done.error());
+  }
+}
+
+Status Engine::RestartNode(const std::string& name) {
+  LiveNode* node = nodes_->Find(name);
+  const auto& planned = epoch_->plan().nodes;
+  for (size_t i = 0; i < planned.size(); ++i) {
+    if (planned[i].name != name) continue;
+    scheduler::NodeRunner& runner = epoch_->scheduler().runner(i);
+    ++restart_count_;
+    if (node->domain == nullptr) {
+      node->instance->Stop(Now() + options_.stop_limit_ns, false);
+      SLUICE_RETURN_IF_ERROR(nodes_->Recreate(*node));
+      auto check = [&](Status status) -> Status {
+        if (status) return {};
+        return tl::unexpected(node->context->TakeError(status.error().code, status.error().message));
+      };
+      SLUICE_RETURN_IF_ERROR(check(node->instance->Configure(epoch_->ArgumentsFor(i))));
+      SLUICE_RETURN_IF_ERROR(check(node->instance->Start()));
+    }
+    runner.Recover(node->instance.get());
+  }
+  return {};
+}
+
+void Engine::CheckFences(MonotonicNs now) {
+  for (const auto& pool : epoch_->pools()) {
+    for (const auto& verdict : pool->CheckDeadlines(now, options_.fence_limit_ns)) {
+      std::string text =
+          verdict.failed
+              ? fmt::format("buffer {} of {} is quarantined: {} released it with a fence of {} that "
+                            "failed",
+                            verdict.buffer.index, pool->options().name, verdict.holder,
+                            verdict.signaller)
+              : fmt::format("buffer {} of {} is quarantined: {} released it {:.1f} s ago, but {} has "
+                            "not signalled",
+                            verdict.buffer.index, pool->options().name, verdict.holder,
+                            Seconds(verdict.waited_ns), verdict.signaller);
+      Log(LogLevel::kWarning, "fence", "{}", text);
+      warnings_.push_back(std::move(text));
+    }
+  }
+  for (const auto& runner : epoch_->scheduler().runners()) {
+    auto late = runner->CheckFenceDeadline(now, options_.fence_limit_ns);
+    if (!late) continue;
+    FailRun(fmt::format("node '{}' waits since {:.1f} s for a frame's fence: {} has not signalled",
+                        runner->context().name(), Seconds(late->waited_ns), late->signaller));
+    return;
+  }
+}
+
+void Engine::CheckStall(MonotonicNs now) {
+  scheduler::Scheduler& scheduler = epoch_->scheduler();
+  uint64_t activity = scheduler.Activity();
+  bool restart_pending = std::any_of(restarts_.begin(), restarts_.end(),
+                                     [](const auto& entry) { return entry.second.due_ns != 0; });
+  if (activity != last_activity_ || restart_pending) {
+    last_activity_ = activity;
+    active_ns_ = now;
+    stall_reported_ = false;
+    return;
+  }
+  if (now - active_ns_ < options_.stall_limit_ns) return;
+  std::string chain = scheduler.DescribeStall();
+  if (!scheduler.MayWakeByItself()) {
+    FailRun(fmt::format("the graph stands still and nobody can wake it: {}", chain));
+    return;
+  }
+  if (stall_reported_) return;
+  stall_reported_ = true;
+  Log(LogLevel::kInfo, "run", "nothing has run for {:.1f} s: {}", Seconds(now - active_ns_), chain);
+}
+
+void Engine::ReportProgress(MonotonicNs now) {
+  if (!options_.progress) return;
+  ProgressInfo info;
+  info.seconds = Seconds(now - started_ns_);
+  for (const auto& node : nodes_->nodes()) {
+    info.frames = std::max(info.frames, node->context->stats.frames_in.value());
+    info.done = std::max(info.done, node->context->progress_done());
+    info.total = std::max(info.total, node->context->progress_total());
+  }
+  info.fps = static_cast<double>(info.frames - last_frames_) / Seconds(now - last_progress_ns_);
+  last_frames_ = info.frames;
+  last_progress_ns_ = now;
+  options_.progress(info);
+}
+
+// ---- renegotiation
+
+bool Engine::WaitQuiet(MonotonicNs deadline_ns) {
+  while (!epoch_->scheduler().Quiet()) {
+    MonotonicNs now = Now();
+    if (now >= deadline_ns || failed_ || stopping_) return false;
+    Event event;
+    if (WaitEvent(&event, now + kQuietPollNs)) Handle(std::move(event));
+  }
+  return true;
+}
+
+void Engine::Renegotiate(const std::string& name) {
+  for (const auto& runner : epoch_->scheduler().runners()) {
+    if (runner->source()) runner->SetHeld(true);
+  }
+  if (!WaitQuiet(Now() + options_.stop_limit_ns)) {
+    if (!failed_ && !stopping_) {
+      FailRun(fmt::format("node '{}' asked for new formats, but the frames under way did not come "
+                          "to rest: {}",
+                          name, epoch_->scheduler().DescribeStall()));
+    }
+    return;
+  }
+  if (Status done = NextEpoch(name); !done) FailRun(done.error().message);
+}
+
+/// Ports of active nodes that cannot change keep what they have.
+void Engine::PinUnchangeable() {
+  for (size_t i = 0; i < epoch_->plan().nodes.size(); ++i) {
+    const graph::PlanNode& planned = epoch_->plan().nodes[i];
+    LiveNode& node = epoch_->node(i);
+    bool ended = epoch_->scheduler().runner(i).ended();
+    if (ended) state_.ended.insert(node.name);
+    if (!ended && node.instance->abi()->reconfigure != nullptr) continue;
+    for (const graph::PlanPort& port : planned.ports) {
+      if (port.net) nodes_->Pin(planned.name + "." + port.name, epoch_->plan().nets[*port.net].format);
+    }
+  }
+}
+
+Status Engine::NextEpoch(const std::string& name) {
+  epoch_->Stop();
+  for (const auto& [id, domain] : nodes_->domains()) {
+    SLUICE_RETURN_IF_ERROR(domain->WaitIdle(Now() + options_.stop_limit_ns));
+  }
+  for (const auto& node : nodes_->nodes()) {
+    if (state_.ended.contains(node->name)) continue;
+    if (node->name == name || node->instance->abi()->reconfigure != nullptr) {
+      SLUICE_RETURN_IF_ERROR(nodes_->Reprobe(*node));
+    }
+  }
+  PinUnchangeable();
+  auto plan = nodes_->Solve(epoch_->plan().epoch + 1, exclusions_);
+  if (!plan) {
+    return Fail(plan.error().error.code, fmt::format("node '{}' changed its format in mid-stream: {}",
+                                                     name, plan.error().error.message));
+  }
+  graph::Exclusion refused;
+  auto next = Epoch::Create(graph_, std::move(*plan), *nodes_, state_, epoch_.get(), &refused);
+  if (!next) return tl::unexpected(next.error());
+  epoch_ = std::move(*next);
+  Log(LogLevel::kInfo, "run", "epoch {}: '{}' changed its format", epoch_->plan().epoch, name);
+  epoch_->scheduler().Start();
+  return {};
+}
+
+// ---- the end
+
+void Engine::StopNodes(MonotonicNs deadline_ns) {
+  for (const auto& node : nodes_->nodes()) {
+    auto completed = completed_.find(node->name);
+    node->instance->Stop(deadline_ns, completed != completed_.end() && completed->second);
+  }
+}
+
+void Engine::WaitForLeases(MonotonicNs deadline_ns) {
+  for (const auto& pool : state_.pools) {
+    while (pool->Outstanding() != 0 && Now() < deadline_ns) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+    if (pool->Outstanding() == 0) continue;
+    for (const auto& row : pool->Ledger()) {
+      if (row.holders.empty()) continue;
+      errors_.push_back(fmt::format("buffer {} of {} never came home: held by {}", row.buffer.index,
+                                    pool->options().name, fmt::join(row.holders, ", ")));
+    }
+  }
+}
+
+void Engine::Teardown() {
+  MonotonicNs deadline = Now() + options_.stop_limit_ns;
+  if (epoch_) {
+    for (const auto& runner : epoch_->scheduler().runners()) {
+      if (runner->ended()) completed_[runner->context().name()] = runner->completed();
+    }
+    epoch_->scheduler().Stop();
+  }
+  StopNodes(deadline);
+  if (epoch_) {
+    plan_ = std::make_unique<graph::Plan>(epoch_->plan());
+    for (const auto& [id, domain] : nodes_->domains()) {
+      if (Status idle = domain->WaitIdle(deadline); !idle) errors_.push_back(idle.error().message);
+    }
+    epoch_ = nullptr;
+  }
+  WaitForLeases(deadline);
+  for (const auto& pool : state_.pools) {
+    for (const auto& [id, domain] : nodes_->domains()) {
+      domain->ForgetPool(pool->options().id, pool->options().epoch);
+    }
+  }
+}
+
+Report Engine::MakeReport(double seconds) const {
+  Report report;
+  report.graph = graph_.name();
+  report.result = failed_ ? "failed" : stopping_ || draining_ ? "stopped" : "done";
+  report.errors = errors_;
+  report.warnings = warnings_;
+  report.seconds = seconds;
+  report.epochs = plan_->epoch;
+  report.restarts = restart_count_;
+  for (const auto& node : nodes_->nodes()) {
+    const scheduler::NodeStats& stats = node->context->stats;
+    NodeReport out;
+    out.name = node->name;
+    out.type = node->type->id;
+    out.inserted = graph_.FindNode(node->name) == nullptr;
+    out.ended = completed_.contains(node->name);
+    out.frames_in = stats.frames_in.value();
+    out.frames_out = stats.frames_out.value();
+    out.fps = static_cast<double>(std::max(out.frames_in, out.frames_out)) / std::max(seconds, 1e-9);
+    out.process = Summarise(stats.process_ns);
+    out.end_to_end = Summarise(stats.latency_ns);
+    out.drops = node->context->drops();
+    out.notes = node->context->notes();
+    report.nodes.push_back(std::move(out));
+  }
+  for (const auto& [name, stats] : state_.edges) {
+    EdgeReport out;
+    out.name = name;
+    out.frames = stats->passed.value();
+    auto drop = [&](const char* reason, uint64_t count) {
+      if (count != 0) out.drops[reason] = count;
+    };
+    drop("queue full, oldest dropped", stats->dropped_oldest.value());
+    drop("queue full, newest dropped", stats->dropped_newest.value());
+    drop("acquire fence failed", stats->dropped_failed.value());
+    drop("consumer had ended", stats->dropped_closed.load());
+    drop("superseded by a newer sample", stats->superseded.value());
+    out.queued = Summarise(stats->latency);
+    out.peak_queue = stats->peak.load();
+    report.edges.push_back(std::move(out));
+  }
+  for (const auto& pool : state_.pools) {
+    report.pools.push_back({pool->options().name, pool->options().epoch,
+                            media::ToString(pool->format()), std::string(allocator_->name()),
+                            pool->size(), pool->PeakLeased(), pool->Outstanding(),
+                            pool->BytesMapped()});
+  }
+  report.copies = copies_.Rows();
+  report.bytes_copied = copies_.TotalBytes();
+  return report;
+}
+
+}  // namespace sluice::runtime

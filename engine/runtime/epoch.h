@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/domain/domain.h"
+#include "engine/graph/plan.h"
+#include "engine/media/buffer_pool.h"
+#include "engine/media/memory.h"
+#include "engine/runtime/node_set.h"
+#include "engine/scheduler/scheduler.h"
+
+namespace sluice::runtime {
+
+/// What outlives epochs while a graph runs.
+struct RunState {
+  scheduler::WorkerPool* workers = nullptr;
+  scheduler::RunnerEvents* events = nullptr;
+  media::Allocator* allocator = nullptr;
+  uint32_t sample_every = 16;
+  bool realtime = false;
+  bool overwrite = false;
+  bool poison = false;
+  uint32_t next_pool = 1;
+  std::map<std::string, std::unique_ptr<scheduler::EdgeStats>> edges;  ///< By name.
+  std::vector<RefPtr<media::BufferPool>> pools;  ///< Every pool of every epoch.
+  std::set<std::string> ended;                   ///< Names of nodes that ended.
+
+  scheduler::EdgeStats& EdgeStatsFor(const std::string& name);
+};
+
+/// A plan with its memory, islands and scheduler. Threads: [main-thread].
+class Epoch {
+ public:
+  /// Allocates pools (or keeps those of `previous` that did not change),
+  /// configures or reconfigures the nodes, prepares the islands and starts nodes
+  /// that are not active. Nothing runs yet. `previous` has stopped.
+  /// Errors: those of nodes and allocators, with the node's name. An error of
+  /// code Unsupported from a consumer names it in `*refused` ("write.in"): the plan can
+  /// be solved again without that combination.
+  static Result<std::unique_ptr<Epoch>> Create(const graph::Graph& graph, graph::Plan plan,
+                                               NodeSet& nodes, RunState& state, Epoch* previous,
+                                               graph::Exclusion* refused);
+  ~Epoch();
+
+  const graph::Plan& plan() const { return plan_; }
+  scheduler::Scheduler& scheduler() { return *scheduler_; }
+  const std::vector<RefPtr<media::BufferPool>>& pools() const { return pools_; }
+  /// The node of runner `index`.
+  LiveNode& node(size_t index) const { return *nodes_[index]; }
+
+  /// The arguments with which a node of this epoch is configured.
+  plugin::ConfigureArguments ArgumentsFor(size_t node) const;
+
+  /// Stops the scheduler and gives the islands up. The pools live on as long as
+  /// their leases do.
+  void Stop();
+
+ private:
+  Epoch(const graph::Graph& graph, graph::Plan plan, NodeSet& nodes, RunState& state)
+      : graph_(graph), plan_(std::move(plan)), node_set_(nodes), state_(state) {}
+  Status MakePools(Epoch* previous);
+  Status ConfigureNodes(graph::Exclusion* refused);
+  Status MakeIslands();
+  Status StartNodes();
+  void MakeScheduler();
+  graph::Exclusion ExclusionFor(size_t node, const Error& error) const;
+
+  const graph::Graph& graph_;
+  graph::Plan plan_;
+  NodeSet& node_set_;
+  RunState& state_;
+  std::vector<LiveNode*> nodes_;
+  std::vector<RefPtr<media::BufferPool>> pools_;
+  std::vector<std::unique_ptr<domain::Island>> islands_;  ///< As Plan::islands.
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+};
+
+}  // namespace sluice::runtime

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/domain/domain.h"
+#include "engine/graph/graph.h"
+#include "engine/graph/negotiate.h"
+#include "engine/graph/plan.h"
+#include "engine/media/copy_meter.h"
+#include "engine/plugin/loader.h"
+#include "engine/plugin/node_instance.h"
+#include "engine/scheduler/node_context.h"
+#include "engine/scheduler/reactor.h"
+
+namespace sluice::runtime {
+
+/// Why something did not come to be, as far as the exit code is concerned.
+enum class Blame {
+  kGraph,    ///< The graph, or what it names, is wrong.
+  kMachine,  ///< The machine lacks a device, a driver or a plugin.
+};
+struct Failure {
+  Blame blame = Blame::kGraph;
+  Error error;
+};
+template <typename T>
+using Outcome = tl::expected<T, Failure>;
+
+/// A node that exists: its context, which outlives restarts, and its instance.
+struct LiveNode {
+  std::string name;
+  const graph::NodeType* type = nullptr;
+  std::vector<plugin::ParamArgument> params;
+  std::unique_ptr<scheduler::NodeContext> context;
+  std::unique_ptr<plugin::NodeInstance> instance;
+  domain::Domain* domain = nullptr;
+};
+
+/// The domains and nodes of one graph, opened. Threads: [main-thread].
+class NodeSet {
+ public:
+  struct Options {
+    const graph::TypeSource* types = nullptr;
+    plugin::Loader* loader = nullptr;
+    scheduler::Reactor* reactor = nullptr;
+    media::CopyMeter* copies = nullptr;
+    std::string gpu;  ///< Selector from the command line; wins over the graph's.
+  };
+
+  NodeSet(const graph::Graph& graph, Options options) : graph_(graph), options_(options) {}
+  ~NodeSet();
+
+  /// Makes and probes every node of the graph.
+  tl::expected<void, Failure> Open();
+  /// Negotiates with what the nodes offer, makes and probes the nodes that the
+  /// plan inserts, until the plan stands.
+  Outcome<graph::Plan> Solve(uint32_t epoch, std::vector<graph::Exclusion> exclusions);
+
+  /// Null if there is none.
+  LiveNode* Find(std::string_view name);
+  /// Makes, probes and adds a node again after a failure. Its old instance must be gone.
+  Status Recreate(LiveNode& node);
+  /// Asks an active node for new offers.
+  Status Reprobe(LiveNode& node);
+  /// From now on the port offers nothing but `format`.
+  void Pin(const std::string& port_name, const media::Format& format);
+
+  const std::map<std::string, std::unique_ptr<domain::Domain>>& domains() const { return domains_; }
+  const std::vector<std::unique_ptr<LiveNode>>& nodes() const { return nodes_; }
+
+ private:
+  Outcome<domain::Domain*> OpenDomain(const std::string& id, const std::string& selector);
+  Outcome<LiveNode*> Add(const std::string& name, const graph::NodeType& type,
+                         const std::vector<graph::NodeParam>& params, const std::string& gpu);
+  Status Create(LiveNode& node);
+  Status Probe(LiveNode& node);
+  std::vector<const graph::NodeType*> Converters() const;
+  Outcome<bool> AddInserted(const graph::Plan& plan);
+
+  const graph::Graph& graph_;
+  Options options_;
+  // Domains outlive the nodes, which may hold their objects.
+  std::map<std::string, std::unique_ptr<domain::Domain>> domains_;
+  std::map<std::string, std::string> missing_domains_;  ///< id -> why
+  std::vector<std::unique_ptr<LiveNode>> nodes_;
+  std::map<std::string, std::vector<graph::Offer>> offers_;
+};
+
+}  // namespace sluice::runtime
