@@ -97,6 +97,10 @@ static const char *type_id(uint32_t index) { return index == 0 ? "example.counte
 static const sluice_node_factory factory = {sizeof(sluice_node_factory), 0, count, type_id, create};
 
 static int32_t init(const sluice_host *host) {
+  const int same_abi =
+      host->abi.major == SLUICE_ABI_MAJOR &&
+      (SLUICE_ABI_MAJOR != 0 || host->abi.minor == SLUICE_ABI_MINOR); /* 0.x: the minor too */
+  if (!same_abi) return SLUICE_E_UNSUPPORTED;
   return host->get_extension(host, SLUICE_NODE_HOST_API_ID) == NULL ? SLUICE_E_UNSUPPORTED
                                                                     : SLUICE_OK;
 }

@@ -104,6 +104,13 @@ class NodeRunner final : public NodeEvents {
   void SetLayout(int32_t direction, uint32_t index, const sluice_layout& layout) {
     (direction == SLUICE_PORT_INPUT ? inputs_ : outputs_).at(index).spec.layout = layout;
   }
+  uint32_t input_count() const { return static_cast<uint32_t>(inputs_.size()); }
+  uint32_t output_count() const { return static_cast<uint32_t>(outputs_.size()); }
+  /// Takes the edges off all ports.
+  void DisconnectAll() {
+    for (Port& port : inputs_) port.spec.connected = false;
+    for (Port& port : outputs_) port.spec.connected = false;
+  }
   void set_realtime(bool realtime) { realtime_ = realtime; }
   void set_overwrite(bool overwrite) { overwrite_ = overwrite; }
   void set_domain(void* self) { domain_ = self; }
@@ -142,12 +149,12 @@ class NodeRunner final : public NodeEvents {
   }
   /// process() with these inputs (as many as there are input ports; empty ones are NULL).
   int32_t Process(std::vector<HeldFrame> inputs) {
-    for (std::size_t i = 0; i < inputs.size(); ++i) arrived_.at(i) = inputs[i].Take();
+    for (std::size_t i = 0; i < inputs.size(); ++i) Arrive(i, std::move(inputs[i]));
     return Fire();
   }
   /// process() with one frame for the first input.
   int32_t Push(HeldFrame frame) {
-    arrived_.at(0) = frame.Take();
+    Arrive(0, std::move(frame));
     return Fire();
   }
   /// process() without input: what a source gets, and what follows wake().
@@ -375,8 +382,8 @@ class NodeRunner final : public NodeEvents {
       const bool has_pool = direction == SLUICE_PORT_INPUT || !port.spec.passthrough;
       const sluice_layout layout =
           port.spec.layout.size != 0 ? port.spec.layout : MakeLayout(port.spec.format);
-      port.pool = has_pool ? &host_.MakePool(port.spec.format, layout, port.spec.buffers, epoch_)
-                           : nullptr;
+      port.pool =
+          has_pool ? &host_.MakePool(port.spec.format, layout, port.spec.buffers, epoch_) : nullptr;
       config.views = port.spec.views;
       config.format = port.spec.format;
       config.layout = layout;
@@ -386,6 +393,10 @@ class NodeRunner final : public NodeEvents {
     configs_.push_back(config);
   }
 
+  /// A frame that could not go in before is dropped.
+  void Arrive(std::size_t input, HeldFrame frame) {
+    const HeldFrame before(std::exchange(arrived_.at(input), frame.Take()));
+  }
   bool InputsReady() {
     for (std::size_t i = 0; i < arrived_.size(); ++i) {
       if (arrived_[i] == nullptr || inputs_[i].spec.device_access) continue;
