@@ -205,7 +205,8 @@ TEST(ManifestTest, ReadsParametersWithTheirBounds) {
 }
 
 TEST(ManifestTest, ReadsConverters) {
-  const graph::NodeType& type = Parsed(kWhole).nodes[1].type;
+  const Manifest manifest = Parsed(kWhole);
+  const graph::NodeType& type = manifest.nodes[1].type;
   EXPECT_TRUE(type.converter);
   EXPECT_EQ(type.converter_cost, 2.5);
   EXPECT_TRUE(type.copies);

@@ -196,8 +196,12 @@ TEST(LoaderTest, ATypeWithoutCodeIsMadeByTheOneThatImplementsIt) {
 }
 
 TEST(FirstPartyPluginsTest, AreFoundInTheRunfilesAndPassEveryGate) {
-  const Registry registry = Registry::Scan(FindSearchPath({}));
-  ASSERT_NE(registry.Find("core.testsrc"), nullptr);
+  SearchPathOptions options;
+  options.plugin_path = {Fixtures("../../plugins/examples")};
+  const Registry registry = Registry::Scan(FindSearchPath(options));
+  for (const char* type : {"core.testsrc", "ffmpeg.read", "example.invert", "example.counter", "example.gain"}) {
+    EXPECT_NE(registry.Find(type), nullptr) << type;
+  }
   for (const FailedPlugin& plugin : registry.failed()) ADD_FAILURE() << plugin.path << ": " << plugin.reason;
   Loader loader(&registry, Host());
   for (const FailedPlugin& plugin : loader.CheckAll()) ADD_FAILURE() << plugin.path << ": " << plugin.reason;
