@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,7 +40,7 @@ struct Extent {
   uint32_t max = 0;
   uint32_t step = 1;
   bool fixed() const { return min != 0 && min == max; }
-  friend bool operator==(const Extent&, const Extent&) = default;
+  friend auto operator<=>(const Extent&, const Extent&) = default;
 };
 
 /// One thing that a port can do. Several offers of a port are alternatives, in

@@ -22,6 +22,7 @@ struct PlanPort {
   Views view = 0;
   uint32_t hold = 0;
   uint32_t retains = 0;
+  uint32_t offer = 0;  ///< index of the chosen one among the port's effective offers
 };
 
 struct PlanNode {
@@ -33,8 +34,11 @@ struct PlanNode {
   std::string inserted_reason;
   std::vector<NodeParam> params;
   std::vector<PlanPort> ports;  ///< as NodeType::ports
+  std::string device;           ///< of the domain: UUID in hex, or "domain:NAME"; "" on the CPU
   uint32_t run_group = 0;       ///< index into Plan::run_groups; for island nodes: of the island's own
   std::optional<uint32_t> island;
+  /// Frames that may wait on the longest way here: queues and holds.
+  uint32_t latency_frames = 0;
 };
 
 enum class AllocatorKind { kEngine, kPort };
@@ -45,8 +49,7 @@ struct DepthTerm {
   uint32_t frames = 0;
 };
 
-/// What the producer knows nothing of must be guessed, what a port offers is a
-/// range: a net says what was settled.
+/// One pool: what was settled for a producer port and everyone behind it.
 struct PlanNet {
   PortRef producer;             ///< into Plan::nodes
   std::vector<uint32_t> edges;  ///< into Plan::edges, those behind pass-through ports too
@@ -62,6 +65,7 @@ struct PlanNet {
   std::vector<DepthTerm> depth_terms;
   uint32_t dynamic_reserve = 0;
   uint32_t color_assumed = 0;  ///< kColorField*
+  bool size_assumed = false;   ///< nothing in the graph fixed it
 };
 
 /// How a consumer learns that a frame may be read, and its producer that it may

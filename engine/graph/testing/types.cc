@@ -1,5 +1,7 @@
 #include "engine/graph/testing/types.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <sstream>
 
 namespace sluice::graph::testing {
@@ -125,6 +127,83 @@ std::vector<NodeType> StandardTypes() {
   split.ports[2].required = false;
   types.push_back(split);
   return types;
+}
+
+namespace {
+
+EndpointConfig Endpoint(const std::string& text) {
+  const size_t dot = text.find('.');
+  return {text.substr(0, dot), dot == std::string::npos ? "" : text.substr(dot + 1), {}};
+}
+
+void ReadEdges(const std::vector<std::string>& words, GraphConfig* config) {
+  EdgeConfig edge;
+  std::vector<std::string> ends;
+  for (const std::string& word : words) {
+    if (word == "->") continue;
+    if (word.starts_with("queue=")) {
+      edge.queue.given = true;
+      edge.queue.depth = static_cast<uint32_t>(std::stoul(word.substr(6)));
+    } else if (word == "drop") {
+      edge.queue.given = true;
+      edge.queue.when_full = WhenFull::kDropOldest;
+    } else if (word == "require") {
+      edge.require_zero_copy = true;
+    } else {
+      ends.push_back(word);
+    }
+  }
+  for (size_t i = 0; i + 1 < ends.size(); ++i) {
+    edge.from = Endpoint(ends[i]);
+    edge.to = Endpoint(ends[i + 1]);
+    config->edges.push_back(edge);
+  }
+}
+
+void ReadNode(const std::vector<std::string>& words, GraphConfig* config) {
+  NodeConfig node;
+  node.name = words[0].substr(0, words[0].size() - 1);
+  node.type = words[1];
+  for (size_t i = 2; i < words.size(); ++i) {
+    const size_t equals = words[i].find('=');
+    const std::string name = words[i].substr(0, equals), value = words[i].substr(equals + 1);
+    if (name == "sync") {
+      node.sync = value == "latest" ? SyncPolicy::kLatest : SyncPolicy::kAll;
+    } else {
+      ParamConfig param;
+      param.name = name;
+      param.text = value;
+      node.params.push_back(param);
+    }
+  }
+  config->nodes.push_back(node);
+}
+
+}  // namespace
+
+Graph MakeGraph(const std::string& text, const TypeSource& types, const Settings& settings) {
+  GraphConfig config;
+  config.name = "test";
+  config.settings = settings;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream stream(line);
+    std::vector<std::string> words;
+    for (std::string word; stream >> word;) words.push_back(word);
+    if (words.empty()) continue;
+    if (words[0].ends_with(":")) {
+      ReadNode(words, &config);
+    } else {
+      ReadEdges(words, &config);
+    }
+  }
+  DiagnosticList diagnostics("test");
+  std::optional<Graph> graph = Validate(config, types, &diagnostics);
+  if (!graph) {
+    std::fprintf(stderr, "MakeGraph: %s\n", diagnostics.Format().c_str());
+    std::abort();
+  }
+  return *graph;
 }
 
 }  // namespace sluice::graph::testing

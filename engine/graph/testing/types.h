@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/graph/graph.h"
 #include "engine/graph/node_type.h"
 
 namespace sluice::graph::testing {
@@ -31,5 +32,10 @@ NodeType Converter(const std::string& id, const std::string& from, const std::st
 /// test.look (NV12/YU12, parameters), test.file (YU12), test.null (anything),
 /// test.mix (inputs a and b), test.select (passes through), test.split (outputs a, b).
 std::vector<NodeType> StandardTypes();
+
+/// A validated graph from lines of "name: type [param=value]..." and
+/// "a -> b.port [queue=N] [drop] [require]". Aborts on a faulty one, saying why.
+/// `types` must outlive it.
+Graph MakeGraph(const std::string& text, const TypeSource& types, const Settings& settings = {});
 
 }  // namespace sluice::graph::testing

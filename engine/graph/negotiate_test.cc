@@ -1,0 +1,680 @@
+#include "engine/graph/negotiate.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "engine/graph/testing/types.h"
+
+namespace sluice::graph {
+namespace {
+
+using testing::Converter;
+using testing::CpuOffer;
+using testing::Filter;
+using testing::Fourccs;
+using testing::Input;
+using testing::MakeGraph;
+using testing::Output;
+using testing::Param;
+using testing::Sink;
+using testing::SizedOffer;
+using testing::Source;
+using testing::StandardTypes;
+
+/// Types, a graph of them and the input of a negotiation, kept together.
+struct Case {
+  Case(std::vector<NodeType> list, const std::string& text, const Settings& settings = {})
+      : types(std::move(list)), graph(MakeGraph(text, types, settings)) {
+    input.graph = &graph;
+    for (const std::string& name : types.Names()) {
+      if (types.Find(name)->converter) input.converters.push_back(types.Find(name));
+    }
+  }
+  Result<Plan> Run() const { return Negotiate(input); }
+  Plan Succeed() const {
+    Result<Plan> plan = Run();
+    EXPECT_TRUE(plan) << plan.error().message;
+    return plan ? *plan : Plan();
+  }
+  std::string Refusal() const {
+    Result<Plan> plan = Run();
+    EXPECT_FALSE(plan);
+    return plan ? "" : plan.error().message;
+  }
+
+  TypeList types;
+  Graph graph;
+  NegotiationInput input;
+};
+
+const PlanNet& NetOf(const Plan& plan, const std::string& producer) {
+  for (const PlanNet& net : plan.nets) {
+    if (plan.PortName(net.producer) == producer) return net;
+  }
+  ADD_FAILURE() << "no net " << producer;
+  static const PlanNet none;
+  return none;
+}
+std::string FourccOf(const Plan& plan, const std::string& producer) {
+  return media::FourccName(NetOf(plan, producer).format.fourcc);
+}
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+Offer DeviceOffer(const std::string& fourccs, uint8_t device) {
+  Offer offer = CpuOffer(fourccs, kViewDevice);
+  offer.allocates = kViewDevice;
+  offer.device_uuid[0] = device;
+  offer.sync = kSyncTimeline | kSyncCpuDone;
+  return offer;
+}
+NodeType OnDevice(NodeType type) {
+  type.domain = "vulkan";
+  for (PortDesc& port : type.ports) port.access = Access::kDevice;
+  return type;
+}
+
+// --- Formats ---------------------------------------------------------------
+
+TEST(NegotiateTest, TakesTheIntersectionInTheProducersOrder) {
+  Case c({Source("s", {SizedOffer("AB24 NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("YU12 NV12 R8")})},
+         "s: s\nt: t\ns -> t\n");
+  Plan plan = c.Succeed();
+  EXPECT_EQ(FourccOf(plan, "s.out"), "NV12");
+  EXPECT_EQ(NetOf(plan, "s.out").format.width, 64u);
+  EXPECT_TRUE(plan.optimal);
+}
+
+TEST(NegotiateTest, DoesNotThrowColourAwayBecauseGreyIsCheaper) {
+  Case c({Source("s", {SizedOffer("YU12 R8", 64, 48)}), Sink("t", {CpuOffer("")})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(FourccOf(c.Succeed(), "s.out"), "YU12");
+}
+
+TEST(NegotiateTest, FanOutIntersectsAllConsumers) {
+  Case c({Source("s", {SizedOffer("AB24 NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("YU12 NV12")}),
+          Sink("u", {CpuOffer("AB24 YU12")})},
+         "s: s\nt: t\nu: u\ns -> t\ns -> u\n");
+  Plan plan = c.Succeed();
+  ASSERT_EQ(plan.nets.size(), 1u);
+  EXPECT_EQ(FourccOf(plan, "s.out"), "YU12");
+  EXPECT_EQ(plan.nets[0].edges.size(), 2u);
+}
+
+TEST(NegotiateTest, TiesCarryADecisionThroughTheGraph) {
+  // The source prefers NV12; three nodes later only YU12 is taken.
+  std::vector<NodeType> types = StandardTypes();
+  Case c(types, "c: test.clip file=a\nl: test.look\nm: test.look\nf: test.file file=b\nc -> l -> m -> f\n");
+  Plan plan = c.Succeed();
+  EXPECT_EQ(FourccOf(plan, "c.out"), "YU12");
+  EXPECT_EQ(FourccOf(plan, "l.out"), "YU12");
+  EXPECT_EQ(NetOf(plan, "m.out").format.height, 1080u);
+}
+
+TEST(NegotiateTest, WithoutATieEachNetChoosesForItself) {
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Filter("f", {CpuOffer("NV12")}, {CpuOffer("AB24")}, false),
+          Sink("t", {CpuOffer("AB24")})},
+         "s: s\nf: f\nt: t\ns -> f -> t\n");
+  Plan plan = c.Succeed();
+  EXPECT_EQ(FourccOf(plan, "f.out"), "AB24");
+  EXPECT_EQ(NetOf(plan, "f.out").format.width, 64u);  // the size is tied
+}
+
+TEST(NegotiateTest, ColoursTravelThroughTiesAndRatesAreKept) {
+  Offer offer = SizedOffer("NV12", 64, 48);
+  offer.color = {.matrix = media::Matrix::kBt601, .range = media::Range::kFull};
+  offer.rate_min = offer.rate_max = {30000, 1001};
+  Case c({Source("s", {offer}), Filter("f", {CpuOffer("NV12")}, {CpuOffer("NV12")}), Sink("t", {CpuOffer("")})},
+         "s: s\nf: f\nt: t\ns -> f -> t\n");
+  Plan plan = c.Succeed();
+  EXPECT_EQ(NetOf(plan, "f.out").format.color.range, media::Range::kFull);
+  EXPECT_EQ(NetOf(plan, "f.out").format.rate, (media::Rate{30000, 1001}));
+}
+
+TEST(NegotiateTest, ParametersNarrowTheOffersThatReferToThem) {
+  Offer offer = CpuOffer("YU12 NV12");
+  offer.size_param = "size";
+  offer.rate_param = "rate";
+  offer.fourcc_param = "format";
+  NodeType source = Source("s", {offer});
+  source.params = {Param("size", ParamType::kSize), Param("rate", ParamType::kRate), Param("format", ParamType::kString)};
+  Case c({source, Sink("t", {CpuOffer("")})}, "s: s size=641x359 rate=25 format=NV12\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  const media::Format& format = NetOf(plan, "s.out").format;
+  EXPECT_EQ(format.width, 641u);
+  EXPECT_EQ(format.height, 359u);
+  EXPECT_EQ(format.rate, (media::Rate{25, 1}));
+  EXPECT_EQ(media::FourccName(format.fourcc), "NV12");
+}
+
+TEST(NegotiateTest, AnAssumedSizeAndAssumedColoursAreWarnedAbout) {
+  Offer offer = CpuOffer("YU12");
+  offer.color.matrix = media::Matrix::kBt709;
+  offer.color_assumed = kColorFieldMatrix;
+  Case c({Source("s", {offer}), Sink("t", {CpuOffer("")})}, "s: s\nt: t\ns -> t\n");
+  Plan plan = c.Succeed();
+  ASSERT_EQ(plan.warnings.size(), 2u);
+  EXPECT_EQ(plan.warnings[0], "s.out: colour assumed: matrix bt709");
+  EXPECT_TRUE(Has(plan.warnings[1], "size assumed: 1920x1080"));
+}
+
+// --- Memory ----------------------------------------------------------------
+
+TEST(NegotiateTest, TheEngineAllocatesWhereNobodyNeedsTo) {
+  Case c(StandardTypes(), "c: test.clip file=a\nn: test.null\nc -> n\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets[0].allocator, "memfd");
+  EXPECT_EQ(plan.nets[0].allocator_kind, AllocatorKind::kEngine);
+  EXPECT_EQ(plan.nets[0].views, kViewShm | kViewCpu);
+}
+
+TEST(NegotiateTest, APortAllocatesWhereOnlyItsMemoryReachesEveryone) {
+  Offer camera = SizedOffer("NV12", 64, 48);
+  camera.views = kViewDmabuf;
+  camera.allocates = kViewDmabuf;
+  Offer encoder = CpuOffer("NV12", kViewDmabuf);
+  Case c({Source("s", {camera}), Sink("t", {encoder})}, "s: s\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets[0].allocator, "s.out");
+  EXPECT_EQ(plan.nets[0].allocator_kind, AllocatorKind::kPort);
+  EXPECT_EQ(plan.PortName(plan.nets[0].allocator_port), "s.out");
+  EXPECT_EQ(plan.edges[0].consumer_view, kViewDmabuf);
+}
+
+TEST(NegotiateTest, AConsumerMayAllocateForItsProducer) {
+  Offer display = CpuOffer("NV12", kViewDmabuf);
+  display.allocates = kViewDmabuf;
+  Offer source = SizedOffer("NV12", 64, 48);
+  source.views = kViewDmabuf;
+  Case c({Source("s", {source}), Sink("t", {display})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(c.Succeed().nets[0].allocator, "t.in");
+}
+
+TEST(NegotiateTest, DeviceMemoryIsSharedOnlyOnTheSameDevice) {
+  Case same({OnDevice(Source("s", {DeviceOffer("NV12", 1)})), OnDevice(Sink("t", {DeviceOffer("NV12", 1)}))},
+            "s: s\nt: t\ns -> t\n");
+  const Plan plan = same.Succeed();
+  EXPECT_EQ(plan.nets[0].views, kViewDevice);
+  EXPECT_EQ(plan.nets[0].device, "01000000000000000000000000000000");
+  EXPECT_EQ(plan.edges[0].bridge, SyncBridge::kDomain);
+
+  Case other({OnDevice(Source("s", {DeviceOffer("NV12", 1)})), OnDevice(Sink("t", {DeviceOffer("NV12", 2)}))},
+             "s: s\nt: t\ns -> t\n");
+  const std::string refusal = other.Refusal();
+  EXPECT_TRUE(Has(refusal, "s.out -> t.in: no memory that all can reach")) << refusal;
+  EXPECT_TRUE(Has(refusal, "device of 01")) << refusal;
+  EXPECT_TRUE(Has(refusal, "the engine can allocate memfd: shm|cpu")) << refusal;
+}
+
+TEST(NegotiateTest, PrefersTheMemoryThatIsFasterForTheDevice) {
+  Offer gpu = DeviceOffer("NV12", 1);
+  gpu.views |= kViewShm;
+  Case c({OnDevice(Source("s", {gpu})), OnDevice(Sink("t", {gpu}))}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(c.Succeed().nets[0].views, kViewDevice);
+  c.input.profile.device_bandwidth = 1e9;  // a device whose own memory is slower than the host's
+  EXPECT_EQ(c.Succeed().nets[0].allocator, "memfd");
+}
+
+TEST(NegotiateTest, AlignmentsCombineToTheLeastCommonMultiple) {
+  Offer a = SizedOffer("NV12", 64, 48), b = CpuOffer("NV12");
+  a.alignment.stride = 64;
+  a.alignment.height = 2;
+  a.alignment.tail = 16;
+  b.alignment.stride = 48;
+  b.alignment.tail = 8;
+  Case c({Source("s", {a}), Sink("t", {b})}, "s: s\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets[0].alignment.stride, 192u);
+  EXPECT_EQ(plan.nets[0].alignment.height, 2u);
+  EXPECT_EQ(plan.nets[0].alignment.tail, 16u);
+}
+
+TEST(NegotiateTest, ADevicesImportDemandsJoinTheAlignment) {
+  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm)}));
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t\n");
+  c.input.domains["vulkan"] = {.base_multiple = 4096, .size_multiple = 4096, .offset_multiple = 16};
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets[0].alignment.base, 4096u);
+  EXPECT_EQ(plan.nets[0].alignment.size, 4096u);
+  EXPECT_EQ(plan.nets[0].alignment.offset, 16u);
+}
+
+TEST(NegotiateTest, ADomainThatCannotImportNarrowsItsPorts) {
+  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm | kViewDmabuf)}));
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t\n");
+  c.input.domains["vulkan"] = {.views = kViewDmabuf};
+  EXPECT_TRUE(Has(c.Refusal(), "no memory that all can reach"));
+}
+
+// --- Pass-through ----------------------------------------------------------
+
+TEST(NegotiateTest, PassThroughPortsShareTheirInputsPool) {
+  Case c(StandardTypes(), "c: test.clip file=a\ns: test.select\nf: test.file file=b\nc -> s -> f\n");
+  const Plan plan = c.Succeed();
+  ASSERT_EQ(plan.nets.size(), 1u);
+  EXPECT_EQ(FourccOf(plan, "c.out"), "YU12");
+  EXPECT_EQ(plan.nets[0].edges.size(), 2u);
+  EXPECT_EQ(plan.nets[0].depth, 7u);  // writing 1 + twice (queue 2 + running 1)
+  EXPECT_EQ(plan.edges[1].consumer_view, kViewShm);
+}
+
+// --- Depth -----------------------------------------------------------------
+
+TEST(NegotiateTest, DepthAddsUpAllItsTerms) {
+  Offer camera = SizedOffer("NV12", 64, 48), display = CpuOffer("NV12");
+  camera.buffers_min = 3;
+  camera.retains = 1;
+  display.hold_max = 2;
+  NodeType sink = Sink("t", {display});
+  sink.in_flight = 1;
+  Case c({Source("s", {camera}), sink, Sink("u", {CpuOffer("NV12")})}, "s: s\nt: t\nu: u\ns -> t queue=4\ns -> u\n");
+  const Plan plan = c.Succeed();
+  // writing 1, minimum 3, retains 1; t: queue 4, running 1, hold 2, in flight 1; u: queue 2, running 1
+  EXPECT_EQ(plan.nets[0].depth, 16u);
+  uint32_t sum = 0;
+  for (const DepthTerm& term : plan.nets[0].depth_terms) sum += term.frames;
+  EXPECT_EQ(sum, plan.nets[0].depth);
+}
+
+TEST(NegotiateTest, DynamicPortsReserveTheirWorstCase) {
+  Offer decoder = SizedOffer("NV12", 64, 48);
+  decoder.dynamic_reserve = 11;
+  NodeType source = Source("s", {decoder});
+  source.ports[0].acquisition = Acquisition::kDynamic;
+  Case c({source, Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets[0].depth, 14u);
+  EXPECT_EQ(plan.nets[0].dynamic_reserve, 11u);
+}
+
+TEST(NegotiateTest, SampledInputsNeedOneFrameMore) {
+  Case c(StandardTypes(), "c: test.clip file=a\nd: test.clip file=b\nm: test.mix sync=latest\nn: test.null\n"
+                          "c -> m.a\nd -> m.b\nm -> n\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(NetOf(plan, "c.out").depth, 4u);
+  EXPECT_EQ(NetOf(plan, "d.out").depth, 5u);
+  EXPECT_TRUE(plan.edges[1].sampled);
+  EXPECT_FALSE(plan.edges[0].sampled);
+}
+
+TEST(NegotiateTest, ConsumersMinimumRaisesThePool) {
+  Offer encoder = CpuOffer("NV12");
+  encoder.buffers_min = 9;
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {encoder})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(c.Succeed().nets[0].depth, 9u);
+}
+
+TEST(NegotiateTest, AQueueThatTheTextLeavesOpenShrinksToFit) {
+  Offer camera = SizedOffer("NV12", 64, 48);
+  camera.buffers_max = 3;
+  Case c({Source("s", {camera}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets[0].depth, 3u);
+  EXPECT_EQ(plan.edges[0].queue.depth, 1u);
+}
+
+TEST(NegotiateTest, APoolBeyondAPortsMaximumIsRefusedWithItsTerms) {
+  Offer camera = SizedOffer("NV12", 64, 48);
+  camera.buffers_max = 4;
+  Case c({Source("s", {camera}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t queue=4\n");
+  Result<Plan> plan = c.Run();
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, Code::kResourceExhausted);
+  EXPECT_EQ(plan.error().message,
+            "s.out: the pool needs 6 buffers, but s.out takes at most 4\n"
+            "  terms: writing s.out 1 + queue t.in 4 + running t.in 1\n"
+            "  help: smaller queues on its edges");
+}
+
+// --- Converters ------------------------------------------------------------
+
+std::vector<NodeType> Mismatch() {
+  return {Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("AB24")}), Sink("u", {CpuOffer("NV12")})};
+}
+
+TEST(NegotiateTest, AConverterIsInsertedWithItsReason) {
+  std::vector<NodeType> types = Mismatch();
+  types.push_back(Converter("conv", "NV12 YU12", "AB24 R8"));
+  Case c(types, "s: s\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  ASSERT_EQ(plan.nodes.size(), 3u);
+  EXPECT_EQ(plan.nodes[2].name, "conv@t.in");
+  EXPECT_FALSE(plan.nodes[2].graph_node);
+  EXPECT_EQ(plan.nodes[2].inserted_reason,
+            "no common pixel format: s.out offers NV12, t.in takes AB24");
+  EXPECT_EQ(FourccOf(plan, "conv@t.in.out"), "AB24");
+  ASSERT_EQ(plan.copies.size(), 1u);
+  EXPECT_EQ(plan.copies[0].bytes_per_frame, 64u * 48 * 4);
+  EXPECT_EQ(plan.order, (std::vector<uint32_t>{0, 2, 1}));
+}
+
+TEST(NegotiateTest, AConverterStandsOnlyWhereItIsNeeded) {
+  std::vector<NodeType> types = Mismatch();
+  types.push_back(Converter("conv", "NV12", "AB24"));
+  Case c(types, "s: s\nt: t\nu: u\ns -> t\ns -> u\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets.size(), 2u);
+  EXPECT_EQ(NetOf(plan, "s.out").edges.size(), 2u);
+}
+
+TEST(NegotiateTest, TheCheapestConverterWins) {
+  std::vector<NodeType> types = Mismatch();
+  types.push_back(Converter("a.slow", "NV12", "AB24"));
+  types.back().converter_cost = 10;
+  types.push_back(Converter("b.fast", "NV12", "AB24"));
+  Case c(types, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(c.Succeed().nodes[2].type->id, "b.fast");
+}
+
+TEST(NegotiateTest, ConsumersThatExcludeEachOtherGetOneConverter) {
+  std::vector<NodeType> types = {Source("s", {SizedOffer("NV12 AB24", 64, 48)}), Sink("t", {CpuOffer("AB24")}),
+                                 Sink("u", {CpuOffer("NV12")}), Converter("conv", "NV12", "AB24")};
+  Case c(types, "s: s\nt: t\nu: u\ns -> t\ns -> u\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nodes.size(), 4u);
+  EXPECT_EQ(FourccOf(plan, "s.out"), "NV12");
+}
+
+TEST(NegotiateTest, SeveralArmsGetAConverterEach) {
+  std::vector<NodeType> types = Mismatch();
+  types.push_back(Converter("conv", "NV12", "AB24"));
+  Case c(types, "s: s\nt: t\nt2: t\nt3: t\nu: u\ns -> t\ns -> t2\ns -> t3\ns -> u\n");
+  EXPECT_EQ(c.Succeed().nodes.size(), 8u);
+}
+
+TEST(NegotiateTest, AChainOfTwoConvertersIsFoundWhereOneIsNotEnough) {
+  // Memory first, format second: neither converter does both.
+  Offer vram = DeviceOffer("NV12", 1);
+  vram.width = {64, 64, 1};
+  vram.height = {48, 48, 1};
+  NodeType download = OnDevice(Filter("a.download", {CpuOffer("NV12", kViewDevice)}, {CpuOffer("NV12", kViewShm)}));
+  download.ports[0].offers[0].device_uuid[0] = 1;
+  download.converter = download.copies = true;
+  Case c({OnDevice(Source("s", {vram})), Sink("t", {CpuOffer("AB24")}), download,
+          Converter("b.conv", "NV12", "AB24")},
+         "s: s\nt: t\ns -> t\n");
+  Result<Plan> plan = c.Run();
+  // One insertion must lessen the defects before the next is tried; where it
+  // cannot, a refusal is the stated outcome, never a wrong plan.
+  if (plan) {
+    EXPECT_EQ(plan->nodes.size(), 4u);
+  } else {
+    EXPECT_TRUE(Has(plan.error().message, "s.out -> t.in")) << plan.error().message;
+  }
+}
+
+TEST(NegotiateTest, TiesThatLeaveNothingAreRepairedByAConverter) {
+  // look ties its fourcc; the clip gives NV12 only, the file takes YU12 only.
+  std::vector<NodeType> types = {Source("s", {SizedOffer("NV12", 64, 48)}),
+                                 Filter("look", {CpuOffer("NV12 YU12")}, {CpuOffer("NV12 YU12")}),
+                                 Sink("t", {CpuOffer("YU12")}), Converter("conv", "NV12", "YU12")};
+  Case c(types, "s: s\nl: look\nt: t\ns -> l -> t\n");
+  const Plan plan = c.Succeed();
+  ASSERT_EQ(plan.nodes.size(), 4u);
+  EXPECT_FALSE(plan.nodes[3].graph_node);
+}
+
+TEST(NegotiateTest, ConvertNeverRefusesAndSaysWhatWouldHelp) {
+  std::vector<NodeType> types = Mismatch();
+  types.push_back(Converter("conv", "NV12", "AB24"));
+  Case c(types, "s: s\nt: t\ns -> t\n", {.convert = Convert::kNever});
+  EXPECT_EQ(c.Refusal(),
+            "s.out -> t.in: no common pixel format\n"
+            "  s.out offers: NV12\n"
+            "  t.in takes: AB24\n"
+            "  help: `convert: auto` in settings would allow a converter here");
+}
+
+// --- Zero-copy -------------------------------------------------------------
+
+TEST(NegotiateTest, RequireZeroCopyForbidsConvertersOnItsEdge) {
+  std::vector<NodeType> types = Mismatch();
+  types.push_back(Converter("conv", "NV12", "AB24"));
+  Case edge(types, "s: s\nt: t\ns -> t require\n");
+  EXPECT_TRUE(Has(edge.Refusal(), "without `require: zero-copy` a converter may be inserted"));
+  Case graph(types, "s: s\nt: t\ns -> t\n", {.zero_copy = ZeroCopy::kRequire});
+  EXPECT_TRUE(Has(graph.Refusal(), "no common pixel format"));
+}
+
+TEST(NegotiateTest, OffersThatCopyAreTakenLastAndCounted) {
+  Offer direct = SizedOffer("YU12", 64, 48), converted = SizedOffer("NV12", 64, 48);
+  converted.copies = "yuv420p is converted by swscale";
+  std::vector<NodeType> types = {Source("s", {converted, direct}), Sink("t", {CpuOffer("NV12 YU12")}),
+                                 Sink("u", {CpuOffer("NV12")})};
+  Case free(types, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(FourccOf(free.Succeed(), "s.out"), "YU12");
+  EXPECT_TRUE(free.Succeed().copies.empty());
+
+  Case forced(types, "s: s\nu: u\ns -> u\n");
+  const Plan plan = forced.Succeed();
+  ASSERT_EQ(plan.copies.size(), 1u);
+  EXPECT_EQ(plan.copies[0].where, "s.out");
+  EXPECT_EQ(plan.copies[0].bytes_per_frame, 64u * 48 * 3 / 2);
+  EXPECT_EQ(plan.copies[0].reason, "yuv420p is converted by swscale");
+
+  Case required(types, "s: s\nu: u\ns -> u require\n");
+  EXPECT_TRUE(Has(required.Refusal(), "zero-copy is required, and only offers that copy are left"));
+  EXPECT_TRUE(Has(required.Refusal(), "swscale"));
+}
+
+// --- Refusals --------------------------------------------------------------
+
+TEST(NegotiateTest, RefusalsNameTheConstraintThatEmptiedTheSet) {
+  auto refuse = [](Offer from, Offer to) {
+    return Case({Source("s", {from}), Sink("t", {to})}, "s: s\nt: t\ns -> t\n").Refusal();
+  };
+  const std::string size = refuse(SizedOffer("NV12", 64, 48), SizedOffer("NV12", 32, 48));
+  EXPECT_TRUE(Has(size, "s.out -> t.in: no common size\n  s.out offers: 64 x 48\n  t.in takes: 32 x 48")) << size;
+  EXPECT_TRUE(Has(size, "nearest: NV12")) << size;
+
+  Offer fast = SizedOffer("NV12", 64, 48), slow = CpuOffer("NV12");
+  fast.rate_min = fast.rate_max = {60, 1};
+  slow.rate_max = {30, 1};
+  EXPECT_TRUE(Has(refuse(fast, slow), "no common frame rate"));
+
+  Offer full = SizedOffer("NV12", 64, 48), limited = CpuOffer("NV12");
+  full.color.range = media::Range::kFull;
+  limited.color.range = media::Range::kLimited;
+  EXPECT_TRUE(Has(refuse(full, limited), "no common colour"));
+
+  Offer tiled = SizedOffer("NV12", 64, 48);
+  tiled.modifiers = {7};
+  const std::string modifier = refuse(tiled, CpuOffer("NV12"));
+  EXPECT_TRUE(Has(modifier, "no common modifier\n  s.out offers: 0x0000000000000007\n  t.in takes: LINEAR")) << modifier;
+
+  const std::string memory = refuse(SizedOffer("NV12", 64, 48), CpuOffer("NV12", kViewDmabuf));
+  EXPECT_TRUE(Has(memory, "no memory that all can reach")) << memory;
+}
+
+TEST(NegotiateTest, AllFaultsOfAGraphAreNamedAtOnce) {
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("AB24")})},
+         "s: s\nt: t\ns2: s\nt2: t\ns -> t\ns2 -> t2\n");
+  const std::string refusal = c.Refusal();
+  EXPECT_TRUE(Has(refusal, "s.out -> t.in"));
+  EXPECT_TRUE(Has(refusal, "s2.out -> t2.in"));
+}
+
+TEST(NegotiateTest, RefusalsByTiesNameTheTieAndWhatEachSideCouldBe) {
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Filter("f", {CpuOffer("NV12")}, {CpuOffer("NV12")}),
+          Sink("t", {SizedOffer("NV12", 32, 32)})},
+         "s: s\nf: f\nt: t\ns -> f -> t\n");
+  const std::string refusal = c.Refusal();
+  EXPECT_TRUE(Has(refusal, "no common size under the ties between ports")) << refusal;
+  EXPECT_TRUE(Has(refusal, "f: out.size == in.size")) << refusal;
+  EXPECT_TRUE(Has(refusal, "s.out -> f.in can be: 64 x 48")) << refusal;
+  EXPECT_TRUE(Has(refusal, "f.out -> t.in can be: 32 x 32")) << refusal;
+}
+
+// --- Exclusions and refined offers ------------------------------------------
+
+TEST(NegotiateTest, ExclusionsMoveThePlanToTheNextBestAndThenEnd) {
+  Case c({Source("s", {SizedOffer("NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("")})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(FourccOf(c.Succeed(), "s.out"), "NV12");
+  c.input.exclusions.push_back({.producer = "s.out", .fourcc = media::kNv12, .reason = "import failed: EINVAL"});
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(FourccOf(plan, "s.out"), "YU12");
+  EXPECT_EQ(plan.exclusions.size(), 1u);
+  c.input.exclusions.push_back({.producer = "s.out", .reason = "the device is gone"});
+  const std::string refusal = c.Refusal();
+  EXPECT_TRUE(Has(refusal, "what was left has failed before")) << refusal;
+  EXPECT_TRUE(Has(refusal, "failed: the device is gone")) << refusal;
+}
+
+TEST(NegotiateTest, AnExcludedViewOfOneConsumerChoosesAnotherView) {
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(c.Succeed().edges[0].consumer_view, kViewShm);
+  c.input.exclusions.push_back({.producer = "s.out", .consumer = "t.in", .view = kViewShm, .reason = "mmap"});
+  EXPECT_EQ(c.Succeed().edges[0].consumer_view, kViewCpu);
+}
+
+TEST(NegotiateTest, AnExcludedAllocatorIsNotUsedAgain) {
+  Offer offer = SizedOffer("NV12", 64, 48);
+  offer.allocates = kViewShm;
+  Case c({Source("s", {offer}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(c.Succeed().nets[0].allocator, "memfd");
+  c.input.exclusions.push_back({.producer = "s.out", .allocator = "memfd", .reason = "no memory"});
+  EXPECT_EQ(c.Succeed().nets[0].allocator, "s.out");
+}
+
+TEST(NegotiateTest, RefinedOffersReplaceDeclaredOnes) {
+  Case c(StandardTypes(), "c: test.clip file=a\nn: test.null\nc -> n\n");
+  Offer refined = SizedOffer("YU12", 1920, 1080);
+  c.input.offers["c.out"] = {refined};
+  EXPECT_EQ(FourccOf(c.Succeed(), "c.out"), "YU12");
+}
+
+TEST(NegotiateTest, RefinedOffersBeyondTheDeclaredOnesAreRefused) {
+  Case c(StandardTypes(), "c: test.clip file=a\nn: test.null\nc -> n\n");
+  c.input.offers["c.out"] = {SizedOffer("AB24", 1920, 1080)};
+  Result<Plan> plan = c.Run();
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, Code::kInvalidArgument);
+  EXPECT_TRUE(Has(plan.error().message, "c.out: a refined offer goes beyond what the manifest declares (fourcc)"));
+  c.input.offers["c.out"] = {SizedOffer("YU12", 640, 480)};
+  EXPECT_TRUE(Has(c.Refusal(), "(size)"));
+}
+
+// --- Sync ------------------------------------------------------------------
+
+TEST(NegotiateTest, TheBridgeFollowsWhatBothEndsCanDo) {
+  auto bridge = [](Syncs from, Syncs to, Access access = Access::kDevice) {
+    Offer a = SizedOffer("NV12", 64, 48), b = CpuOffer("NV12");
+    a.sync = from;
+    b.sync = to;
+    NodeType source = OnDevice(Source("s", {a})), sink = OnDevice(Sink("t", {b}));
+    sink.domain = "other";
+    sink.ports[0].access = access;
+    return Case({source, sink}, "s: s\nt: t\ns -> t\n").Succeed().edges.at(0).bridge;
+  };
+  EXPECT_EQ(bridge(kSyncCpuDone, kSyncSyncFile), SyncBridge::kNone);
+  EXPECT_EQ(bridge(kSyncSyncFile, kSyncSyncFile | kSyncImplicit), SyncBridge::kSyncFile);
+  EXPECT_EQ(bridge(kSyncSyncFile | kSyncSyncobj, kSyncSyncFile | kSyncSyncobj), SyncBridge::kSyncobj);
+  EXPECT_EQ(bridge(kSyncImplicit, kSyncImplicit), SyncBridge::kImplicit);
+  EXPECT_EQ(bridge(kSyncSyncFile, kSyncImplicit), SyncBridge::kImport);
+  EXPECT_EQ(bridge(kSyncImplicit, kSyncSyncFile), SyncBridge::kExport);
+  EXPECT_EQ(bridge(kSyncTimeline, kSyncTimeline), SyncBridge::kHostSignal);  // of two domains
+  EXPECT_EQ(bridge(kSyncSyncFile, kSyncSyncFile, Access::kCpu), SyncBridge::kHostSignal);
+}
+
+TEST(NegotiateTest, AnArmThatCanStarveOthersIsWarnedAboutInRealTime) {
+  Case c(StandardTypes(), "c: test.clip file=a\nn: test.null\nm: test.null\nc -> n\nc -> m drop\n",
+         {.clock = ClockMode::kRealtime});
+  const Plan plan = c.Succeed();
+  ASSERT_EQ(plan.warnings.size(), 1u);
+  EXPECT_TRUE(Has(plan.warnings[0], "c.out -> n.in blocks"));
+}
+
+// --- The search itself ------------------------------------------------------
+
+TEST(NegotiateTest, EqualInputsGiveEqualPlans) {
+  const std::string text = "c: test.clip file=a\nd: test.clip file=b\nm: test.mix\nn: test.null\nf: test.file file=c\n"
+                           "c -> m.a\nd -> m.b\nm -> n\nm -> f\n";
+  Case a(StandardTypes(), text), b(StandardTypes(), text);
+  EXPECT_EQ(a.Succeed().ToJson(), b.Succeed().ToJson());
+  const std::string digest = a.Succeed().digest;
+  a.input.exclusions.push_back({.producer = "d.out", .fourcc = media::kNv12, .reason = "x"});
+  EXPECT_NE(a.Succeed().digest, digest);
+}
+
+TEST(NegotiateTest, TheSearchIsExactAgainstBruteForce) {
+  // Three nets in a row, each filter with a tie or not; formats whose costs
+  // differ. Brute force over all assignments must find nothing cheaper.
+  const char* const sets[] = {"NV12 AB24", "AB24 YUYV", "NV12 YUYV AB24", "AB24"};
+  for (int mask = 0; mask < 256; ++mask) {
+    std::vector<NodeType> types = {
+        Source("s", {SizedOffer(sets[mask & 3], 640, 480)}),
+        Filter("f", {CpuOffer(sets[(mask >> 2) & 3])}, {CpuOffer(sets[(mask >> 2) & 3])}, (mask & 64) != 0),
+        Filter("g", {CpuOffer(sets[(mask >> 4) & 3])}, {CpuOffer(sets[(mask >> 4) & 3])}, (mask & 128) != 0),
+        Sink("t", {CpuOffer("AB24 YUYV")})};
+    Case c(types, "s: s\nf: f\ng: g\nt: t\ns -> f -> g -> t\n");
+    Result<Plan> plan = c.Run();
+
+    auto listed = [](const Offer& offer, uint32_t fourcc) {
+      return std::find(offer.fourccs.begin(), offer.fourccs.end(), fourcc) != offer.fourccs.end();
+    };
+    // Source loss comes before bytes: compare only the bytes of plans with the least loss.
+    std::vector<uint32_t> all = Fourccs("NV12 YUYV AB24");
+    auto bytes = [](uint32_t f) { return f == media::kAb24 ? 8u : f == media::kYuyv ? 4u : 3u; };
+    auto chroma = [](uint32_t f) { return f == media::kAb24 ? 4u : f == media::kYuyv ? 2u : 1u; };
+    std::optional<std::pair<uint32_t, uint32_t>> best;
+    for (uint32_t x : all) for (uint32_t y : all) for (uint32_t z : all) {
+      const auto& s = types[0].ports[0].offers[0];
+      const auto& f = types[1].ports[0].offers[0];
+      const auto& g = types[2].ports[0].offers[0];
+      const bool fits = listed(s, x) && listed(f, x) && listed(f, y) && listed(g, y) && listed(g, z) &&
+                        z != media::kNv12 && (!(mask & 64) || x == y) && (!(mask & 128) || y == z);
+      if (!fits) continue;
+      const uint32_t first = chroma(s.fourccs[0]);
+      const uint32_t loss = first > chroma(x) ? first - chroma(x) : 0;
+      const std::pair<uint32_t, uint32_t> cost = {loss, bytes(x) + bytes(y) + bytes(z)};
+      if (!best || cost < *best) best = cost;
+    }
+    ASSERT_EQ(plan.has_value(), best.has_value()) << mask;
+    if (!plan) continue;
+    uint32_t sum = 0;
+    for (const PlanNet& net : plan->nets) sum += bytes(net.format.fourcc);
+    EXPECT_EQ(sum, best->second) << mask;
+    EXPECT_TRUE(plan->optimal);
+  }
+}
+
+TEST(NegotiateTest, ALongChainIsSolvedWithoutRecursion) {
+  std::string text = "c: test.clip file=a\nf: test.file file=b\n";
+  std::string chain = "c";
+  for (int i = 0; i < 1000; ++i) {
+    text += "l" + std::to_string(i) + ": test.look\n";
+    chain += " -> l" + std::to_string(i);
+  }
+  Case c(StandardTypes(), text + chain + " -> f\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(plan.nets.size(), 1001u);
+  EXPECT_TRUE(plan.optimal);
+  for (const PlanNet& net : plan.nets) EXPECT_EQ(net.format.fourcc, media::kYu12);
+}
+
+TEST(NegotiateTest, AWideFanOutCostsASumNotAProduct) {
+  std::vector<NodeType> types = {Source("s", {SizedOffer("NV12 YU12 AB24", 64, 48)}),
+                                 Sink("t", {CpuOffer("NV12"), CpuOffer("YU12 AB24"), CpuOffer("AB24", kViewCpu)})};
+  std::string text = "s: s\n";
+  for (int i = 0; i < 200; ++i) {
+    text += "t" + std::to_string(i) + ": t\ns -> t" + std::to_string(i) + "\n";
+  }
+  const Plan plan = Case(types, text).Succeed();
+  EXPECT_TRUE(plan.optimal);
+  EXPECT_EQ(plan.nets[0].edges.size(), 200u);
+}
+
+TEST(NegotiateTest, ASearchThatIsCutOffSaysSo) {
+  // Ten sources into one mixer whose ties make the cheap choices wrong.
+  Case c(StandardTypes(), "c: test.clip file=a\nl: test.look\nf: test.file file=b\nc -> l -> f\n");
+  c.input.limits.max_candidates = 1;
+  Result<Plan> plan = c.Run();
+  if (plan) {
+    EXPECT_FALSE(plan->optimal);
+    EXPECT_TRUE(Has(plan->ToTable(), "not proven optimal"));
+  } else {
+    EXPECT_TRUE(Has(plan.error().message, "no common")) << plan.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::graph
