@@ -3,11 +3,12 @@
 #include "nodes/ffmpeg/libav.h"
 #include "nodes/ffmpeg/read_node.h"
 #include "nodes/ffmpeg/scale_node.h"
+#include "nodes/ffmpeg/write_node.h"
 
 namespace {
 
-using Plugin = sluice::sdk::internal::Plugin<sluice::ffmpeg::ReadNode, sluice::ffmpeg::ConvertNode,
-                                             sluice::ffmpeg::ScaleNode>;
+using Plugin = sluice::sdk::internal::Plugin<sluice::ffmpeg::ReadNode, sluice::ffmpeg::WriteNode,
+                                             sluice::ffmpeg::ConvertNode, sluice::ffmpeg::ScaleNode>;
 
 int32_t Init(const sluice_host* host) noexcept {
   const int32_t code = Plugin::Init(host);

@@ -1,11 +1,14 @@
 #ifndef NODES_FFMPEG_TESTING_H_
 #define NODES_FFMPEG_TESTING_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -140,6 +143,8 @@ class SourceRun {
     }
     return SLUICE_E_TIMEOUT;
   }
+  /// Each frame is handed to `sink` while its lease is held.
+  void set_sink(std::function<void(const st::HeldFrame&)> sink) { sink_ = std::move(sink); }
   int32_t PrepareAndRun(size_t limit = SIZE_MAX) {
     const int32_t code = Prepare();
     return code < 0 ? code : Run(limit);
@@ -165,6 +170,7 @@ class SourceRun {
   void Collect() {
     while (st::HeldFrame frame = runner_.Take()) {
       frames_.push_back({frame.Info(), frame.Format(), Checksum(frame)});
+      if (sink_) sink_(frame);
       held_.push_back(std::move(frame));
       if (held_.size() > keep_) held_.pop_front();
     }
@@ -174,7 +180,108 @@ class SourceRun {
   const uint32_t keep_;
   std::vector<Seen> frames_;
   std::deque<st::HeldFrame> held_;
+  std::function<void(const st::HeldFrame&)> sink_;
 };
+
+/// Walks ffmpeg.write through its verbs with frames that the test makes or copies.
+class SinkRun {
+ public:
+  explicit SinkRun(st::Parameters params)
+      : runner_(sluice_plugin, "ffmpeg.write", std::move(params)) {}
+
+  st::NodeRunner& runner() { return runner_; }
+
+  int32_t Prepare(const sluice_format& format) {
+    if (const int32_t code = runner_.created(); code < 0) return code;
+    if (const int32_t code = runner_.Probe(); code < 0) return code;
+    st::PortSpec spec;
+    spec.format = format;
+    spec.buffers = 1;
+    for (const st::RecordedOffer& offer : runner_.offers()) {
+      // The plan's depth: what the node may hold, and one that it is given.
+      if (offer.fourccs.at(0) == format.fourcc) spec.buffers = offer.offer.hold_max + 1;
+    }
+    runner_.Input("in", spec);
+    if (const int32_t code = runner_.Configure(); code < 0) return code;
+    return runner_.Start();
+  }
+  /// A frame with these pixels and this info. NOT_RUNNABLE when the node holds all buffers.
+  int32_t Push(const Seen& info, const std::vector<uint8_t>& pixels) {
+    st::HeldFrame frame = runner_.NewFrame();
+    if (!frame) return st::kNotRunnable;
+    frame.Info() = info.info;
+    const uint8_t* from = pixels.data();
+    ForEachRow(frame, [&](uint8_t* row, uint64_t bytes) {
+      std::copy_n(from, bytes, row);
+      from += bytes;
+    });
+    return runner_.Push(std::move(frame));
+  }
+  /// A grey frame at `pts` in 1/25 s.
+  int32_t PushGrey(int64_t pts) {
+    st::HeldFrame frame = runner_.NewFrame();
+    if (!frame) return st::kNotRunnable;
+    frame.Info() = {};
+    frame.Info().pts_ticks = pts;
+    frame.Info().duration_ticks = 1;
+    frame.Info().time_base_num = 1;
+    frame.Info().time_base_den = 25;
+    frame.Info().pts_ns = pts * 40'000'000;
+    ForEachRow(frame, [&](uint8_t* row, uint64_t bytes) {
+      std::fill_n(row, bytes, static_cast<uint8_t>(128 + pts));
+    });
+    return runner_.Push(std::move(frame));
+  }
+
+  template <class Body>
+  static void ForEachRow(const st::HeldFrame& frame, Body body) {
+    const sluice_format& format = frame.Format();
+    for (uint32_t i = 0; i < PlaneCount(format.fourcc); ++i) {
+      const PlaneShape shape = ShapeOf(format.fourcc, i, format.width, format.height);
+      for (uint64_t row = 0; row < shape.rows; ++row) body(frame.Row(i, row), shape.row_bytes);
+    }
+  }
+
+ private:
+  st::NodeRunner runner_;
+};
+
+inline std::vector<uint8_t> PixelsIn(const st::HeldFrame& frame) {
+  std::vector<uint8_t> pixels;
+  SinkRun::ForEachRow(frame, [&](const uint8_t* row, uint64_t bytes) {
+    pixels.insert(pixels.end(), row, row + bytes);
+  });
+  return pixels;
+}
+
+/// Frames' times as ffprobe has them, as fractions of a second in lowest terms.
+inline std::vector<std::string> ProbedTimes(const std::string& path) {
+  const std::string base = Shell("ffprobe -v error -select_streams v:0 -show_entries "
+                                 "stream=time_base -of csv=p=0 " + path);
+  AVRational time_base{};
+  std::sscanf(base.c_str(), "%d/%d", &time_base.num, &time_base.den);
+  std::istringstream lines(
+      Shell("ffprobe -v error -select_streams v:0 -show_entries frame=pts -of csv=p=0 " + path));
+  std::vector<std::string> times;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty()) continue;
+    int64_t numerator = std::stoll(line) * time_base.num;
+    int64_t denominator = time_base.den;
+    const int64_t common = std::max<int64_t>(av_gcd(numerator, denominator), 1);
+    times.push_back(std::to_string(numerator / common) + "/" + std::to_string(denominator / common));
+  }
+  return times;
+}
+
+/// Names in a folder, hidden ones too.
+inline std::vector<std::string> FilesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 inline st::Parameters ReadPath(const std::string& path) {
   st::Parameters params;
