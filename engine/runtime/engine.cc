@@ -356,7 +356,8 @@ void Engine::PinUnchangeable() {
     LiveNode& node = epoch_->node(i);
     bool ended = epoch_->scheduler().runner(i).ended();
     if (ended) state_.ended.insert(node.name);
-    if (!ended && node.instance->abi()->reconfigure != nullptr) continue;
+    bool changeable = node.instance->abi()->reconfigure != nullptr || !MustReconfigure(node);
+    if (!ended && changeable) continue;
     for (const graph::PlanPort& port : planned.ports) {
       if (port.net) nodes_->Pin(planned.name + "." + port.name, epoch_->plan().nets[*port.net].format);
     }

@@ -23,6 +23,16 @@ uint32_t DirectionIndex(const graph::NodeType& type, uint32_t port) {
 
 }  // namespace
 
+bool MustReconfigure(const LiveNode& node) {
+  if (node.instance->abi()->reconfigure != nullptr) return true;
+  for (const graph::PortDesc& port : node.type->ports) {
+    for (const graph::Offer& offer : port.offers) {
+      if (!offer.fourccs.empty()) return true;
+    }
+  }
+  return false;
+}
+
 scheduler::EdgeStats& RunState::EdgeStatsFor(const std::string& name) {
   auto& stats = edges[name];
   if (!stats) {
@@ -145,6 +155,7 @@ Status Epoch::ConfigureNodes(graph::Exclusion* refused) {
     if (state_.ended.contains(node.name)) continue;
     auto arguments = ArgumentsFor(index);
     bool active = node.instance->state() == plugin::NodeInstance::State::kActive;
+    if (active && !MustReconfigure(node)) continue;
     Status done =
         active ? node.instance->Reconfigure(arguments) : node.instance->Configure(arguments);
     if (done) continue;

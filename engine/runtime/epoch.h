@@ -33,6 +33,10 @@ struct RunState {
   scheduler::EdgeStats& EdgeStatsFor(const std::string& name);
 };
 
+/// Whether an active node has to hear of a new epoch. One that offers any format
+/// and has no reconfigure() does not look at pixels: it goes on as it is.
+bool MustReconfigure(const LiveNode& node);
+
 /// A plan with its memory, islands and scheduler. Threads: [main-thread].
 class Epoch {
  public:

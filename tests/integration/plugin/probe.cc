@@ -1,0 +1,251 @@
+// Nodes that misbehave on request, for the tests of the engine.
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sluice/sdk.hpp>
+
+namespace sluice::probe {
+namespace {
+
+/// Signals points of a timeline from its own thread, in order; what a device does.
+class Device {
+ public:
+  Device(const sdk::Host& host, const char* name) {
+    auto timeline = sdk::Timeline::Create(host, name);
+    timeline_ = std::move(*timeline);
+    thread_ = std::thread([this] { Work(); });
+  }
+  ~Device() {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+    // Nobody may be left waiting for a device that is gone.
+    timeline_.Signal(next_);
+  }
+
+  /// The fence of new work which ends as `how` says.
+  sdk::Fence Submit(const std::string& how) {
+    uint64_t point = ++next_;
+    timeline_.Submitted(point);
+    if (how == "never") return sdk::Fence::At(timeline_, point);
+    std::lock_guard lock(mutex_);
+    work_.push_back({point, how == "fail"});
+    changed_.notify_all();
+    return sdk::Fence::At(timeline_, point);
+  }
+
+ private:
+  struct Work_ {
+    uint64_t point;
+    bool fails;
+  };
+  void Work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return stopping_ || !work_.empty(); });
+      if (work_.empty()) return;
+      Work_ work = work_.front();
+      work_.pop_front();
+      lock.unlock();
+      if (work.fails) timeline_.Fail(work.point, SLUICE_E_DEVICE_LOST);
+      timeline_.Signal(work.point);
+      lock.lock();
+    }
+  }
+
+  sdk::Timeline timeline_;
+  uint64_t next_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Work_> work_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+/// How often a source has failed, over restarts: by its key.
+int64_t& Failures(const std::string& key) {
+  static std::mutex mutex;
+  static std::map<std::string, int64_t> failures;
+  std::lock_guard lock(mutex);
+  return failures[key];
+}
+
+class Source : public sdk::Node<Source> {
+ public:
+  static constexpr const char* kType = "probe.source";
+  Source(sdk::NodeContext context, const sdk::Params& params)
+      : Node(context),
+        frames_(params.Int("frames")),
+        fail_at_(params.Int("fail_at")),
+        fail_times_(params.Int("fail_times")),
+        resize_at_(params.Int("resize_at")),
+        fence_(params.String("fence")),
+        key_(params.String("release_key")),
+        size_(params.Size("size")) {
+    if (fence_ != "none") device_ = std::make_unique<Device>(context.host(), "the probe device");
+  }
+
+  sdk::Status Probe(sdk::OfferSink& sink) {
+    sdk::OfferBuilder offer;
+    sluice_color color{};
+    color.range = SLUICE_RANGE_FULL;
+    offer.Format(SLUICE_FORMAT_R8)
+        .Views(SLUICE_VIEW_SHM | SLUICE_VIEW_CPU)
+        .Sync(device_ ? SLUICE_SYNC_TIMELINE : SLUICE_SYNC_CPU_DONE)
+        .Size(resized_ ? size_.width * 2 : size_.width, size_.height)
+        .Color(color);
+    return sink.Add("out", offer);
+  }
+
+  sdk::Status Reconfigure(const sdk::Configuration&) { return {}; }
+
+  sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation) {
+    if (frames_ != 0 && next_ >= frames_) return sdk::Process::kEnd;
+    if (next_ == resize_at_ && !resized_) {
+      resized_ = true;
+      if (sdk::Status asked = context().RequestRenegotiate(0); !asked.ok()) return asked;
+      return sdk::Process::kNeedMore;
+    }
+    if (next_ == fail_at_ && Failures(key_) < fail_times_) {
+      ++Failures(key_);
+      return context().Fail(SLUICE_E_IO, "the source broke at frame %lld",
+                            static_cast<long long>(next_));
+    }
+    sdk::FrameRef frame = invocation.Output(0);
+    if (!frame) return sdk::Process::kEnd;
+    sluice_mapping mapping{};
+    if (context().host().frames()->map(frame.c(), SLUICE_MAP_WRITE, &mapping) < 0) {
+      return context().Fail(SLUICE_E_INTERNAL, "no mapping");
+    }
+    mapping.planes[0][0] = static_cast<uint8_t>(next_);
+    context().host().frames()->unmap(frame.c(), SLUICE_MAP_WRITE);
+    sluice_frame_info* info = context().host().frames()->info_mut(frame.c());
+    info->sequence = static_cast<uint64_t>(next_);
+    info->pts_ns = next_ * 1'000'000;
+    ++next_;
+    sdk::Fence fence = device_ ? device_->Submit(fence_ == "late" ? "" : fence_) : sdk::Fence();
+    if (sdk::Status sent = context().EmitReserved(0, frame, fence); !sent.ok()) return sent;
+    return sdk::Process::kDone;
+  }
+
+ private:
+  const int64_t frames_, fail_at_, fail_times_, resize_at_;
+  const std::string fence_, key_;
+  const sdk::Size size_;
+  std::unique_ptr<Device> device_;
+  int64_t next_ = 0;
+  bool resized_ = false;
+};
+
+class Filter : public sdk::Node<Filter> {
+ public:
+  static constexpr const char* kType = "probe.filter";
+  Filter(sdk::NodeContext context, const sdk::Params&) : Node(context) {
+    thread_ = std::thread([this] { Work(); });
+  }
+  ~Filter() {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation) {
+    std::lock_guard lock(mutex_);
+    frame_ = invocation.TakeInput(0);
+    id_ = invocation.id();
+    pending_ = true;
+    changed_.notify_all();
+    return sdk::Process::kAsync;
+  }
+
+ private:
+  void Work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return stopping_ || pending_; });
+      if (stopping_) return;
+      pending_ = false;
+      sdk::Status sent = context().Emit(0, std::move(frame_));
+      context().Complete(id_, sent.ok() ? SLUICE_PROCESS_DONE : sent.code());
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  sdk::Frame frame_;
+  uint64_t id_ = 0;
+  bool pending_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+class Hold : public sdk::Node<Hold> {
+ public:
+  static constexpr const char* kType = "probe.hold";
+  Hold(sdk::NodeContext context, const sdk::Params& params)
+      : Node(context),
+        keep_(params.Int("keep")),
+        fail_at_(params.Int("fail_at")),
+        end_at_(params.Int("end_at")),
+        block_at_(params.Int("block_at")),
+        release_(params.String("release")),
+        leak_(params.Bool("leak")) {
+    if (release_ != "now") device_ = std::make_unique<Device>(context.host(), "the probe reader");
+  }
+
+  sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation) {
+    sdk::Frame frame = invocation.TakeInput(0);
+    if (!frame) return sdk::Process::kNeedMore;
+    int64_t index = count_++;
+    if (index == fail_at_) return context().Fail(SLUICE_E_IO, "the sink broke");
+    if (index == block_at_) {
+      kept_.push_back(std::move(frame));
+      return sdk::Process::kAsync;
+    }
+    if (device_) {
+      frame.Release(device_->Submit(release_ == "late" ? "" : release_));
+    } else if (static_cast<int64_t>(kept_.size()) < keep_) {
+      kept_.push_back(std::move(frame));
+    }
+    return index == end_at_ ? sdk::Process::kEnd : sdk::Process::kDone;
+  }
+  void Stop(int64_t, bool) {
+    if (!leak_) kept_.clear();
+    device_ = nullptr;
+  }
+
+ private:
+  const int64_t keep_, fail_at_, end_at_, block_at_;
+  const std::string release_;
+  const bool leak_;
+  std::unique_ptr<Device> device_;
+  std::vector<sdk::Frame> kept_;
+  int64_t count_ = 0;
+};
+
+class Join : public sdk::Node<Join> {
+ public:
+  static constexpr const char* kType = "probe.join";
+  Join(sdk::NodeContext context, const sdk::Params&) : Node(context) {}
+  sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation) {
+    if (!invocation.Input(0) || !invocation.Input(1)) {
+      return context().Fail(SLUICE_E_INTERNAL, "fired with one input");
+    }
+    return sdk::Process::kDone;
+  }
+};
+
+}  // namespace
+}  // namespace sluice::probe
+
+SLUICE_EXPORT_PLUGIN(sluice::probe::Source, sluice::probe::Filter, sluice::probe::Hold,
+                     sluice::probe::Join);
