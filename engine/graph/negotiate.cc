@@ -150,35 +150,53 @@ class Negotiator {
     return 0;
   }
 
-  /// Tries each converter on each edge that the failures touch; the cheapest that
-  /// works, else the one that leaves the fewest defects, else nothing.
+  struct Suspect {
+    uint32_t edge;
+    Constraint constraint;
+  };
+
+  /// Tries each converter on each edge that the failures touch, then two in a row
+  /// where no single one helps; the cheapest that works, else the one that leaves
+  /// the fewest defects, else nothing.
   std::optional<Attempt> BestInsertion(const Attempt& current) {
     std::optional<Attempt> best;
-    for (const auto& [edge, constraint] : SuspectEdges(current)) {
-      const std::string consumer = current.model.Port(current.model.edges[edge].to).name;
+    const std::vector<Suspect> suspects = SuspectEdges(current);
+    for (const Suspect& suspect : suspects) {
       for (const NodeType* type : input_.converters) {
-        if (!IsUsable(*type) || trials_ >= input_.limits.max_insertions) continue;
-        if (current.model.nodes[current.model.edges[edge].to.node].type == type &&
-            !current.model.nodes[current.model.edges[edge].to.node].graph_node) {
-          continue;  // twice the same one in a row converts nothing more
+        TryInsertion(current, suspect, {type}, &best);
+      }
+    }
+    if (best) return best;
+    for (const Suspect& suspect : suspects) {
+      for (const NodeType* last : input_.converters) {
+        for (const NodeType* first : input_.converters) {
+          if (first != last) TryInsertion(current, suspect, {last, first}, &best);
         }
-        ++trials_;
-        std::vector<Insertion> insertions = current.insertions;
-        insertions.push_back({consumer, type, InsertionReason(current.model, edge, constraint)});
-        auto attempt = Try(std::move(insertions));
-        if (!attempt || attempt->defects >= current.defects) continue;
-        const bool is_better = !best || attempt->defects < best->defects ||
-                               (attempt->defects == best->defects && attempt->cost < best->cost);
-        if (is_better) best = std::move(*attempt);
       }
     }
     return best;
   }
 
-  struct Suspect {
-    uint32_t edge;
-    Constraint constraint;
-  };
+  /// `types`: from the consumer backwards.
+  void TryInsertion(const Attempt& current, const Suspect& suspect,
+                    const std::vector<const NodeType*>& types, std::optional<Attempt>* best) {
+    std::vector<Insertion> insertions = current.insertions;
+    std::string consumer = current.model.Port(current.model.edges[suspect.edge].to).name;
+    for (const NodeType* type : types) {
+      // The same name twice would be the same converter in a row.
+      if (!IsUsable(*type) || consumer.starts_with(type->id + "@")) return;
+      insertions.push_back({consumer, type,
+                            InsertionReason(current.model, suspect.edge, suspect.constraint)});
+      consumer = InsertedName(insertions.back()) + "." + type->Ports(Direction::kInput)[0]->name;
+    }
+    if (trials_ >= input_.limits.max_insertions) return;
+    ++trials_;
+    auto attempt = Try(std::move(insertions));
+    if (!attempt || attempt->defects >= current.defects) return;
+    const bool is_better = !*best || attempt->defects < (*best)->defects ||
+                           (attempt->defects == (*best)->defects && attempt->cost < (*best)->cost);
+    if (is_better) *best = std::move(*attempt);
+  }
 
   std::vector<Suspect> SuspectEdges(const Attempt& attempt) const {
     std::vector<Suspect> suspects;
