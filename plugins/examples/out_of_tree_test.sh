@@ -5,12 +5,7 @@ root=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/out_of_tree.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-mkdir -p "$work/prefix/include/sluice/testing" "$work/prefix/lib/pkgconfig" "$work/prefix/lib/sluice"
-cp -L "$root/bazel/plugin.lds" "$work/prefix/lib/sluice/"
-cp -L "$root"/plugins/abi/sluice/*.h "$root"/plugins/sdk/sluice/*.hpp "$work/prefix/include/sluice/"
-cp -L "$root"/plugins/sdk/sluice/testing/*.hpp "$work/prefix/include/sluice/testing/"
-sed "s|@PREFIX@|$work/prefix|; s|@VERSION@|0.1.0|" "$root/plugins/sdk/sluice.pc.in" \
-  > "$work/prefix/lib/pkgconfig/sluice.pc"
+"$root/plugins/sdk/install.sh" "$work/prefix"
 export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -38,8 +33,14 @@ cc -shared -fPIC -fvisibility=hidden -o counter_c.so counter.c $(pkg-config --cf
   -DSLUICE_MANIFEST_HASH=0x$(sha256sum < counter.sluice.yaml | cut -c1-16)ull
 check counter_c.so counter.sluice.yaml
 
-# The test headers stand alone.
-cd "$work"
-echo '#include <sluice/testing/node_runner.hpp>' > t.cc
-g++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror $(pkg-config --cflags sluice) t.cc || fail "testing headers"
+# The guide's first plugin: each code block that begins with the name of a file is that file.
+mkdir "$work/guide"
+cd "$work/guide"
+awk '/^```[a-z]/ { inside = 1; name = ""; next }
+     /^```$/ { inside = 0 }
+     inside && name == "" { name = $1 ~ "^(//|#|/[*])$" ? $2 : "/dev/null" }
+     inside { print > name }' "$root/docs/plugin-guide.md"
+bash -eu build || fail "the guide's build"
+check half.so half.sluice.yaml
+bash -eu test || fail "the guide's test"
 echo PASSED

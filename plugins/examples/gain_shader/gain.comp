@@ -1,6 +1,6 @@
-// One pixel: R'G'B' in 0..1 and its place in the picture. The result is clamped to 0..1.
-// Each number or bool in the manifest's params is here as a float, param_NAME.
+// Called for each pixel: R'G'B' in 0..1, whatever the pixel format is. The result is clamped to 0..1.
+// The numbers that the manifest declares are here by their names.
 
-vec3 look(vec3 rgb, ivec2 at) {
-  return rgb * param_gain;
+vec3 shade(vec3 color, ivec2 position) {
+  return color * gain;
 }
