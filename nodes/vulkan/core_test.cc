@@ -1,0 +1,172 @@
+// The device's choice, imported memory, and the queue's waiter.
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "nodes/vulkan/testing.h"
+
+namespace sluice::vulkan::testing {
+namespace {
+
+DeviceInfo Info(uint32_t index, const char* name, VkPhysicalDeviceType type) {
+  DeviceInfo info;
+  info.index = index;
+  info.name = name;
+  info.type = type;
+  info.usable = true;
+  info.uuid.fill(static_cast<uint8_t>(index + 0xA0));
+  return info;
+}
+
+const std::vector<DeviceInfo> kDevices = {
+    Info(0, "llvmpipe (LLVM 15)", VK_PHYSICAL_DEVICE_TYPE_CPU),
+    Info(1, "Intel Graphics", VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU),
+    Info(2, "Big One", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU),
+    Info(3, "Big Two", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU),
+};
+
+TEST(ChooseDeviceTest, DiscreteComesFirstThenTheLowestIndex) { EXPECT_EQ(ChooseDevice(kDevices, "").value(), 2U); }
+
+TEST(ChooseDeviceTest, AnUnusableDeviceIsPassedOver) {
+  auto devices = kDevices;
+  devices[2].usable = devices[3].usable = false;
+  EXPECT_EQ(ChooseDevice(devices, "").value(), 1U);
+}
+
+TEST(ChooseDeviceTest, ASelectorIsAnIndexAUuidOrAPartOfTheName) {
+  EXPECT_EQ(ChooseDevice(kDevices, "0").value(), 0U);
+  EXPECT_EQ(ChooseDevice(kDevices, "LLVMpipe").value(), 0U);
+  EXPECT_EQ(ChooseDevice(kDevices, "two").value(), 3U);
+  EXPECT_EQ(ChooseDevice(kDevices, FormatUuid(kDevices[1].uuid)).value(), 1U);
+}
+
+TEST(ChooseDeviceTest, ASelectorThatMatchesNothingIsAnsweredWithWhatThereIs) {
+  for (const char* selector : {"7", "radeon"}) {
+    const auto chosen = ChooseDevice(kDevices, selector);
+    ASSERT_FALSE(chosen.has_value());
+    EXPECT_EQ(chosen.error().code, SLUICE_E_NOT_FOUND);
+    EXPECT_NE(chosen.error().message.find("2: Big One"), std::string::npos);
+  }
+}
+
+TEST(ChooseDeviceTest, AskingForAnUnusableDeviceSaysWhatItLacks) {
+  auto devices = kDevices;
+  devices[1].usable = false;
+  devices[1].missing = "Vulkan 1.3 (it has 1.2)";
+  const auto chosen = ChooseDevice(devices, "1");
+  ASSERT_FALSE(chosen.has_value());
+  EXPECT_EQ(chosen.error().code, SLUICE_E_UNSUPPORTED);
+  EXPECT_NE(chosen.error().message.find("it has 1.2"), std::string::npos);
+}
+
+TEST(ChooseDeviceTest, WithoutAUsableDeviceTheErrorSaysWhatToInstall) {
+  const auto chosen = ChooseDevice({}, "");
+  ASSERT_FALSE(chosen.has_value());
+  EXPECT_EQ(chosen.error().code, SLUICE_E_UNSUPPORTED);
+  EXPECT_NE(chosen.error().message.find("mesa-vulkan-drivers"), std::string::npos);
+}
+
+using MemoryTest = DeviceTest;
+
+TEST_F(MemoryTest, ASharedMappingIsImportedWhereItLies) {
+  const SharedMapping mapping(1 << 20);
+  const auto memory = Memory::ImportHost(bench_->device(), mapping.data(), mapping.size());
+  ASSERT_TRUE(memory.has_value()) << memory.error().message;
+  EXPECT_EQ(memory->mapped(), mapping.data());
+}
+
+TEST_F(MemoryTest, AMisalignedMappingIsRefusedWithTheNumbers) {
+  const SharedMapping mapping(1 << 20);
+  const auto shifted = Memory::ImportHost(bench_->device(), mapping.data() + 64, 4096);
+  ASSERT_FALSE(shifted.has_value());
+  EXPECT_EQ(shifted.error().code, SLUICE_E_UNSUPPORTED);
+  EXPECT_NE(shifted.error().message.find("off by 64"), std::string::npos) << shifted.error().message;
+  const auto cut = Memory::ImportHost(bench_->device(), mapping.data(), 5000);
+  ASSERT_FALSE(cut.has_value());
+  EXPECT_NE(cut.error().message.find("5000"), std::string::npos) << cut.error().message;
+}
+
+TEST_F(MemoryTest, ABufferIsImportedOnceUntilItsPoolIsForgotten) {
+  const SharedMapping a(4096), b(4096);
+  ImportCache cache(bench_->device());
+  const Memory* first = cache.Get({1, 1, 0}, a.data(), a.size()).value();
+  EXPECT_EQ(cache.Get({1, 1, 0}, a.data(), a.size()).value(), first);
+  EXPECT_NE(cache.Get({2, 1, 0}, b.data(), b.size()).value(), first);
+  EXPECT_EQ(cache.size(), 2U);
+  cache.ForgetPool(1, 2);
+  EXPECT_EQ(cache.size(), 2U);
+  cache.ForgetPool(1, 1);
+  EXPECT_EQ(cache.size(), 1U);
+  EXPECT_TRUE(cache.Get({1, 1, 0}, b.data(), b.size()).has_value());
+}
+
+TEST_F(MemoryTest, ABufferThatChangesItsMappingIsAnError) {
+  const SharedMapping a(4096), b(4096);
+  ImportCache cache(bench_->device());
+  ASSERT_TRUE(cache.Get({1, 1, 0}, a.data(), a.size()).has_value());
+  EXPECT_FALSE(cache.Get({1, 1, 0}, b.data(), b.size()).has_value());
+}
+
+using QueueTest = DeviceTest;
+
+TEST_F(QueueTest, PointsCompleteInOrderAndTheListenerHearsOfAll) {
+  std::mutex mutex;
+  std::vector<uint64_t> heard;
+  auto queue = Queue::Create(bench_->device(), {[&](uint64_t point) {
+                                                  std::lock_guard<std::mutex> lock(mutex);
+                                                  heard.push_back(point);
+                                                },
+                                                [](uint64_t, uint64_t, const Error&) {}})
+                   .value();
+  auto ring = CommandRing::Create(bench_->device(), bench_->kernels().set_layout(), 1).value();
+  for (uint64_t i = 1; i <= 50; ++i) {
+    auto commands = ring->Record({}, queue->completed());
+    ASSERT_TRUE(commands.has_value());
+    // Each waits for the one before.
+    const auto point = queue->Submit(*commands, i - 1);
+    ASSERT_EQ(point.value(), i);
+    ring->Submitted(*point);
+  }
+  ASSERT_TRUE(queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
+  std::lock_guard<std::mutex> lock(mutex);
+  ASSERT_FALSE(heard.empty());
+  EXPECT_TRUE(std::is_sorted(heard.begin(), heard.end()));
+  EXPECT_EQ(heard.back(), 50U);
+}
+
+TEST_F(QueueTest, AnIdleQueueIsIdleAtOnce) {
+  EXPECT_TRUE(bench_->queue().WaitIdle(std::chrono::steady_clock::now()).has_value());
+}
+
+TEST(ShapeTest, ALayoutThatDoesNotHoldThePictureIsRefused) {
+  const sluice_format format = MakeFormat(SLUICE_FORMAT_NV12, 641, 359);
+  sluice_layout layout = MakeLayout(format).value();
+  EXPECT_TRUE(MakeShape(format, layout).has_value());
+  auto changed = layout;
+  changed.size -= 4096;
+  EXPECT_FALSE(MakeShape(format, changed).has_value());
+  changed = layout;
+  changed.planes[1].offset = UINT64_MAX - 63;
+  EXPECT_FALSE(MakeShape(format, changed).has_value());
+  changed = layout;
+  changed.planes[0].stride = 648;
+  EXPECT_FALSE(MakeShape(format, changed).has_value());
+  changed = layout;
+  changed.plane_count = 1;
+  EXPECT_FALSE(MakeShape(format, changed).has_value());
+}
+
+TEST(ShapeTest, AFormatThatKernelsDoNotKnowIsRefusedByName) {
+  sluice_format format = MakeFormat(SLUICE_FORMAT_P010, 64, 64);
+  const auto shape = MakeLayout(format);
+  ASSERT_FALSE(shape.has_value());
+  EXPECT_EQ(shape.error().code, SLUICE_E_UNSUPPORTED);
+  EXPECT_NE(shape.error().message.find("P010"), std::string::npos);
+  format = MakeFormat(SLUICE_FORMAT_YU12, 0, 64);
+  EXPECT_FALSE(MakeLayout(format).has_value());
+}
+
+}  // namespace
+}  // namespace sluice::vulkan::testing
