@@ -428,7 +428,7 @@ class Play {
 };
 
 TEST(BufferPoolModelTest, EveryInterleavingMatchesTheModel) {
-  for (uint64_t seed = 1; seed <= 4000; ++seed) {
+  for (uint64_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Play play(seed);
     play.Go(150);

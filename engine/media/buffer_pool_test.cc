@@ -424,14 +424,14 @@ TEST_F(BufferPoolTest, TimelineThatDiesWithItsFenceMayUseThePool) {
   auto pool = Make(2);
   asked = pool.get();
   destroyed = 0;
-  auto gpu = MakeRef<Timeline>("gpu", &backend);
-  auto* raw = gpu.get();
+  auto gpu = MakeRef<Timeline>("gpu", &backend), display = MakeRef<Timeline>("display");
   Frame* frame = Acquire(*pool);
   frame->Publish({gpu, 1}, 0);
-  frame->Release({std::move(gpu), 1});
-  raw->Ref();  // who signals holds a reference while it does
-  raw->Signal(1);
-  raw->Unref();
+  frame->Release({display, 1});
+  gpu->Signal(1);
+  gpu = nullptr;
+  EXPECT_EQ(destroyed, 0);
+  display->Signal(1);
   EXPECT_EQ(destroyed, 1);
   gpu = MakeRef<Timeline>("gpu", &backend);
   gpu->Signal(1);
