@@ -169,9 +169,7 @@ class Enumerator {
     Views best = 0;
     for (Views view : kViewOrder) {
       if ((offer.views & allocation.views & view) == 0 && On(kOnMemory)) continue;
-      if (view == kViewDevice && On(kOnMemory) && model_.DeviceOf(node, offer) != allocation.device) {
-        continue;
-      }
+      if (view == kViewDevice && On(kOnMemory) && !SameDevice(node, offer, allocation)) continue;
       if (IsExcluded(participant, fourcc, modifier, allocation, view)) continue;
       const uint64_t time = Nanoseconds(bytes, Bandwidth(input_.profile, node,
                                                          ports_[participant]->desc->access, view,
@@ -181,6 +179,13 @@ class Enumerator {
       *time_ns = time;
     }
     return best;
+  }
+
+  /// A CPU node that lists the device view without naming a device takes any: it
+  /// passes frames on or lets them go.
+  bool SameDevice(const ModelNode& node, const Offer& offer, const Allocation& allocation) const {
+    const std::string device = model_.DeviceOf(node, offer);
+    return device.empty() || device == allocation.device;
   }
 
   uint64_t FrameBytes(uint32_t fourcc, uint64_t modifier) const {

@@ -205,6 +205,12 @@ TEST(NegotiateTest, DeviceMemoryIsSharedOnlyOnTheSameDevice) {
   EXPECT_TRUE(Has(refusal, "the engine can allocate memfd: shm|cpu")) << refusal;
 }
 
+TEST(NegotiateTest, ACpuNodeThatNamesNoDeviceTakesTheMemoryOfAny) {
+  NodeType sink = Sink("t", {CpuOffer("", kViewCpu | kViewDevice)});
+  Case c({OnDevice(Source("s", {DeviceOffer("NV12", 1)})), sink}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(c.Succeed().edges[0].consumer_view, kViewDevice);
+}
+
 TEST(NegotiateTest, PrefersTheMemoryThatIsFasterForTheDevice) {
   Offer gpu = DeviceOffer("NV12", 1);
   gpu.views |= kViewShm;
