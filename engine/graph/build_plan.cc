@@ -313,11 +313,13 @@ class PlanBuilder {
     }
   }
 
-  /// Inserted nodes write every byte anew, and so do nodes that say they copy.
+  /// Nodes that say they copy, and inserted ones on the CPU. A conversion on a
+  /// device is a pass of the chain: its pixels never leave the device's reach.
   void AddNodeCopies() {
     for (uint32_t i = 0; i < plan_.nodes.size(); ++i) {
       const PlanNode& node = plan_.nodes[i];
-      if (node.graph_node && !node.type->copies) continue;
+      const bool inserted_on_cpu = !node.graph_node && node.type->domain == "cpu";
+      if (!node.type->copies && !inserted_on_cpu) continue;
       for (const PlanPort& port : node.ports) {
         if (port.direction != Direction::kOutput || !port.net) continue;
         PlannedCopy copy;
