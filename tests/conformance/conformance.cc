@@ -70,14 +70,15 @@ void ConformanceTest::Advance(NodeRunner& runner, Stage stage) const {
 int32_t ConformanceTest::Feed(NodeRunner& runner, int frames) const {
   int32_t result = SLUICE_PROCESS_DONE;
   for (int i = 0; i < frames && runner.node().process != nullptr; ++i) {
+    const int64_t tick = fed_[&runner]++;
     std::vector<HeldFrame> inputs;
     for (uint32_t port = 0; port < runner.input_count(); ++port) {
       HeldFrame frame = runner.NewFrame(port);
       if (!frame) return kNotRunnable;  // the node keeps more than it was given buffers for
       for (uint32_t plane = 0; plane < frame.planes(); ++plane) *frame.Row(plane, 0) = 77;
-      frame.Info().sequence = static_cast<uint64_t>(i);
-      frame.Info().pts_ns = int64_t{i} * 40'000'000;
-      frame.Info().pts_ticks = i;
+      frame.Info().sequence = static_cast<uint64_t>(tick);
+      frame.Info().pts_ns = tick * 40'000'000;
+      frame.Info().pts_ticks = tick;
       frame.Info().duration_ticks = 1;
       frame.Info().time_base_num = 1;
       frame.Info().time_base_den = 25;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -62,6 +63,8 @@ class ConformanceTest : public testing::TestWithParam<Subject> {
   static void ExpectClean(NodeRunner& runner, const std::string& where);
 
   const sluice_entry* entry_ = nullptr;
+  /// Time goes on from one Feed() to the next.
+  mutable std::map<const NodeRunner*, int64_t> fed_;
 };
 
 }  // namespace sluice::conformance
