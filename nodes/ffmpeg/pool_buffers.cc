@@ -96,6 +96,7 @@ class PoolBuffers::State : public std::enable_shared_from_this<State> {
   sdk::Frame Share(const AVFrame& frame);
   bool IsOurs(const AVFrame& frame);
   void Retire() { ++epoch_; }
+  void SetLending(bool lending) { lending_ = lending; }
 
  private:
   struct Lease {
@@ -113,6 +114,7 @@ class PoolBuffers::State : public std::enable_shared_from_this<State> {
   const sdk::NodeContext context_;
   const uint32_t port_;
   std::atomic<uint32_t> epoch_{0};
+  std::atomic<bool> lending_{true};
   std::mutex mutex_;
   std::set<const Lease*> leases_;  // alive; guarded by mutex_
 };
@@ -126,7 +128,7 @@ void PoolBuffers::State::Free(void* opaque, uint8_t*) {
 
 std::optional<OwnMemory> PoolBuffers::State::Lend(AVCodecContext* codec, AVFrame* frame) {
   const auto fourcc = ExactFourcc(static_cast<AVPixelFormat>(frame->format));
-  if (!fourcc) return OwnMemory::kFormat;
+  if (!fourcc || !lending_) return OwnMemory::kFormat;
   // Before the lease: one that is older than it says is copied, one that is younger is not.
   const uint32_t epoch = epoch_;
   sdk::Expected<sdk::Frame> acquired = context_.Acquire(port_);
@@ -223,6 +225,8 @@ int PoolBuffers::GetBuffer(AVCodecContext* codec, AVFrame* frame, int flags) {
 sdk::Frame PoolBuffers::Share(const AVFrame& frame) { return state_->Share(frame); }
 
 void PoolBuffers::Retire() { state_->Retire(); }
+
+void PoolBuffers::SetLending(bool lending) { state_->SetLending(lending); }
 
 OwnMemory PoolBuffers::Reason(const AVFrame& frame) const {
   if (state_->IsOurs(frame)) return OwnMemory::kEpoch;

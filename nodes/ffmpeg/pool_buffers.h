@@ -51,6 +51,8 @@ class PoolBuffers {
   OwnMemory Reason(const AVFrame& frame) const;
   /// A new epoch has begun: pictures that were lent before are read, and never emitted again.
   void Retire();
+  /// Whether buffers are lent at all; off for pictures that are converted anyway. On at first.
+  void SetLending(bool lending);
 
  private:
   class State;

@@ -112,6 +112,7 @@ sdk::Status ReadNode::Probe(sdk::OfferSink& sink) {
     }
     layout_ = LayoutFor(decoder_.get(), picture_.fourcc, picture_.width, picture_.height);
     reserve_ = std::max(reserve_, DecoderReserve(*decoder_, decoder_->has_b_frames, threads_));
+    NoteConversion();
     return Offer(sink);
   }
   if (demuxer_ == nullptr) {
@@ -142,13 +143,16 @@ sdk::Status ReadNode::Offer(sdk::OfferSink& sink) {
   return sink.Add(kOutName, offer);
 }
 
+void ReadNode::NoteConversion() {
+  if (picture_.exact) return;
+  context().Note((CopyReason(picture_) + ": each frame is copied once").c_str());
+}
+
 void ReadNode::NoteFacts() {
   if (noted_) return;
   noted_ = true;
   for (const std::string& note : demuxer_->NotCarried()) context().Note(note.c_str());
-  if (!picture_.exact) {
-    context().Note((CopyReason(picture_) + ": each frame is copied once").c_str());
-  }
+  NoteConversion();
   const Rotation rotation = demuxer_->rotation();
   if (!rotation.exact) {
     context().Note("the display matrix mirrors or turns by an odd angle; only quarter turns are kept");
@@ -184,13 +188,15 @@ sdk::Status ReadNode::Reconfigure(const sdk::Configuration& configuration) {
   if (!port.ok()) return port.status();
   // The decoder goes on; its next buffers come from the new pool.
   pool_.Retire();
+  pool_.SetLending(picture_.exact);
   renegotiating_ = false;
   return {};
 }
 
 sdk::Status ReadNode::Start() {
   if (demuxer_ == nullptr) return sdk::Status::Error(SLUICE_E_INTERNAL, "not configured");
-  auto opened = OpenDecoder(demuxer_->stream(), threads_, picture_.exact ? &pool_ : nullptr);
+  pool_.SetLending(picture_.exact);
+  auto opened = OpenDecoder(demuxer_->stream(), threads_, &pool_);
   if (!opened.ok()) return opened.status();
   decoder_ = *std::move(opened);
   if (start_ns_ > 0) return SeekToStart();
@@ -353,6 +359,7 @@ std::string ReadNode::CopyReason(const Picture& picture) const {
   }
   switch (pool_.Reason(*frame_)) {
     case OwnMemory::kEpoch:
+    case OwnMemory::kFormat:
       return "decoded before the new format was negotiated";
     case OwnMemory::kNoBuffer:
       return "no buffer was free when the decoder asked for one";

@@ -47,6 +47,7 @@ class ReadNode : public sdk::Node<ReadNode> {
   sdk::Status DecodeFirst();
   sdk::Status Offer(sdk::OfferSink& sink);
   void NoteFacts();
+  void NoteConversion();
 
   /// Fills pending_, or leaves it empty at the end of the stream.
   sdk::Status DecodeNext();

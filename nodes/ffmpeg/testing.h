@@ -15,6 +15,10 @@
 #include <gtest/gtest.h>
 #include <sluice/testing/node_runner.hpp>
 
+extern "C" {
+#include <libavutil/crc.h>
+}
+
 #include "nodes/ffmpeg/formats.h"
 #include "nodes/ffmpeg/libav.h"
 
@@ -89,12 +93,12 @@ inline sluice_format FormatOf(const st::RecordedOffer& offer) {
 /// CRC of the visible pixels, plane by plane.
 inline uint32_t Checksum(const st::HeldFrame& frame) {
   const sluice_format& format = frame.Format();
-  uint32_t sum = 2166136261u;
+  const AVCRC* table = av_crc_get_table(AV_CRC_32_IEEE);
+  uint32_t sum = 0;
   for (uint32_t i = 0; i < PlaneCount(format.fourcc); ++i) {
     const PlaneShape shape = ShapeOf(format.fourcc, i, format.width, format.height);
     for (uint64_t row = 0; row < shape.rows; ++row) {
-      const uint8_t* bytes = frame.Row(i, row);
-      for (uint64_t x = 0; x < shape.row_bytes; ++x) sum = (sum ^ bytes[x]) * 16777619u;
+      sum = av_crc(table, sum, frame.Row(i, row), shape.row_bytes);
     }
   }
   return sum;

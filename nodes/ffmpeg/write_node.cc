@@ -111,16 +111,21 @@ sdk::Status WriteNode::CheckEncoder() {
   if (format_.rate.numerator != 0 && format_.rate.denominator != 0) {
     shape.time_base = av_inv_q(ToRational(format_.rate));
   }
+  for (const EncoderInput& input : EncoderInputs(*choice_.codec)) {
+    if (input.fourcc != format_.fourcc) continue;
+    if (format_.width % input.width_step == 0 && format_.height % input.height_step == 0) continue;
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
+                              "%s: the encoder %s takes no odd size in %s, and the pictures are "
+                              "%ux%u: ffmpeg.scale to an even size, or another codec such as ffv1 "
+                              "in a .mkv",
+                              path_.c_str(), choice_.codec->name,
+                              FourccName(format_.fourcc).c_str(), format_.width, format_.height);
+  }
   Dictionary rest;
   auto encoder = OpenEncoder(choice_, shape, &rest);
   if (!encoder.ok()) {
-    const bool odd = (format_.width % 2 != 0 && HalvesWidth(format_.fourcc)) ||
-                     (format_.height % 2 != 0 && HalvesHeight(format_.fourcc));
-    return sdk::Status::Error(encoder.status().code(), "%s: %s%s", path_.c_str(),
-                              encoder.status().message().c_str(),
-                              odd ? " (an odd size: ffmpeg.scale to an even one, or another codec "
-                                    "such as ffv1 in a .mkv)"
-                                  : "");
+    return sdk::Status::Error(encoder.status().code(), "%s: %s", path_.c_str(),
+                              encoder.status().message().c_str());
   }
   const AVDictionaryEntry* entry = nullptr;
   while ((entry = av_dict_get(rest.get(), "", entry, AV_DICT_IGNORE_SUFFIX)) != nullptr) {

@@ -14,12 +14,12 @@ sluice_format Grey(uint32_t fourcc = SLUICE_FORMAT_YU12, uint32_t width = 64,
 }
 
 /// ffmpeg.read of `source` into ffmpeg.write of `params`; what write said at the end.
-int32_t Transcode(const std::string& source, st::Parameters params, std::string* error,
+int32_t Transcode(st::Parameters source, st::Parameters params, std::string* error,
                   std::vector<std::string>* notes = nullptr) {
   SinkRun sink(std::move(params));
   bool prepared = false;
   int32_t result = SLUICE_OK;
-  SourceRun read(ReadPath(source));
+  SourceRun read(std::move(source));
   read.set_sink([&](const st::HeldFrame& frame) {
     if (!prepared) {
       result = sink.Prepare(frame.Format());
@@ -42,7 +42,7 @@ TEST(WriteNodeTest, WritesThePhoneClipWithEveryTimeAsItWas) {
   const std::string folder = TestFolder();
   const std::string out = folder + "/out.mp4";
   std::string error;
-  ASSERT_EQ(Transcode(kPhoneClip, ReadPath(out).Enum("preset", "ultrafast"), &error),
+  ASSERT_EQ(Transcode(ReadPath(kPhoneClip), ReadPath(out).Enum("preset", "ultrafast"), &error),
             SLUICE_PROCESS_END)
       << error;
   EXPECT_EQ(ProbedTimes(out).size(), 41u);
@@ -61,7 +61,7 @@ TEST(WriteNodeTest, KeepsTimesWithReorderingAStartThatIsNotZeroAndVariableInterv
     for (const char* extension : {".out.mp4", ".out.mov"}) {
       const std::string out = source + extension;
       std::string error;
-      ASSERT_EQ(Transcode(source, ReadPath(out).Map("options", R"({"bf": 3})"), &error),
+      ASSERT_EQ(Transcode(ReadPath(source), ReadPath(out).Map("options", R"({"bf": 3})"), &error),
                 SLUICE_PROCESS_END)
           << error;
       EXPECT_EQ(ProbedTimes(out), ProbedTimes(source)) << out;
@@ -70,10 +70,13 @@ TEST(WriteNodeTest, KeepsTimesWithReorderingAStartThatIsNotZeroAndVariableInterv
   const std::string hello = std::string(kSamples) + "movie2/movie-hello.mp4";
   const std::string out = folder + "/hello.mp4";
   std::string error;
-  ASSERT_EQ(Transcode(hello, ReadPath(out).Enum("preset", "ultrafast"), &error),
+  ASSERT_EQ(Transcode(ReadPath(hello).Int("frames", 12),
+                      ReadPath(out).Enum("preset", "ultrafast"), &error),
             SLUICE_PROCESS_END)
       << error;
-  EXPECT_EQ(ProbedTimes(out), ProbedTimes(hello));
+  std::vector<std::string> expected = ProbedTimes(hello);
+  expected.resize(12);
+  EXPECT_EQ(ProbedTimes(out), expected);
 }
 
 TEST(WriteNodeTest, WritesRotationAspectAndRange) {
@@ -82,7 +85,7 @@ TEST(WriteNodeTest, WritesRotationAspectAndRange) {
     const std::string source = Fixture(folder, name);
     const std::string out = folder + "/out-" + name;
     std::string error;
-    ASSERT_EQ(Transcode(source, ReadPath(out), &error), SLUICE_PROCESS_END) << error;
+    ASSERT_EQ(Transcode(ReadPath(source), ReadPath(out), &error), SLUICE_PROCESS_END) << error;
     SourceRun before(ReadPath(source));
     SourceRun after(ReadPath(out));
     ASSERT_EQ(before.PrepareAndRun(), SLUICE_PROCESS_END);
@@ -99,7 +102,7 @@ TEST(WriteNodeTest, KeepsInterlacedFieldsAndOddSizesWhereTheCodecCan) {
   const std::string odd = Fixture(folder, "odd.mkv");
   std::string error;
   std::vector<std::string> notes;
-  ASSERT_EQ(Transcode(odd, ReadPath(folder + "/out.mkv").String("codec", "ffv1"), &error, &notes),
+  ASSERT_EQ(Transcode(ReadPath(odd), ReadPath(folder + "/out.mkv").String("codec", "ffv1"), &error, &notes),
             SLUICE_PROCESS_END)
       << error;
   SourceRun before(ReadPath(odd));
@@ -117,7 +120,7 @@ TEST(WriteNodeTest, SaysThatAContainerRoundsTimes) {
   const std::string source = Fixture(folder, "bframes.mp4");
   std::string error;
   std::vector<std::string> notes;
-  ASSERT_EQ(Transcode(source, ReadPath(folder + "/out.mkv"), &error, &notes), SLUICE_PROCESS_END)
+  ASSERT_EQ(Transcode(ReadPath(source), ReadPath(folder + "/out.mkv"), &error, &notes), SLUICE_PROCESS_END)
       << error;
   EXPECT_NE(std::find(notes.begin(), notes.end(),
                       "the container matroska rounds timestamps from 1/12800 to 1/1000 s"),
