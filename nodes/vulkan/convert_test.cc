@@ -59,24 +59,22 @@ class ConvertTest : public DeviceTest {
   }
 };
 
-/// Every format with the sitings that it can have.
-std::vector<sluice_format> AllFormats(uint32_t w, uint32_t h, uint8_t matrix, uint8_t range) {
-  std::vector<sluice_format> out;
-  for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV}) {
-    for (const uint8_t siting : {kLeft, kCenter, kTopLeft}) {
-      out.push_back(MakeFormat(fourcc, w, h, matrix, range, siting));
-    }
-  }
-  for (const uint32_t fourcc : {SLUICE_FORMAT_AB24, SLUICE_FORMAT_XR24}) out.push_back(MakeFormat(fourcc, w, h));
-  return out;
+/// Every format, and every siting with some of them.
+std::vector<sluice_format> AllFormats(uint32_t w, uint32_t h) {
+  const auto yuv = [&](uint32_t fourcc, uint8_t siting) {
+    return MakeFormat(fourcc, w, h, k709, kLimited, siting);
+  };
+  return {yuv(SLUICE_FORMAT_YU12, kLeft),  yuv(SLUICE_FORMAT_YU12, kCenter), yuv(SLUICE_FORMAT_NV12, kTopLeft),
+          yuv(SLUICE_FORMAT_YUYV, kLeft),  yuv(SLUICE_FORMAT_YUYV, kCenter), MakeFormat(SLUICE_FORMAT_AB24, w, h),
+          MakeFormat(SLUICE_FORMAT_XR24, w, h)};
 }
 
 TEST_F(ConvertTest, EveryPairOfFormatsMatchesTheReferenceOnNoise) {
   // Wider than a workgroup, and odd: the last block of a row and the last row are partial.
-  for (const sluice_format& from : AllFormats(139, 23, k709, kLimited)) {
+  for (const sluice_format& from : AllFormats(139, 23)) {
     Picture src(from);
     Fill(src, Pattern::kNoise);
-    for (const sluice_format& to : AllFormats(139, 23, k709, kLimited)) CheckReference(src, to, "noise");
+    for (const sluice_format& to : AllFormats(139, 23)) CheckReference(src, to, "noise");
   }
   for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_AB24}) {
     Picture src(MakeFormat(fourcc, 136, 20));
@@ -134,24 +132,23 @@ TEST_F(ConvertTest, AlphaIsKeptWhereBothEndsHaveItAndOpaqueOtherwise) {
 }
 
 TEST_F(ConvertTest, PatternsMatchSwscale) {
+  const auto check = [&](const sluice_format& yuv, Pattern pattern, const std::string& content) {
+    const sluice_format rgb = MakeFormat(SLUICE_FORMAT_AB24, yuv.width, yuv.height);
+    Picture still(rgb), coded(yuv);
+    Fill(still, pattern);
+    Fill(coded, pattern);
+    // From 4:2:0 straight to RGB swscale takes the nearest chroma line, or the mean of two, instead of interpolating
+    // (yuv2packed1): only its way through 4:4:4 is exact enough for single-line detail.
+    CheckSwscale(coded, rgb, content, pattern == Pattern::kZonePlate && yuv.fourcc != SLUICE_FORMAT_YUYV);
+    CheckSwscale(still, yuv, content);
+  };
   for (const auto& [w, h] : {std::pair(640U, 360U), std::pair(641U, 359U)}) {
-    for (const Pattern pattern : {Pattern::kGradients, Pattern::kBars, Pattern::kZonePlate}) {
-      for (const uint8_t matrix : {k601, k709}) {
-        for (const uint8_t range : {kLimited, kFull}) {
-          const sluice_format rgb = MakeFormat(SLUICE_FORMAT_AB24, w, h);
-          Picture still(rgb);
-          Fill(still, pattern);
-          const std::string content = PatternName(pattern) + " " + std::to_string(w) + "x" + std::to_string(h);
-          for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV}) {
-            for (const uint8_t siting : {kLeft, kCenter}) {
-              const sluice_format yuv = MakeFormat(fourcc, w, h, matrix, range, siting);
-              Picture coded(yuv);
-              Fill(coded, pattern);
-              // From 4:2:0 straight to RGB swscale takes the nearest chroma line, or the mean of two, instead of
-              // interpolating (yuv2packed1): only its way through 4:4:4 is exact enough for single-line detail.
-              CheckSwscale(coded, rgb, content, pattern == Pattern::kZonePlate && fourcc != SLUICE_FORMAT_YUYV);
-              CheckSwscale(still, yuv, content);
-            }
+    for (const auto& [matrix, range] : {std::pair(k601, kFull), std::pair(k709, kLimited)}) {
+      for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_YUYV}) {
+        for (const uint8_t siting : {kLeft, kCenter}) {
+          for (const Pattern pattern : {Pattern::kGradients, Pattern::kBars, Pattern::kZonePlate}) {
+            check(MakeFormat(fourcc, w, h, matrix, range, siting), pattern,
+                  PatternName(pattern) + " " + std::to_string(w) + "x" + std::to_string(h));
           }
         }
       }

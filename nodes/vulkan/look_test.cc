@@ -82,8 +82,15 @@ class LookTest : public DeviceTest {
   }
 };
 
-TEST_F(LookTest, EveryLookMatchesTheReferenceOnPatternsInEveryFormat) {
-  for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_AB24}) {
+/// A pipeline takes software Vulkan a tenth of a second: not every look meets every format.
+std::vector<Look> Some(std::initializer_list<const char*> names) {
+  std::vector<Look> looks;
+  for (const char* name : names) looks.push_back(*FindLook(name).value());
+  return looks;
+}
+
+TEST_F(LookTest, EveryLookMatchesTheReferenceOnPatterns) {
+  for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_AB24}) {
     const sluice_format format = MakeFormat(fourcc, 320, 180);
     for (const Pattern pattern : {Pattern::kGradients, Pattern::kBars, Pattern::kNoise, Pattern::kZonePlate}) {
       Picture src(format);
@@ -93,22 +100,35 @@ TEST_F(LookTest, EveryLookMatchesTheReferenceOnPatternsInEveryFormat) {
   }
 }
 
-TEST_F(LookTest, EveryLookMatchesTheReferenceAtOddSizes) {
+TEST_F(LookTest, LooksMatchTheReferenceInOtherFormats) {
+  for (const uint32_t fourcc : {SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_XR24}) {
+    const sluice_format format = MakeFormat(fourcc, 320, 180);
+    Picture src(format);
+    Fill(src, Pattern::kNoise);
+    for (const Look& look : Some({"sepia", "pencil", "chromatic-aberration"})) {
+      Check(look, src, format, Describe(format, "noise"));
+    }
+  }
+}
+
+TEST_F(LookTest, LooksMatchTheReferenceAtOddSizes) {
   for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV}) {
     const sluice_format format = MakeFormat(fourcc, 641, 359, SLUICE_MATRIX_BT601, SLUICE_RANGE_FULL, SLUICE_SITING_CENTER);
     Picture src(format);
     Fill(src, Pattern::kNoise);
-    for (const Look& look : Looks()) Check(look, src, format, Describe(format, "noise"));
+    for (const Look& look : Some({"duotone", "vignette", "pencil"})) Check(look, src, format, Describe(format, "noise"));
   }
 }
 
-TEST_F(LookTest, EveryLookMatchesTheReferenceFromOneFormatToAnother) {
+TEST_F(LookTest, LooksMatchTheReferenceFromOneFormatToAnother) {
   const sluice_format yuv = MakeFormat(SLUICE_FORMAT_YU12, 161, 91);
   const sluice_format rgb = MakeFormat(SLUICE_FORMAT_XR24, 161, 91);
   for (const auto& [from, to] : {std::pair(yuv, rgb), std::pair(rgb, yuv)}) {
     Picture src(from);
     Fill(src, Pattern::kNoise);
-    for (const Look& look : Looks()) Check(look, src, to, Describe(from, "noise to " + FourccName(to.fourcc)));
+    for (const Look& look : Some({"mono", "warm", "pencil", "chromatic-aberration"})) {
+      Check(look, src, to, Describe(from, "noise to " + FourccName(to.fourcc)));
+    }
   }
 }
 

@@ -305,10 +305,12 @@ void Reference(const Picture& src, Picture& dst, const std::string& look, const 
   const Axis ha{s.yuv(), true, Phase(sf, false), Phase(df, false)};
   const Axis va{s.yuv() && SubsampledV(sf.fourcc), SubsampledV(df.fourcc), Phase(sf, true), Phase(df, true)};
   const int columns = (w + 1) / 2, rows = va.dst_sub ? (h + 1) / 2 : h;
+  std::vector<std::vector<std::pair<int, double>>> all_across;
+  for (int cx = 0; cx < columns; ++cx) all_across.push_back(Taps(ha, cx, ha.dst_phase));
   for (int cy = 0; cy < rows; ++cy) {
     const auto down = Taps(va, cy, va.dst_phase);
     for (int cx = 0; cx < columns; ++cx) {
-      const auto across = Taps(ha, cx, ha.dst_phase);
+      const auto& across = all_across[static_cast<size_t>(cx)];
       for (int c = 0; c < 2; ++c) {
         double v = 0;
         for (const auto& [ty, wy] : down) {

@@ -239,10 +239,14 @@ double Bench::TimeMs(const Picture& src, const Picture& dst, uint32_t look, cons
   return times[times.size() / 2];
 }
 
+std::unique_ptr<Bench> DeviceTest::bench_;
+std::string DeviceTest::why_;
+
+void DeviceTest::SetUpTestSuite() { bench_ = Bench::Create(&why_); }
+void DeviceTest::TearDownTestSuite() { bench_.reset(); }
+
 void DeviceTest::SetUp() {
-  std::string why;
-  bench_ = Bench::Create(&why);
-  if (bench_ == nullptr) GTEST_SKIP() << why;
+  if (bench_ == nullptr) GTEST_SKIP() << why_;
 }
 
 std::string PatternName(Pattern pattern) {

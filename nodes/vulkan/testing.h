@@ -80,11 +80,15 @@ class Bench {
   std::unique_ptr<CommandRing> ring_;
 };
 
-/// Base of tests that need a device; skips with the reason where there is none.
+/// Base of tests that need a device; skips with the reason where there is none. One device for a suite: its pipelines
+/// take most of the time, and hold no state.
 class DeviceTest : public ::testing::Test {
  protected:
+  static void SetUpTestSuite();
+  static void TearDownTestSuite();
   void SetUp() override;
-  std::unique_ptr<Bench> bench_;
+  static std::unique_ptr<Bench> bench_;
+  static std::string why_;
 };
 
 /// Deterministic content. Values of Y'CbCr frames keep to colours that exist.
