@@ -16,6 +16,14 @@ __attribute__((used, visibility("default"))) const char* __tsan_default_suppress
   return "race:libvulkan_lvp.so\n"
          "race:libLLVM\n"
          "race:libVkLayer_khronos_validation.so\n"
+         // Their reference counts are atomics that the checker does not see.
+         "race:libavutil.so\n"
+         "race:libavcodec.so\n"
+         "race:libavformat.so\n"
+         "race:libswscale.so\n"
+         "race:libx264.so\n"
+         "race:libx265.so\n"
+         "race:libvpx.so\n"
          "deadlock:libvulkan_lvp.so\n"
          "mutex:libvulkan_lvp.so\n";
 }
