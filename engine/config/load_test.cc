@@ -351,6 +351,19 @@ TEST(LoadTest, NamesAreChecked) {
   EXPECT_EQ(Load("sluice: 1\nnodes: { c: { tpe: test.null } }").Codes(), "E104 2:10");
 }
 
+TEST(LoadTest, EveryMutilatedGraphEndsInAGraphOrInFindings) {
+  const std::string text = kNoir;
+  for (size_t at = 0; at < text.size(); ++at) {
+    for (const char* replacement : {"", ":", "{", "\"", "&a", "*a", "\n", "-"}) {
+      std::string mutilated = text;
+      mutilated.replace(at, 1, replacement);
+      Loaded loaded = Load(mutilated);
+      EXPECT_NE(loaded.graph.has_value(), loaded.list.has_errors()) << mutilated;
+      EXPECT_FALSE(loaded.list.has_errors() && loaded.Text().empty());
+    }
+  }
+}
+
 TEST(OverridesTest, NeedANameAndAnEqualsSign) {
   Overrides overrides;
   EXPECT_TRUE(AddOverride("a=b=c", &overrides));

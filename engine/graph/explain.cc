@@ -51,7 +51,8 @@ std::string ModifierList(const Offer& offer) {
 std::string MemoryText(const Model& model, PortRef ref, const Offer& offer) {
   std::string text = ViewsToString(offer.views);
   if ((offer.views & kViewDevice) != 0) {
-    text += fmt::format(" of {}", model.DeviceOf(model.nodes[ref.node], offer));
+    const std::string device = model.DeviceOf(model.nodes[ref.node], offer);
+    text += device.empty() ? " of any device" : fmt::format(" of {}", device);
   }
   if (offer.allocates != 0) text += fmt::format(" (can allocate {})", ViewsToString(offer.allocates));
   return text;
@@ -97,9 +98,42 @@ std::string_view ConstraintText(Constraint constraint) {
   }
 }
 
+/// How unlike two formats are, as far as pictures go.
+uint32_t Distance(uint32_t a, uint32_t b) {
+  const media::FormatInfo* first = media::FindFormatInfo(a);
+  const media::FormatInfo* second = media::FindFormatInfo(b);
+  if (first == nullptr || second == nullptr) return 100;
+  const auto apart = [](uint32_t x, uint32_t y) { return x > y ? x - y : y - x; };
+  uint32_t distance = first->rgb == second->rgb ? 0 : 10;
+  distance += apart(first->plane_count, second->plane_count);
+  distance += 4 * apart(first->planes[0].bytes, second->planes[0].bytes);
+  return distance;
+}
+
+/// The two formats of an edge's ends that are most alike.
+std::string NearestFourccs(const Model& model, const ModelNet& net) {
+  if (net.edges.size() != 1) return {};
+  const ModelPort& from = model.Port(net.producer);
+  const ModelPort& to = model.Port(model.edges[net.edges[0]].to);
+  std::string nearest;
+  uint32_t least = 100;
+  for (const Offer& offered : from.offers) {
+    for (const Offer& taken : to.offers) {
+      for (uint32_t a : offered.fourccs) {
+        for (uint32_t b : taken.fourccs) {
+          if (Distance(a, b) >= least) continue;
+          least = Distance(a, b);
+          nearest = fmt::format("nearest: {} and {}", media::FourccName(a), media::FourccName(b));
+        }
+      }
+    }
+  }
+  return nearest;
+}
+
 /// The best candidate that dropping the constraint would leave.
 std::string NearestMiss(const Model& model, const ModelNet& net, Size nominal, Constraint constraint) {
-  if (constraint == kOnFourcc) return {};  // both lists say it already
+  if (constraint == kOnFourcc) return NearestFourccs(model, net);
   const uint32_t left = constraint == kOnAll ? kOnFourcc | kOnSize : kOnAll & ~uint32_t{constraint};
   CandidateSet set = MakeCandidates(model, net, nominal, left);
   if (set.items.empty()) return {};

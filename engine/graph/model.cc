@@ -49,13 +49,25 @@ bool IsSubset(const std::vector<T>& inner, const std::vector<T>& outer) {
   });
 }
 
+bool IsOpen(const Extent& extent) { return extent.min == 0 && extent.max == 0; }
+
+/// What a refined offer leaves open stays as it was declared.
+Offer Complete(Offer refined, const Offer& declared) {
+  if (refined.fourccs.empty()) refined.fourccs = declared.fourccs;
+  if (IsOpen(refined.width)) refined.width = declared.width;
+  if (IsOpen(refined.height)) refined.height = declared.height;
+  if (auto rate = Intersect(RateRangeOf(refined), RateRangeOf(declared))) {
+    refined.rate_min = rate->min;
+    refined.rate_max = rate->max;
+  }
+  if (auto color = Intersect(refined.color, declared.color)) refined.color = *color;
+  return refined;
+}
+
 /// The first field in which `refined` goes beyond `declared`; "" if in none.
 std::string BeyondField(const Offer& refined, const Offer& declared) {
   const std::vector<uint64_t> linear = {media::kModifierLinear};
-  if (!declared.fourccs.empty() &&
-      (refined.fourccs.empty() || !IsSubset(refined.fourccs, declared.fourccs))) {
-    return "fourcc";
-  }
+  if (!declared.fourccs.empty() && !IsSubset(refined.fourccs, declared.fourccs)) return "fourcc";
   if (!IsSubset(refined.modifiers.empty() ? linear : refined.modifiers,
                 declared.modifiers.empty() ? linear : declared.modifiers)) {
     return "modifiers";
@@ -71,20 +83,26 @@ std::string BeyondField(const Offer& refined, const Offer& declared) {
   return {};
 }
 
-Status CheckRefined(const std::string& port, const PortDesc& desc, const std::vector<Offer>& refined) {
-  if (desc.offers.empty()) return {};
-  for (const Offer& offer : refined) {
+/// Holds refined offers to the declared ones. A field that fits no declared
+/// offer is named after the last of those.
+Result<std::vector<Offer>> CompleteRefined(const std::string& port, const PortDesc& desc,
+                                           std::vector<Offer> refined) {
+  if (desc.offers.empty()) return refined;
+  for (Offer& offer : refined) {
     std::string beyond;
     for (const Offer& declared : desc.offers) {
-      beyond = BeyondField(offer, declared);
-      if (beyond.empty()) break;
+      Offer completed = Complete(offer, declared);
+      beyond = BeyondField(completed, declared);
+      if (!beyond.empty()) continue;
+      offer = std::move(completed);
+      break;
     }
     if (beyond.empty()) continue;
     return Fail(Code::kInvalidArgument,
                 fmt::format("{}: a refined offer goes beyond what the manifest declares ({})", port,
                             beyond));
   }
-  return {};
+  return refined;
 }
 
 class Builder {
@@ -158,8 +176,9 @@ class Builder {
       port.name = node->name + "." + desc.name;
       port.offers = desc.offers;
       if (auto found = input_.offers.find(port.name); found != input_.offers.end()) {
-        SLUICE_RETURN_IF_ERROR(CheckRefined(port.name, desc, found->second));
-        port.offers = found->second;
+        auto refined = CompleteRefined(port.name, desc, found->second);
+        if (!refined) return tl::unexpected(refined.error());
+        port.offers = std::move(*refined);
       }
       // A port that says nothing takes whatever the CPU can read.
       if (port.offers.empty() && desc.passthrough.empty()) port.offers.emplace_back();

@@ -424,6 +424,7 @@ TEST(NegotiateTest, ConvertNeverRefusesAndSaysWhatWouldHelp) {
             "s.out -> t.in: no common pixel format\n"
             "  s.out offers: NV12\n"
             "  t.in takes: AB24\n"
+            "  nearest: NV12 and AB24\n"
             "  help: `convert: auto` in settings would allow a converter here");
 }
 
@@ -543,6 +544,14 @@ TEST(NegotiateTest, RefinedOffersReplaceDeclaredOnes) {
   Offer refined = SizedOffer("YU12", 1920, 1080);
   c.input.offers["c.out"] = {refined};
   EXPECT_EQ(FourccOf(c.Succeed(), "c.out"), "YU12");
+}
+
+TEST(NegotiateTest, WhatARefinedOfferLeavesOpenStaysAsDeclared) {
+  Case c(StandardTypes(), "c: test.clip file=a\nn: test.null\nc -> n\n");
+  c.input.offers["c.out"] = {CpuOffer("")};
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(FourccOf(plan, "c.out"), "NV12");
+  EXPECT_EQ(plan.nets[0].format.width, 1920u);
 }
 
 TEST(NegotiateTest, RefinedOffersBeyondTheDeclaredOnesAreRefused) {
