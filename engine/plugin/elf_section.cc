@@ -96,8 +96,8 @@ class Reader {
   Status ReadRange(uint64_t offset, uint64_t size, char* out, std::string_view what) {
     if (offset > file_.size() || size > file_.size() - offset) {
       return Fail(Code::kInvalidArgument,
-                  fmt::format("{} at offset {} with {} bytes lies outside of the file ({} bytes)", what,
-                              offset, size, file_.size()));
+                  fmt::format("{} at offset {} with {} bytes lies outside of the file ({} bytes)",
+                              what, offset, size, file_.size()));
     }
     return file_.Read(offset, {out, static_cast<size_t>(size)});
   }
@@ -105,14 +105,17 @@ class Reader {
   Status ReadIdent() {
     unsigned char ident[EI_NIDENT];
     if (file_.size() < sizeof ident) {
-      return Fail(Code::kUnsupported, fmt::format("is not an ELF file (only {} bytes)", file_.size()));
+      return Fail(Code::kUnsupported,
+                  fmt::format("is not an ELF file (only {} bytes)", file_.size()));
     }
-    SLUICE_RETURN_IF_ERROR(ReadRange(0, sizeof ident, reinterpret_cast<char*>(ident), "the ELF identification"));
+    SLUICE_RETURN_IF_ERROR(
+        ReadRange(0, sizeof ident, reinterpret_cast<char*>(ident), "the ELF identification"));
     if (std::memcmp(ident, ELFMAG, SELFMAG) != 0) {
       return Fail(Code::kUnsupported, "is not an ELF file (wrong first bytes)");
     }
     if (ident[EI_CLASS] != ELFCLASS64 && ident[EI_CLASS] != ELFCLASS32) {
-      return Fail(Code::kInvalidArgument, fmt::format("has the unknown ELF class {}", ident[EI_CLASS]));
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("has the unknown ELF class {}", ident[EI_CLASS]));
     }
     if (ident[EI_DATA] != ELFDATA2LSB) {
       return Fail(Code::kUnsupported, "is not a little-endian ELF file");
@@ -124,9 +127,10 @@ class Reader {
   template <typename Ehdr>
   Status ReadHeader() {
     Ehdr raw;
-    SLUICE_RETURN_IF_ERROR(ReadRange(0, sizeof raw, reinterpret_cast<char*>(&raw), "the ELF header"));
-    header_ = {raw.e_type,  raw.e_machine, raw.e_shoff, raw.e_shentsize,
-               raw.e_shnum, raw.e_shstrndx};
+    SLUICE_RETURN_IF_ERROR(
+        ReadRange(0, sizeof raw, reinterpret_cast<char*>(&raw), "the ELF header"));
+    header_ = {raw.e_type,      raw.e_machine, raw.e_shoff,
+               raw.e_shentsize, raw.e_shnum,   raw.e_shstrndx};
     return {};
   }
 
@@ -150,8 +154,8 @@ class Reader {
   template <typename Shdr>
   Status ReadSections() {
     Shdr first;
-    SLUICE_RETURN_IF_ERROR(ReadRange(header_.section_offset, sizeof first, reinterpret_cast<char*>(&first),
-                                     "the first section header"));
+    SLUICE_RETURN_IF_ERROR(ReadRange(header_.section_offset, sizeof first,
+                                     reinterpret_cast<char*>(&first), "the first section header"));
     // Numbers that do not fit into the header stand in the first section's.
     if (header_.section_count == 0) header_.section_count = first.sh_size;
     if (header_.names_index == SHN_XINDEX) header_.names_index = first.sh_link;
@@ -161,7 +165,8 @@ class Reader {
     }
     std::vector<Shdr> raw(header_.section_count);
     SLUICE_RETURN_IF_ERROR(ReadRange(header_.section_offset, header_.section_count * sizeof(Shdr),
-                                     reinterpret_cast<char*>(raw.data()), "the section header table"));
+                                     reinterpret_cast<char*>(raw.data()),
+                                     "the section header table"));
     sections_.reserve(raw.size());
     for (const Shdr& s : raw) {
       sections_.push_back({s.sh_name, s.sh_type, s.sh_flags, s.sh_offset, s.sh_size, s.sh_link});
@@ -176,16 +181,19 @@ class Reader {
     }
     const SectionHeader& table = sections_[header_.names_index];
     if (table.type != SHT_STRTAB) {
-      return Fail(Code::kInvalidArgument, "has a table of section names that is not a string table");
+      return Fail(Code::kInvalidArgument,
+                  "has a table of section names that is not a string table");
     }
     if (table.size > kMaxNames) {
-      return Fail(Code::kResourceExhausted, fmt::format("has {} bytes of section names", table.size));
+      return Fail(Code::kResourceExhausted,
+                  fmt::format("has {} bytes of section names", table.size));
     }
     // Before the memory for it is taken.
     if (table.size > file_.size()) {
-      return Fail(Code::kInvalidArgument,
-                  fmt::format("has a table of section names of {} bytes, more than the file ({} bytes)",
-                              table.size, file_.size()));
+      return Fail(
+          Code::kInvalidArgument,
+          fmt::format("has a table of section names of {} bytes, more than the file ({} bytes)",
+                      table.size, file_.size()));
     }
     names_.resize(table.size);
     return ReadRange(table.offset, table.size, names_.data(), "the table of section names");
@@ -206,11 +214,13 @@ class Reader {
       if (section.type == SHT_NULL) continue;
       const auto its_name = NameAt(section.name);
       if (!its_name) {
-        return Fail(Code::kInvalidArgument,
-                    fmt::format("has a section ({}) whose name lies outside of the table of names", i));
+        return Fail(
+            Code::kInvalidArgument,
+            fmt::format("has a section ({}) whose name lies outside of the table of names", i));
       }
       if (*its_name != name) continue;
-      if (found != nullptr) return Fail(Code::kInvalidArgument, fmt::format("has two sections {}", name));
+      if (found != nullptr)
+        return Fail(Code::kInvalidArgument, fmt::format("has two sections {}", name));
       found = &section;
     }
     if (found == nullptr) return Fail(Code::kNotFound, fmt::format("has no section {}", name));
@@ -220,18 +230,22 @@ class Reader {
   Status ReadBytes(std::string_view name, const SectionHeader& section, size_t max_bytes,
                    std::string* bytes) {
     if (section.type == SHT_NOBITS) {
-      return Fail(Code::kInvalidArgument, fmt::format("has a section {} without bytes in the file", name));
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("has a section {} without bytes in the file", name));
     }
     if ((section.flags & SHF_COMPRESSED) != 0) {
       return Fail(Code::kUnsupported, fmt::format("has a compressed section {}", name));
     }
     if (section.size > max_bytes) {
-      return Fail(Code::kResourceExhausted, fmt::format("has a section {} of {} bytes; at most {} are read",
-                                                        name, section.size, max_bytes));
+      return Fail(Code::kResourceExhausted,
+                  fmt::format("has a section {} of {} bytes; at most {} are read", name,
+                              section.size, max_bytes));
     }
-    if (section.size == 0) return Fail(Code::kInvalidArgument, fmt::format("has an empty section {}", name));
+    if (section.size == 0)
+      return Fail(Code::kInvalidArgument, fmt::format("has an empty section {}", name));
     bytes->resize(section.size);
-    return ReadRange(section.offset, section.size, bytes->data(), fmt::format("the section {}", name));
+    return ReadRange(section.offset, section.size, bytes->data(),
+                     fmt::format("the section {}", name));
   }
 
   const ByteSource& file_;
@@ -254,12 +268,18 @@ constexpr uint16_t kOwnMachine =
 
 std::string MachineName(uint16_t machine) {
   switch (machine) {
-    case EM_X86_64: return "x86-64";
-    case EM_AARCH64: return "AArch64";
-    case EM_386: return "x86";
-    case EM_ARM: return "ARM";
-    case EM_RISCV: return "RISC-V";
-    default: return fmt::format("ELF machine {}", machine);
+    case EM_X86_64:
+      return "x86-64";
+    case EM_AARCH64:
+      return "AArch64";
+    case EM_386:
+      return "x86";
+    case EM_ARM:
+      return "ARM";
+    case EM_RISCV:
+      return "RISC-V";
+    default:
+      return fmt::format("ELF machine {}", machine);
   }
 }
 
@@ -269,7 +289,8 @@ Result<ElfSection> ReadElfSection(const ByteSource& file, std::string_view name,
   return Reader(file).Read(name, max_bytes);
 }
 
-Result<ElfSection> ReadElfSection(const std::string& path, std::string_view name, size_t max_bytes) {
+Result<ElfSection> ReadElfSection(const std::string& path, std::string_view name,
+                                  size_t max_bytes) {
   auto file = OpenRegularFile(path);
   if (!file) return tl::unexpected(std::move(file).error());
   return ReadElfSection(*file, name, max_bytes);
@@ -282,8 +303,9 @@ Status CheckElfTarget(const ElfSection& section) {
                                                 section.bits, kOwnBits));
   }
   if (kOwnMachine != EM_NONE && section.machine != kOwnMachine) {
-    return Fail(Code::kUnsupported, fmt::format("was built for {}; this machine is {}",
-                                                MachineName(section.machine), MachineName(kOwnMachine)));
+    return Fail(Code::kUnsupported,
+                fmt::format("was built for {}; this machine is {}", MachineName(section.machine),
+                            MachineName(kOwnMachine)));
   }
   return {};
 }

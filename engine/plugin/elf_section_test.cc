@@ -13,9 +13,9 @@
 namespace sluice::plugin {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::Elf32Image;
 using testing::Elf64Image;
+using ::testing::HasSubstr;
 
 constexpr std::string_view kName = ".sluice.manifest";
 constexpr size_t kCap = 4096;
@@ -36,7 +36,9 @@ class Bytes final : public ByteSource {
   std::string bytes_;
 };
 
-Result<ElfSection> Read(const std::string& file) { return ReadElfSection(Bytes(file), kName, kCap); }
+Result<ElfSection> Read(const std::string& file) {
+  return ReadElfSection(Bytes(file), kName, kCap);
+}
 
 Error ErrorOf(const std::string& file) {
   const auto result = Read(file);
@@ -120,8 +122,9 @@ TEST(ElfSectionTest, SaysThatTheSectionIsMissing) {
 TEST(ElfSectionTest, RefusesASectionThatLiesOutsideOfTheFile) {
   Elf64Image image = Image();
   image.sections[3].sh_offset = 1u << 20;
-  EXPECT_THAT(ErrorOf(image.Bytes()).message,
-              HasSubstr("the section .sluice.manifest at offset 1048576 with 19 bytes lies outside"));
+  EXPECT_THAT(
+      ErrorOf(image.Bytes()).message,
+      HasSubstr("the section .sluice.manifest at offset 1048576 with 19 bytes lies outside"));
   image = Image();
   // The sum wraps around to a small number.
   image.sections[3].sh_offset = UINT64_MAX - 4;
@@ -226,7 +229,8 @@ TEST(ElfSectionTest, ReadsItsOwnProgramsFile) {
 
 TEST(ElfSectionTest, RefusesWhatIsNoRegularFile) {
   EXPECT_EQ(ReadElfSection("/dev/zero", kName, kCap).error().message, "is not a regular file");
-  EXPECT_EQ(ReadElfSection(::testing::TempDir(), kName, kCap).error().message, "is not a regular file");
+  EXPECT_EQ(ReadElfSection(::testing::TempDir(), kName, kCap).error().message,
+            "is not a regular file");
   EXPECT_EQ(ReadElfSection("/no/such/file.so", kName, kCap).error().code, Code::kNotFound);
   const std::string fifo = ::testing::TempDir() + "/elf_section_test.fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);

@@ -31,7 +31,8 @@ struct InitialisedPlugins {
   std::map<const sluice_entry*, Initialised> entries;  // Guarded by mutex.
 };
 InitialisedPlugins& AllInitialised() {
-  static auto* plugins = new InitialisedPlugins;  // Never destroyed: plugins outlive static objects.
+  static auto* plugins =
+      new InitialisedPlugins;  // Never destroyed: plugins outlive static objects.
   return *plugins;
 }
 
@@ -51,7 +52,8 @@ Status InitOnce(const sluice_entry* entry, const sluice_host* host) {
 
 /// The file must still be the one whose manifest was read.
 Status CheckFile(const PluginInfo& plugin) {
-  const auto section = ReadElfSection(plugin.path, SLUICE_MANIFEST_SECTION, SLUICE_MANIFEST_MAX_BYTES);
+  const auto section =
+      ReadElfSection(plugin.path, SLUICE_MANIFEST_SECTION, SLUICE_MANIFEST_MAX_BYTES);
   if (!section) return tl::unexpected(section.error());
   if (Sha256Hex(section->bytes) != plugin.manifest_sha256) {
     return Fail(Code::kInvalidArgument, "was changed since its manifest was read");
@@ -64,19 +66,23 @@ Result<const sluice_entry*> FindEntry(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
     const char* reason = dlerror();
-    return Fail(Code::kUnsupported, fmt::format("cannot be loaded: {}", reason != nullptr ? reason : "?"));
+    return Fail(Code::kUnsupported,
+                fmt::format("cannot be loaded: {}", reason != nullptr ? reason : "?"));
   }
   void* address = dlsym(library, kEntrySymbol);
   if (address == nullptr) {
-    return Fail(Code::kUnsupported, fmt::format("exports no symbol {}: it is not a plugin", kEntrySymbol));
+    return Fail(Code::kUnsupported,
+                fmt::format("exports no symbol {}: it is not a plugin", kEntrySymbol));
   }
   Dl_info info{};
   ElfW(Sym)* symbol = nullptr;
-  if (dladdr1(address, &info, reinterpret_cast<void**>(&symbol), RTLD_DL_SYMENT) != 0 && symbol != nullptr) {
+  if (dladdr1(address, &info, reinterpret_cast<void**>(&symbol), RTLD_DL_SYMENT) != 0 &&
+      symbol != nullptr) {
     // ELF32_ST_TYPE and ELF64_ST_TYPE are the same macro.
     const bool is_object = ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT;
     if (!is_object || symbol->st_size < sizeof(sluice_version)) {
-      return Fail(Code::kInvalidArgument, fmt::format("exports a symbol {} that is no sluice_entry", kEntrySymbol));
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("exports a symbol {} that is no sluice_entry", kEntrySymbol));
     }
   }
   return static_cast<const sluice_entry*>(address);
@@ -86,54 +92,64 @@ Status CheckEntry(const sluice_entry& entry, const PluginInfo& plugin) {
   SLUICE_RETURN_IF_ERROR(CheckAbiVersion(entry.abi));
   if (entry.manifest_hash != plugin.manifest_hash) {
     return Fail(Code::kInvalidArgument,
-                fmt::format("was built with another manifest: the code says {:016x}, and its section {} has {:016x}",
+                fmt::format("was built with another manifest: the code says {:016x}, and its "
+                            "section {} has {:016x}",
                             entry.manifest_hash, SLUICE_MANIFEST_SECTION, plugin.manifest_hash));
   }
   if (entry.init == nullptr || entry.get_factory == nullptr) {
-    return Fail(Code::kInvalidArgument, fmt::format("has a {} without init or get_factory", kEntrySymbol));
+    return Fail(Code::kInvalidArgument,
+                fmt::format("has a {} without init or get_factory", kEntrySymbol));
   }
   return {};
 }
 
 /// What a factory says it makes. `what` is for messages.
 template <typename Factory>
-Result<std::set<std::string>> FactoryIds(const Factory& factory, const char* (*id_of)(const Factory&, uint32_t),
+Result<std::set<std::string>> FactoryIds(const Factory& factory,
+                                         const char* (*id_of)(const Factory&, uint32_t),
                                          std::string_view what) {
   if (factory.struct_size < sizeof(Factory)) {
-    return Fail(Code::kInvalidArgument, fmt::format("has a {} factory of {} bytes; at least {} are needed", what,
-                                                    factory.struct_size, sizeof(Factory)));
+    return Fail(Code::kInvalidArgument,
+                fmt::format("has a {} factory of {} bytes; at least {} are needed", what,
+                            factory.struct_size, sizeof(Factory)));
   }
   if (factory.count == nullptr || factory.create == nullptr) {
     return Fail(Code::kInvalidArgument, fmt::format("has a {} factory without functions", what));
   }
   const uint32_t count = factory.count();
   if (count > kMaxFactoryTypes) {
-    return Fail(Code::kInvalidArgument, fmt::format("has a {} factory that counts {} entries", what, count));
+    return Fail(Code::kInvalidArgument,
+                fmt::format("has a {} factory that counts {} entries", what, count));
   }
   std::set<std::string> ids;
   for (uint32_t i = 0; i < count; ++i) {
     const char* id = id_of(factory, i);
     if (id == nullptr) {
-      return Fail(Code::kInvalidArgument, fmt::format("has a {} factory without a name for entry {}", what, i));
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("has a {} factory without a name for entry {}", what, i));
     }
     if (!ids.insert(id).second) {
-      return Fail(Code::kInvalidArgument, fmt::format("has a {} factory that lists '{}' twice", what, id));
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("has a {} factory that lists '{}' twice", what, id));
     }
   }
   return ids;
 }
 
 /// Both ways: what is declared is made, and what is made is declared.
-Status CompareIds(const std::set<std::string>& declared, const std::set<std::string>& made, std::string_view what) {
+Status CompareIds(const std::set<std::string>& declared, const std::set<std::string>& made,
+                  std::string_view what) {
   for (const std::string& id : declared) {
     if (made.count(id) == 0) {
-      return Fail(Code::kInvalidArgument, fmt::format("declares the {} '{}', but has no factory for it", what, id));
+      return Fail(Code::kInvalidArgument,
+                  fmt::format("declares the {} '{}', but has no factory for it", what, id));
     }
   }
   for (const std::string& id : made) {
     if (declared.count(id) == 0) {
       return Fail(Code::kInvalidArgument,
-                  fmt::format("has a factory for the {} '{}', which its manifest does not declare", what, id));
+                  fmt::format("has a factory for the {} '{}', which its manifest does not declare",
+                              what, id));
     }
   }
   return {};
@@ -162,8 +178,9 @@ Status CheckAbiVersion(sluice_version abi) {
   // Before 1.0 nothing is frozen: every minor version is another ABI.
   const bool same_minor = kAbiVersion.major != 0 || abi.minor == kAbiVersion.minor;
   if (same_major && same_minor) return {};
-  return Fail(Code::kUnsupported, fmt::format("was built for plugin ABI {}.{}; this engine has {}.{}", abi.major,
-                                              abi.minor, kAbiVersion.major, kAbiVersion.minor));
+  return Fail(Code::kUnsupported,
+              fmt::format("was built for plugin ABI {}.{}; this engine has {}.{}", abi.major,
+                          abi.minor, kAbiVersion.major, kAbiVersion.minor));
 }
 
 Result<Loader::Library> Loader::Open(const PluginInfo& plugin) const {
@@ -174,8 +191,10 @@ Result<Loader::Library> Loader::Open(const PluginInfo& plugin) const {
   SLUICE_RETURN_IF_ERROR(InitOnce(*entry, host_));
 
   Library library;
-  library.nodes = static_cast<const sluice_node_factory*>((*entry)->get_factory(SLUICE_NODE_FACTORY_ID));
-  library.domains = static_cast<const sluice_domain_factory*>((*entry)->get_factory(SLUICE_DOMAIN_FACTORY_ID));
+  library.nodes =
+      static_cast<const sluice_node_factory*>((*entry)->get_factory(SLUICE_NODE_FACTORY_ID));
+  library.domains =
+      static_cast<const sluice_domain_factory*>((*entry)->get_factory(SLUICE_DOMAIN_FACTORY_ID));
   std::set<std::string> types;
   for (const ManifestNode& node : plugin.manifest.nodes) types.insert(node.type.id);
   std::set<std::string> domains;
@@ -195,7 +214,8 @@ const Result<Loader::Library>& Loader::Load(const PluginInfo& plugin) {
 
 Result<NodeMaker> Loader::FindNode(std::string_view type_id) {
   const ManifestNode* node = registry_->FindNode(type_id);
-  if (node == nullptr) return Fail(Code::kNotFound, fmt::format("no plugin has the node type '{}'", type_id));
+  if (node == nullptr)
+    return Fail(Code::kNotFound, fmt::format("no plugin has the node type '{}'", type_id));
   NodeMaker maker;
   maker.type_id = node->type.id;
   maker.plugin = registry_->PluginOfType(type_id);
@@ -204,8 +224,10 @@ Result<NodeMaker> Loader::FindNode(std::string_view type_id) {
     maker.type_id = node->implementation.type_id;
     maker.plugin = registry_->PluginOfType(maker.type_id);
     if (maker.plugin == nullptr || !maker.plugin->has_code) {
-      return Fail(Code::kNotFound, fmt::format("'{}' is implemented by the node type '{}', which no plugin with code has",
-                                               type_id, maker.type_id));
+      return Fail(
+          Code::kNotFound,
+          fmt::format("'{}' is implemented by the node type '{}', which no plugin with code has",
+                      type_id, maker.type_id));
     }
   }
   const Result<Library>& library = Load(*maker.plugin);
@@ -216,7 +238,8 @@ Result<NodeMaker> Loader::FindNode(std::string_view type_id) {
 
 Result<const sluice_domain_factory*> Loader::FindDomain(std::string_view domain_id) {
   const PluginInfo* plugin = registry_->PluginOfDomain(domain_id);
-  if (plugin == nullptr) return Fail(Code::kNotFound, fmt::format("no plugin has the domain '{}'", domain_id));
+  if (plugin == nullptr)
+    return Fail(Code::kNotFound, fmt::format("no plugin has the domain '{}'", domain_id));
   const Result<Library>& library = Load(*plugin);
   if (!library) return tl::unexpected(library.error());
   return library->domains;

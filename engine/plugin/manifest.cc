@@ -18,7 +18,8 @@ using internal::Fields;
 constexpr size_t kMaxNameLength = 64;
 constexpr uint32_t kMaxParallel = 256;
 constexpr double kMaxConverterCost = 1000;
-constexpr yaml::Limits kLimits{.max_bytes = SLUICE_MANIFEST_MAX_BYTES, .max_depth = 32, .max_nodes = 50'000};
+constexpr yaml::Limits kLimits{
+    .max_bytes = SLUICE_MANIFEST_MAX_BYTES, .max_depth = 32, .max_nodes = 50'000};
 
 bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
 bool IsNameChar(char c) { return IsLower(c) || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
@@ -60,18 +61,21 @@ class NodeReader {
  public:
   NodeReader(const yaml::Entry& entry, const std::string& plugin, DiagnosticList* diagnostics)
       : diagnostics_(diagnostics),
-        fields_(&entry.value, fmt::format("node type '{}'", entry.key),
-                {"summary", "doc", "status", "domain", "cost", "async", "live", "parallel", "in_flight", "sync",
-                 "trigger", "ports", "ties", "converter", "implementation", "params"},
-                entry.key_mark, diagnostics) {
+        fields_(
+            &entry.value, fmt::format("node type '{}'", entry.key),
+            {"summary", "doc", "status", "domain", "cost", "async", "live", "parallel", "in_flight",
+             "sync", "trigger", "ports", "ties", "converter", "implementation", "params"},
+            entry.key_mark, diagnostics) {
     type_.id = entry.key;
     type_.plugin = plugin;
   }
 
   ManifestNode Read() {
     if (!IsTypeId(type_.id)) {
-      fields_.Error(kErrManifestName, fields_.mark(),
-                    fmt::format("'{}' is not an id for a node type: names with a dot between, like core.null", type_.id));
+      fields_.Error(
+          kErrManifestName, fields_.mark(),
+          fmt::format("'{}' is not an id for a node type: names with a dot between, like core.null",
+                      type_.id));
     }
     ReadTexts();
     ReadExecution();
@@ -101,8 +105,9 @@ class NodeReader {
     if (fields_.Has("domain")) {
       type_.domain = fields_.Text("domain");
       if (!IsManifestName(type_.domain)) {
-        fields_.Error(kErrManifestName, fields_.MarkOf("domain"),
-                      fmt::format("'domain' of {} is not a name: '{}'", fields_.where(), type_.domain));
+        fields_.Error(
+            kErrManifestName, fields_.MarkOf("domain"),
+            fmt::format("'domain' of {} is not a name: '{}'", fields_.where(), type_.domain));
       }
     }
     type_.heavy = fields_.Choice<bool>("cost", {{"light", false}, {"heavy", true}}, false);
@@ -111,7 +116,8 @@ class NodeReader {
     type_.parallel = fields_.Number("parallel", 1, kMaxParallel, 1);
     type_.in_flight = fields_.Number("in_flight", 0, kMaxParallel, 0);
     type_.sync = fields_.Choice<graph::SyncPolicy>(
-        "sync", {{"all", graph::SyncPolicy::kAll}, {"latest", graph::SyncPolicy::kLatest}}, type_.sync);
+        "sync", {{"all", graph::SyncPolicy::kAll}, {"latest", graph::SyncPolicy::kLatest}},
+        type_.sync);
   }
 
   void ReadPorts() {
@@ -120,13 +126,14 @@ class NodeReader {
       port_marks_.push_back(entry.key_mark);
     });
     if (type_.ports.empty()) {
-      fields_.Error(kErrManifestMissing, fields_.MarkOf("ports"), fmt::format("{} needs at least one port", fields_.where()));
+      fields_.Error(kErrManifestMissing, fields_.MarkOf("ports"),
+                    fmt::format("{} needs at least one port", fields_.where()));
     }
     for (size_t i = 0; i < type_.ports.size(); ++i) {
       const graph::PortDesc& port = type_.ports[i];
       if (!port.passthrough.empty() && !IsInput(port.passthrough)) {
-        Reference(port_marks_[i], fmt::format("port '{}' of {} passes frames of '{}' through", port.name,
-                                              fields_.where(), port.passthrough));
+        Reference(port_marks_[i], fmt::format("port '{}' of {} passes frames of '{}' through",
+                                              port.name, fields_.where(), port.passthrough));
       }
     }
   }
@@ -138,9 +145,11 @@ class NodeReader {
 
   void Reference(SourceMark mark, const std::string& what) {
     std::vector<std::string> inputs;
-    for (const graph::PortDesc* port : type_.Ports(graph::Direction::kInput)) inputs.push_back(port->name);
+    for (const graph::PortDesc* port : type_.Ports(graph::Direction::kInput))
+      inputs.push_back(port->name);
     fields_.Error(kErrManifestReference, mark, what + ", which is not an input of it",
-                  inputs.empty() ? "it has no inputs" : fmt::format("its inputs: {}", fmt::join(inputs, ", ")));
+                  inputs.empty() ? "it has no inputs"
+                                 : fmt::format("its inputs: {}", fmt::join(inputs, ", ")));
   }
 
   void ReadTies() {
@@ -148,7 +157,8 @@ class NodeReader {
       const auto tie = graph::ParseTie(text);
       if (!tie) {
         fields_.Error(kErrManifestValue, mark,
-                      fmt::format("'ties' of {}: '{}' is not like out.size == in.size", fields_.where(), text),
+                      fmt::format("'ties' of {}: '{}' is not like out.size == in.size",
+                                  fields_.where(), text),
                       "the fields are fourcc, size, rate and color");
         continue;
       }
@@ -156,7 +166,8 @@ class NodeReader {
       for (const std::string& port : {tie->left_port, tie->right_port}) {
         if (type_.FindPort(port) != nullptr) continue;
         known = false;
-        fields_.Error(kErrManifestReference, mark, fmt::format("{} has no port '{}' to tie", fields_.where(), port));
+        fields_.Error(kErrManifestReference, mark,
+                      fmt::format("{} has no port '{}' to tie", fields_.where(), port));
       }
       if (known) type_.ties.push_back(*tie);
     }
@@ -165,7 +176,8 @@ class NodeReader {
   void ReadTrigger() {
     type_.trigger = fields_.Text("trigger");
     if (type_.trigger.empty() || IsInput(type_.trigger)) return;
-    Reference(fields_.MarkOf("trigger"), fmt::format("{} is triggered by '{}'", fields_.where(), type_.trigger));
+    Reference(fields_.MarkOf("trigger"),
+              fmt::format("{} is triggered by '{}'", fields_.where(), type_.trigger));
   }
 
   void ReadConverter() {
@@ -174,8 +186,8 @@ class NodeReader {
     if (value->is_scalar()) {
       type_.converter = fields_.Bool("converter");
     } else {
-      const Fields converter(value, fmt::format("'converter' of {}", fields_.where()), {"cost", "copies"},
-                             value->mark(), diagnostics_);
+      const Fields converter(value, fmt::format("'converter' of {}", fields_.where()),
+                             {"cost", "copies"}, value->mark(), diagnostics_);
       type_.converter = true;
       type_.converter_cost = converter.Real("cost", 0, kMaxConverterCost, type_.converter_cost);
       type_.copies = converter.Bool("copies");
@@ -183,8 +195,9 @@ class NodeReader {
     const bool one_each = type_.Ports(graph::Direction::kInput).size() == 1 &&
                           type_.Ports(graph::Direction::kOutput).size() == 1;
     if (type_.converter && !one_each) {
-      fields_.Error(kErrManifestConflict, value->mark(),
-                    fmt::format("{} is a converter, which has one input and one output", fields_.where()));
+      fields_.Error(
+          kErrManifestConflict, value->mark(),
+          fmt::format("{} is a converter, which has one input and one output", fields_.where()));
     }
   }
 
@@ -192,16 +205,19 @@ class NodeReader {
     if (!fields_.Has("implementation")) return;
     fields_.ForEach("implementation", [&](const yaml::Entry& entry) {
       if (node_.implementation.given()) {
-        fields_.Error(kErrManifestConflict, entry.key_mark, fmt::format("{} has two implementations", fields_.where()));
+        fields_.Error(kErrManifestConflict, entry.key_mark,
+                      fmt::format("{} has two implementations", fields_.where()));
         return;
       }
       node_.implementation = {entry.key, entry.value.text()};
       if (!IsTypeId(entry.key)) {
         fields_.Error(kErrManifestName, entry.key_mark,
-                      fmt::format("'implementation' of {}: '{}' is no id of a node type", fields_.where(), entry.key));
+                      fmt::format("'implementation' of {}: '{}' is no id of a node type",
+                                  fields_.where(), entry.key));
       }
       if (!entry.value.is_scalar() || !IsInnerPath(entry.value.text())) {
-        fields_.BadValue("implementation", entry.value, "the name of a file in the plugin's folder");
+        fields_.BadValue("implementation", entry.value,
+                         "the name of a file in the plugin's folder");
       }
     });
   }
@@ -212,7 +228,8 @@ class NodeReader {
       for (const graph::Offer& offer : type_.ports[i].offers) {
         CheckOfferParam(i, "size_param", offer.size_param, {graph::ParamType::kSize});
         CheckOfferParam(i, "rate_param", offer.rate_param, {graph::ParamType::kRate});
-        CheckOfferParam(i, "format_param", offer.fourcc_param, {graph::ParamType::kEnum, graph::ParamType::kString});
+        CheckOfferParam(i, "format_param", offer.fourcc_param,
+                        {graph::ParamType::kEnum, graph::ParamType::kString});
       }
     }
   }
@@ -222,9 +239,11 @@ class NodeReader {
     if (name.empty()) return;
     const graph::ParamDesc* param = type_.FindParam(name);
     if (param != nullptr && std::count(types.begin(), types.end(), param->type) != 0) return;
-    fields_.Error(kErrManifestReference, port_marks_[port],
-                  fmt::format("'{}' of port '{}' names '{}', which is not a parameter of {} of type {}", key,
-                              type_.ports[port].name, name, fields_.where(), graph::ParamTypeName(*types.begin())));
+    fields_.Error(
+        kErrManifestReference, port_marks_[port],
+        fmt::format("'{}' of port '{}' names '{}', which is not a parameter of {} of type {}", key,
+                    type_.ports[port].name, name, fields_.where(),
+                    graph::ParamTypeName(*types.begin())));
   }
 
   DiagnosticList* diagnostics_;
@@ -235,8 +254,8 @@ class NodeReader {
 };
 
 ManifestDomain ReadDomain(const yaml::Entry& entry, DiagnosticList* diagnostics) {
-  const Fields fields(&entry.value, fmt::format("domain '{}'", entry.key), {"summary", "doc", "params"}, entry.key_mark,
-                      diagnostics);
+  const Fields fields(&entry.value, fmt::format("domain '{}'", entry.key),
+                      {"summary", "doc", "params"}, entry.key_mark, diagnostics);
   ManifestDomain domain;
   domain.id = entry.key;
   if (!IsManifestName(domain.id) || domain.id == "cpu") {
@@ -256,11 +275,12 @@ ManifestDomain ReadDomain(const yaml::Entry& entry, DiagnosticList* diagnostics)
 void ReadPlugin(const Fields& root, Manifest* manifest) {
   const yaml::Value* value = root.Require("plugin");
   if (value == nullptr) return;
-  const Fields plugin(value, "'plugin'", {"name", "version", "description", "license"}, root.MarkOf("plugin"),
-                      root.diagnostics());
+  const Fields plugin(value, "'plugin'", {"name", "version", "description", "license"},
+                      root.MarkOf("plugin"), root.diagnostics());
   manifest->name = plugin.RequiredLine("name");
   if (!manifest->name.empty() && !IsManifestName(manifest->name)) {
-    plugin.Error(kErrManifestName, plugin.MarkOf("name"), fmt::format("'{}' is not a name for a plugin", manifest->name));
+    plugin.Error(kErrManifestName, plugin.MarkOf("name"),
+                 fmt::format("'{}' is not a name for a plugin", manifest->name));
   }
   manifest->version = plugin.RequiredLine("version");
   manifest->description = plugin.Text("description");
@@ -277,21 +297,24 @@ bool CheckVersion(const yaml::Value& tree, DiagnosticList* diagnostics) {
     return false;
   }
   if (version->AsInt() == int64_t{kManifestVersion}) return true;
-  diagnostics->Error(kErrManifestVersion, version->mark(),
-                     fmt::format("the manifest is written in version {}, and this engine reads version {}",
-                                 version->Describe(), kManifestVersion));
+  diagnostics->Error(
+      kErrManifestVersion, version->mark(),
+      fmt::format("the manifest is written in version {}, and this engine reads version {}",
+                  version->Describe(), kManifestVersion));
   return false;
 }
 
 void ReadManifest(const yaml::Value& tree, DiagnosticList* diagnostics, Manifest* manifest) {
   if (!CheckVersion(tree, diagnostics)) return;
-  const Fields root(&tree, "the manifest", {"sluice_manifest", "plugin", "nodes", "domains"}, tree.mark(), diagnostics);
+  const Fields root(&tree, "the manifest", {"sluice_manifest", "plugin", "nodes", "domains"},
+                    tree.mark(), diagnostics);
   ReadPlugin(root, manifest);
   root.ForEach("nodes", [&](const yaml::Entry& entry) {
     manifest->nodes.push_back(NodeReader(entry, manifest->name, diagnostics).Read());
   });
-  root.ForEach("domains",
-               [&](const yaml::Entry& entry) { manifest->domains.push_back(ReadDomain(entry, diagnostics)); });
+  root.ForEach("domains", [&](const yaml::Entry& entry) {
+    manifest->domains.push_back(ReadDomain(entry, diagnostics));
+  });
   if (manifest->nodes.empty() && manifest->domains.empty()) {
     root.Error(kErrManifestMissing, tree.mark(), "the manifest declares neither nodes nor domains");
   }
@@ -314,10 +337,12 @@ bool IsTypeId(std::string_view id) {
   }
 }
 
-Result<Manifest> ParseManifest(std::string_view text, std::string file, DiagnosticList* diagnostics) {
+Result<Manifest> ParseManifest(std::string_view text, std::string file,
+                               DiagnosticList* diagnostics) {
   DiagnosticList findings(std::move(file), std::string(text));
   Manifest manifest;
-  if (const auto tree = yaml::Parse(text, &findings, kLimits)) ReadManifest(*tree, &findings, &manifest);
+  if (const auto tree = yaml::Parse(text, &findings, kLimits))
+    ReadManifest(*tree, &findings, &manifest);
   findings.SortByPlace();
   if (diagnostics != nullptr) {
     for (const Diagnostic& finding : findings.items()) diagnostics->Add(finding);

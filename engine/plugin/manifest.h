@@ -16,14 +16,14 @@ inline constexpr int kManifestVersion = 1;
 
 /// Codes of the manifest reader's findings; those of the YAML itself are
 /// engine/yaml's. docs/manifest.md lists them.
-inline constexpr std::string_view kErrManifestVersion = "SLU-M001";
-inline constexpr std::string_view kErrManifestKey = "SLU-M002";        ///< unknown key
-inline constexpr std::string_view kErrManifestMissing = "SLU-M003";    ///< required key is missing
-inline constexpr std::string_view kErrManifestKind = "SLU-M004";       ///< a list where a mapping belongs, ...
-inline constexpr std::string_view kErrManifestValue = "SLU-M005";      ///< not one of the values, out of range
-inline constexpr std::string_view kErrManifestName = "SLU-M006";       ///< not a name
-inline constexpr std::string_view kErrManifestReference = "SLU-M007";  ///< names what is not declared
-inline constexpr std::string_view kErrManifestConflict = "SLU-M008";   ///< two keys that exclude each other
+inline constexpr std::string_view kErrManifestVersion = "SLU-M001";    ///< missing, or another
+inline constexpr std::string_view kErrManifestKey = "SLU-M002";        ///< unknown
+inline constexpr std::string_view kErrManifestMissing = "SLU-M003";    ///< a required key
+inline constexpr std::string_view kErrManifestKind = "SLU-M004";       ///< list, mapping or text
+inline constexpr std::string_view kErrManifestValue = "SLU-M005";      ///< not one of the values
+inline constexpr std::string_view kErrManifestName = "SLU-M006";       ///< not a name, or taken
+inline constexpr std::string_view kErrManifestReference = "SLU-M007";  ///< names the undeclared
+inline constexpr std::string_view kErrManifestConflict = "SLU-M008";   ///< exclude each other
 
 /// How a node type without code is made: another type does the work, with a
 /// file of the plugin's folder.

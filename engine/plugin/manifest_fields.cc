@@ -13,7 +13,8 @@ Fields::Fields(const yaml::Value* value, std::string where, const std::vector<st
     : where_(std::move(where)), mark_(mark), diagnostics_(diagnostics) {
   if (value == nullptr || value->is_null()) return;
   if (!value->is_mapping()) {
-    Error(kErrManifestKind, value->mark(), fmt::format("{} must be a mapping, not {}", where_, value->Describe()));
+    Error(kErrManifestKind, value->mark(),
+          fmt::format("{} must be a mapping, not {}", where_, value->Describe()));
     return;
   }
   value_ = value;
@@ -26,7 +27,8 @@ const yaml::Value* Fields::Find(std::string_view key) const {
 
 const yaml::Value* Fields::Require(std::string_view key) const {
   const yaml::Value* value = Find(key);
-  if (value == nullptr) Error(kErrManifestMissing, mark_, fmt::format("{} needs the key '{}'", where_, key));
+  if (value == nullptr)
+    Error(kErrManifestMissing, mark_, fmt::format("{} needs the key '{}'", where_, key));
   return value;
 }
 
@@ -48,7 +50,8 @@ std::string Fields::Text(std::string_view key) const {
 std::string Fields::RequiredLine(std::string_view key) const {
   const yaml::Value* value = Require(key);
   if (value == nullptr) return {};
-  if (!value->is_scalar() || value->text().empty() || value->text().find('\n') != std::string::npos) {
+  if (!value->is_scalar() || value->text().empty() ||
+      value->text().find('\n') != std::string::npos) {
     BadValue(key, *value, "one line of text");
     return {};
   }
@@ -97,7 +100,8 @@ std::vector<std::pair<std::string, SourceMark>> Fields::TextList(std::string_vie
   return texts;
 }
 
-void Fields::ForEach(std::string_view key, const std::function<void(const yaml::Entry&)>& visit) const {
+void Fields::ForEach(std::string_view key,
+                     const std::function<void(const yaml::Entry&)>& visit) const {
   const yaml::Value* value = Find(key);
   if (value == nullptr || value->is_null()) return;
   if (!value->is_mapping()) {
@@ -111,7 +115,8 @@ void Fields::ForEach(std::string_view key, const std::function<void(const yaml::
   }
 }
 
-void Fields::ForEachItem(std::string_view key, const std::function<void(const yaml::Value&)>& visit) const {
+void Fields::ForEachItem(std::string_view key,
+                         const std::function<void(const yaml::Value&)>& visit) const {
   const yaml::Value* value = Find(key);
   if (value == nullptr || value->is_null()) return;
   if (!value->is_sequence()) {
@@ -121,11 +126,13 @@ void Fields::ForEachItem(std::string_view key, const std::function<void(const ya
   for (const yaml::Value& item : value->items()) visit(item);
 }
 
-void Fields::Error(std::string_view code, SourceMark mark, std::string message, std::string hint) const {
+void Fields::Error(std::string_view code, SourceMark mark, std::string message,
+                   std::string hint) const {
   diagnostics_->Error(code, mark, std::move(message), std::move(hint));
 }
 
-void Fields::BadValue(std::string_view key, const yaml::Value& value, std::string_view expected) const {
+void Fields::BadValue(std::string_view key, const yaml::Value& value,
+                      std::string_view expected) const {
   Error(value.is_scalar() ? kErrManifestValue : kErrManifestKind,
         value.mark().line == 0 ? mark_ : value.mark(),
         fmt::format("'{}' of {} must be {}, not {}", key, where_, expected, value.Describe()));
@@ -138,7 +145,8 @@ void Fields::BadChoice(std::string_view key, const yaml::Value& value,
     return;
   }
   Error(kErrManifestValue, value.mark(),
-        fmt::format("'{}' of {} must be one of {}, not '{}'", key, where_, fmt::join(names, ", "), value.text()),
+        fmt::format("'{}' of {} must be one of {}, not '{}'", key, where_, fmt::join(names, ", "),
+                    value.text()),
         NameHint(value.text(), names));
 }
 

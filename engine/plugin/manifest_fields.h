@@ -60,9 +60,11 @@ class Fields {
   /// Calls `visit` for each entry of the mapping under `key`.
   void ForEach(std::string_view key, const std::function<void(const yaml::Entry&)>& visit) const;
   /// Calls `visit` for each item of the list under `key`.
-  void ForEachItem(std::string_view key, const std::function<void(const yaml::Value&)>& visit) const;
+  void ForEachItem(std::string_view key,
+                   const std::function<void(const yaml::Value&)>& visit) const;
 
-  void Error(std::string_view code, SourceMark mark, std::string message, std::string hint = {}) const;
+  void Error(std::string_view code, SourceMark mark, std::string message,
+             std::string hint = {}) const;
   /// "KEY of WHERE must be EXPECTED, not VALUE".
   void BadValue(std::string_view key, const yaml::Value& value, std::string_view expected) const;
 

@@ -14,29 +14,31 @@ using graph::ParamDesc;
 using graph::ParamType;
 
 /// Keys of a node in a graph that are not parameters.
-constexpr std::array<std::string_view, 7> kReservedNames = {"type",    "on_error", "sync",  "trigger",
-                                                            "end",     "gpu",      "island"};
+constexpr std::array<std::string_view, 7> kReservedNames = {"type", "on_error", "sync",  "trigger",
+                                                            "end",  "gpu",      "island"};
 
 Choices<ParamType> TypeChoices() {
   Choices<ParamType> choices;
   for (const ParamType type :
-       {ParamType::kString, ParamType::kInt, ParamType::kFloat, ParamType::kBool, ParamType::kSize, ParamType::kRate,
-        ParamType::kDuration, ParamType::kEnum, ParamType::kPath, ParamType::kMap}) {
+       {ParamType::kString, ParamType::kInt, ParamType::kFloat, ParamType::kBool, ParamType::kSize,
+        ParamType::kRate, ParamType::kDuration, ParamType::kEnum, ParamType::kPath,
+        ParamType::kMap}) {
     choices.emplace_back(graph::ParamTypeName(type), type);
   }
   return choices;
 }
 
 bool IsNumeric(ParamType type) {
-  return type == ParamType::kInt || type == ParamType::kFloat || type == ParamType::kDuration || type == ParamType::kRate;
+  return type == ParamType::kInt || type == ParamType::kFloat || type == ParamType::kDuration ||
+         type == ParamType::kRate;
 }
 
 class ParamReader {
  public:
   ParamReader(const yaml::Entry& entry, const std::string& owner, DiagnosticList* diagnostics)
       : fields_(&entry.value, fmt::format("parameter '{}' of {}", entry.key, owner),
-                {"type", "doc", "unit", "min", "max", "choices", "default", "required", "change"}, entry.key_mark,
-                diagnostics) {
+                {"type", "doc", "unit", "min", "max", "choices", "default", "required", "change"},
+                entry.key_mark, diagnostics) {
     param_.name = entry.key;
   }
 
@@ -47,11 +49,12 @@ class ParamReader {
     param_.doc = fields_.Text("doc");
     param_.unit = fields_.Text("unit");
     param_.required = fields_.Bool("required");
-    param_.changeable = fields_.Choice<graph::Changeable>("change",
-                                                          {{"never", graph::Changeable::kNo},
-                                                           {"running", graph::Changeable::kRunning},
-                                                           {"renegotiate", graph::Changeable::kRenegotiate}},
-                                                          graph::Changeable::kNo);
+    param_.changeable =
+        fields_.Choice<graph::Changeable>("change",
+                                          {{"never", graph::Changeable::kNo},
+                                           {"running", graph::Changeable::kRunning},
+                                           {"renegotiate", graph::Changeable::kRenegotiate}},
+                                          graph::Changeable::kNo);
     ReadChoices();
     ReadBounds();
     ReadDefault();
@@ -61,10 +64,13 @@ class ParamReader {
  private:
   void CheckName() {
     if (!IsManifestName(param_.name)) {
-      fields_.Error(kErrManifestName, fields_.mark(), fmt::format("'{}' is not a name for a parameter", param_.name));
-    } else if (std::find(kReservedNames.begin(), kReservedNames.end(), param_.name) != kReservedNames.end()) {
       fields_.Error(kErrManifestName, fields_.mark(),
-                    fmt::format("'{}' has a meaning of its own in graphs and cannot be a parameter", param_.name));
+                    fmt::format("'{}' is not a name for a parameter", param_.name));
+    } else if (std::find(kReservedNames.begin(), kReservedNames.end(), param_.name) !=
+               kReservedNames.end()) {
+      fields_.Error(kErrManifestName, fields_.mark(),
+                    fmt::format("'{}' has a meaning of its own in graphs and cannot be a parameter",
+                                param_.name));
     }
   }
 
@@ -76,8 +82,9 @@ class ParamReader {
     if (fields_.Require("choices") == nullptr) return;
     for (const auto& [text, mark] : fields_.TextList("choices")) {
       if (text.empty() || std::count(param_.choices.begin(), param_.choices.end(), text) != 0) {
-        fields_.Error(kErrManifestConflict, mark,
-                      fmt::format("'choices' of {} has '{}' twice, or empty", fields_.where(), text));
+        fields_.Error(
+            kErrManifestConflict, mark,
+            fmt::format("'choices' of {} has '{}' twice, or empty", fields_.where(), text));
       } else {
         param_.choices.push_back(text);
       }
@@ -97,9 +104,12 @@ class ParamReader {
     if (!read) return std::nullopt;
     constexpr double kNanosecondsASecond = 1e9;
     switch (param_.type) {
-      case ParamType::kInt: return static_cast<double>(read->i);
-      case ParamType::kDuration: return static_cast<double>(read->i) / kNanosecondsASecond;
-      default: return read->f;
+      case ParamType::kInt:
+        return static_cast<double>(read->i);
+      case ParamType::kDuration:
+        return static_cast<double>(read->i) / kNanosecondsASecond;
+      default:
+        return read->f;
     }
   }
 
@@ -125,19 +135,23 @@ class ParamReader {
 
   std::optional<graph::ParamValue> ReadValue(std::string_view key, const yaml::Value& value) {
     if (!value.is_scalar()) {
-      fields_.BadValue(key, value, fmt::format("a value of type {}", graph::ParamTypeName(param_.type)));
+      fields_.BadValue(key, value,
+                       fmt::format("a value of type {}", graph::ParamTypeName(param_.type)));
       return std::nullopt;
     }
     std::string problem;
     auto read = graph::ParseParamValue(param_, value.text(), &problem);
     if (!read) {
-      fields_.Error(kErrManifestValue, value.mark(), fmt::format("'{}' of {}, '{}', {}", key, fields_.where(), value.text(), problem));
+      fields_.Error(
+          kErrManifestValue, value.mark(),
+          fmt::format("'{}' of {}, '{}', {}", key, fields_.where(), value.text(), problem));
     }
     return read;
   }
 
   void Conflict(std::string_view key, std::string_view why) {
-    fields_.Error(kErrManifestConflict, fields_.MarkOf(key), fmt::format("'{}' of {} {}", key, fields_.where(), why));
+    fields_.Error(kErrManifestConflict, fields_.MarkOf(key),
+                  fmt::format("'{}' of {} {}", key, fields_.where(), why));
   }
 
   Fields fields_;
@@ -146,7 +160,8 @@ class ParamReader {
 
 }  // namespace
 
-ParamDesc ReadParam(const yaml::Entry& entry, const std::string& owner, DiagnosticList* diagnostics) {
+ParamDesc ReadParam(const yaml::Entry& entry, const std::string& owner,
+                    DiagnosticList* diagnostics) {
   return ParamReader(entry, owner, diagnostics).Read();
 }
 

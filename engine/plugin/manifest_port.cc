@@ -12,7 +12,8 @@
 namespace sluice::plugin::internal {
 namespace {
 
-// Bounds of what a manifest may ask for; far above any real node's wishes, and far below any overflow.
+// Bounds of what a manifest may ask for; far above any real node's wishes, and far below any
+// overflow.
 constexpr uint32_t kMaxMultiple = 1u << 24;
 constexpr uint32_t kMaxTailBytes = 1u << 24;
 constexpr uint32_t kMaxBuffers = 1024;
@@ -20,25 +21,28 @@ constexpr uint32_t kMaxDimension = media::kMaxDimension;
 
 class OfferReader {
  public:
-  OfferReader(const yaml::Value& value, const std::string& port, size_t index, const graph::PortDesc& owner,
-              DiagnosticList* diagnostics)
+  OfferReader(const yaml::Value& value, const std::string& port, size_t index,
+              const graph::PortDesc& owner, DiagnosticList* diagnostics)
       : owner_(owner),
         fields_(&value, fmt::format("offer {} of {}", index + 1, port),
-                {"formats", "modifiers", "views", "allocates", "sync", "size", "rate", "color", "align", "tail",
-                 "buffers", "hold", "retains", "dynamic_reserve", "copies", "size_param", "rate_param", "format_param"},
+                {"formats", "modifiers", "views", "allocates", "sync", "size", "rate", "color",
+                 "align", "tail", "buffers", "hold", "retains", "dynamic_reserve", "copies",
+                 "size_param", "rate_param", "format_param"},
                 value.mark(), diagnostics) {}
 
   graph::Offer Read() {
     ReadFormats();
     ReadModifiers();
-    offer_.views = ReadBits("views", graph::kViewCpu, graph::ParseView, "dma-buf, shm, device or cpu");
+    offer_.views =
+        ReadBits("views", graph::kViewCpu, graph::ParseView, "dma-buf, shm, device or cpu");
     offer_.allocates = ReadBits("allocates", 0, graph::ParseView, "dma-buf, shm, device or cpu");
-    offer_.sync =
-        ReadBits("sync", graph::kSyncCpuDone, graph::ParseSync, "cpu-done, implicit, sync_file, syncobj or timeline");
+    offer_.sync = ReadBits("sync", graph::kSyncCpuDone, graph::ParseSync,
+                           "cpu-done, implicit, sync_file, syncobj or timeline");
     if ((offer_.allocates & ~offer_.views) != 0) {
-      fields_.Error(kErrManifestConflict, fields_.MarkOf("allocates"),
-                    fmt::format("{} allocates {}, but its views are {}", fields_.where(),
-                                graph::ViewsToString(offer_.allocates), graph::ViewsToString(offer_.views)));
+      fields_.Error(
+          kErrManifestConflict, fields_.MarkOf("allocates"),
+          fmt::format("{} allocates {}, but its views are {}", fields_.where(),
+                      graph::ViewsToString(offer_.allocates), graph::ViewsToString(offer_.views)));
     }
     ReadSize();
     ReadRate();
@@ -82,9 +86,12 @@ class OfferReader {
       } else if (const auto number = ParseHex(text)) {
         offer_.modifiers.push_back(*number);
       } else {
-        fields_.Error(kErrManifestValue, mark,
-                      fmt::format("'modifiers' of {} must be linear, invalid or a number like 0x0100000000000001, "
-                                  "not '{}'", fields_.where(), text));
+        fields_.Error(
+            kErrManifestValue, mark,
+            fmt::format(
+                "'modifiers' of {} must be linear, invalid or a number like 0x0100000000000001, "
+                "not '{}'",
+                fields_.where(), text));
       }
     }
   }
@@ -105,8 +112,9 @@ class OfferReader {
     for (const auto& [text, mark] : fields_.TextList(key)) {
       const uint32_t bit = parse(text);
       if (bit == 0) {
-        fields_.Error(kErrManifestValue, mark,
-                      fmt::format("'{}' of {} must be {}, not '{}'", key, fields_.where(), expected, text));
+        fields_.Error(
+            kErrManifestValue, mark,
+            fmt::format("'{}' of {} must be {}, not '{}'", key, fields_.where(), expected, text));
       }
       bits |= bit;
     }
@@ -114,8 +122,8 @@ class OfferReader {
   }
 
   Fields Sub(std::string_view key, const std::vector<std::string>& known) const {
-    return Fields(fields_.Find(key), fmt::format("'{}' of {}", key, fields_.where()), known, fields_.MarkOf(key),
-                  fields_.diagnostics());
+    return Fields(fields_.Find(key), fmt::format("'{}' of {}", key, fields_.where()), known,
+                  fields_.MarkOf(key), fields_.diagnostics());
   }
 
   bool IsAny(std::string_view key) const {
@@ -133,7 +141,8 @@ class OfferReader {
         offer_.width = {width, width, 1};
         offer_.height = {height, height, 1};
       } else {
-        fields_.BadValue("size", *value, "a size like 1280x720, any, or {min: ..., max: ..., step: ...}");
+        fields_.BadValue("size", *value,
+                         "a size like 1280x720, any, or {min: ..., max: ..., step: ...}");
       }
       return;
     }
@@ -142,18 +151,23 @@ class OfferReader {
     ReadSizePart(size, "max", &offer_.width.max, &offer_.height.max);
     ReadSizePart(size, "step", &offer_.width.step, &offer_.height.step);
     if (IsReversed(offer_.width) || IsReversed(offer_.height)) {
-      fields_.Error(kErrManifestConflict, size.mark(), fmt::format("{} has a minimum above its maximum", size.where()));
+      fields_.Error(kErrManifestConflict, size.mark(),
+                    fmt::format("{} has a minimum above its maximum", size.where()));
     }
   }
 
-  static bool IsReversed(const graph::Extent& extent) { return extent.max != 0 && extent.min > extent.max; }
+  static bool IsReversed(const graph::Extent& extent) {
+    return extent.max != 0 && extent.min > extent.max;
+  }
 
-  static void ReadSizePart(const Fields& size, std::string_view key, uint32_t* width, uint32_t* height) {
+  static void ReadSizePart(const Fields& size, std::string_view key, uint32_t* width,
+                           uint32_t* height) {
     const yaml::Value* value = size.Find(key);
     if (value == nullptr) return;
     uint32_t w = 0;
     uint32_t h = 0;
-    if (value->is_scalar() && graph::ParseSize(value->text(), &w, &h) && w <= kMaxDimension && h <= kMaxDimension) {
+    if (value->is_scalar() && graph::ParseSize(value->text(), &w, &h) && w <= kMaxDimension &&
+        h <= kMaxDimension) {
       *width = w;
       *height = h;
     } else {
@@ -168,7 +182,8 @@ class OfferReader {
       if (graph::ParseRate(value->text(), &offer_.rate_min)) {
         offer_.rate_max = offer_.rate_min;
       } else {
-        fields_.BadValue("rate", *value, "frames a second like 30 or 30000/1001, any, or {min: ..., max: ...}");
+        fields_.BadValue("rate", *value,
+                         "frames a second like 30 or 30000/1001, any, or {min: ..., max: ...}");
       }
       return;
     }
@@ -178,7 +193,8 @@ class OfferReader {
     const media::Rate& low = offer_.rate_min;
     const media::Rate& high = offer_.rate_max;
     if (uint64_t{low.numerator} * high.denominator > uint64_t{high.numerator} * low.denominator) {
-      fields_.Error(kErrManifestConflict, rate.mark(), fmt::format("{} has a minimum above its maximum", rate.where()));
+      fields_.Error(kErrManifestConflict, rate.mark(),
+                    fmt::format("{} has a minimum above its maximum", rate.where()));
     }
   }
 
@@ -192,7 +208,8 @@ class OfferReader {
   }
 
   template <typename T>
-  static T ReadTerm(const Fields& color, std::string_view key, Result<T> (*parse)(std::string_view)) {
+  static T ReadTerm(const Fields& color, std::string_view key,
+                    Result<T> (*parse)(std::string_view)) {
     const yaml::Value* value = color.Find(key);
     if (value == nullptr) return T{};
     if (!value->is_scalar()) {
@@ -234,7 +251,8 @@ class OfferReader {
     offer_.retains = fields_.Number("retains", 0, kMaxBuffers, 0);
     offer_.dynamic_reserve = fields_.Number("dynamic_reserve", 0, kMaxBuffers, 0);
     const bool is_output = owner_.direction == graph::Direction::kOutput;
-    Forbid(is_output && (offer_.hold_min != 0 || offer_.hold_max != 0), "hold", "counts on inputs only");
+    Forbid(is_output && (offer_.hold_min != 0 || offer_.hold_max != 0), "hold",
+           "counts on inputs only");
     Forbid(!is_output && offer_.retains != 0, "retains", "counts on outputs only");
     const bool dynamic = owner_.acquisition == graph::Acquisition::kDynamic;
     Forbid(!dynamic && offer_.dynamic_reserve != 0, "dynamic_reserve", "needs `acquire: dynamic`");
@@ -246,13 +264,15 @@ class OfferReader {
     *max = range.Number("max", 0, kMaxBuffers, key == "hold" ? *min : 0);
     // For buffers a maximum of 0 is no bound; a hold of 0 is none.
     if (*min > *max && (*max != 0 || key == "hold")) {
-      fields_.Error(kErrManifestConflict, range.mark(), fmt::format("{} has a minimum above its maximum", range.where()));
+      fields_.Error(kErrManifestConflict, range.mark(),
+                    fmt::format("{} has a minimum above its maximum", range.where()));
     }
   }
 
   void Forbid(bool wrong, std::string_view key, std::string_view why) {
     if (wrong) {
-      fields_.Error(kErrManifestConflict, fields_.MarkOf(key), fmt::format("'{}' of {} {}", key, fields_.where(), why));
+      fields_.Error(kErrManifestConflict, fields_.MarkOf(key),
+                    fmt::format("'{}' of {} {}", key, fields_.where(), why));
     }
   }
 
@@ -263,43 +283,51 @@ class OfferReader {
 
 }  // namespace
 
-graph::PortDesc ReadPort(const yaml::Entry& entry, const std::string& node, DiagnosticList* diagnostics) {
-  const Fields fields(&entry.value, fmt::format("port '{}' of {}", entry.key, node),
-                      {"direction", "doc", "required", "access", "acquire", "passthrough", "raw_fds", "offers"},
-                      entry.key_mark, diagnostics);
+graph::PortDesc ReadPort(const yaml::Entry& entry, const std::string& node,
+                         DiagnosticList* diagnostics) {
+  const Fields fields(
+      &entry.value, fmt::format("port '{}' of {}", entry.key, node),
+      {"direction", "doc", "required", "access", "acquire", "passthrough", "raw_fds", "offers"},
+      entry.key_mark, diagnostics);
   graph::PortDesc port;
   port.name = entry.key;
   if (!IsManifestName(port.name)) {
-    fields.Error(kErrManifestName, entry.key_mark, fmt::format("'{}' is not a name for a port", port.name));
+    fields.Error(kErrManifestName, entry.key_mark,
+                 fmt::format("'{}' is not a name for a port", port.name));
   }
   fields.Require("direction");
   port.direction = fields.Choice<graph::Direction>(
-      "direction", {{"input", graph::Direction::kInput}, {"output", graph::Direction::kOutput}}, port.direction);
+      "direction", {{"input", graph::Direction::kInput}, {"output", graph::Direction::kOutput}},
+      port.direction);
   port.doc = fields.Text("doc");
   port.required = fields.Bool("required", true);
   port.access = fields.Choice<graph::Access>(
       "access", {{"cpu", graph::Access::kCpu}, {"device", graph::Access::kDevice}}, port.access);
-  port.acquisition = fields.Choice<graph::Acquisition>("acquire",
-                                                       {{"per-invocation", graph::Acquisition::kPerInvocation},
-                                                        {"dynamic", graph::Acquisition::kDynamic}},
-                                                       port.acquisition);
+  port.acquisition =
+      fields.Choice<graph::Acquisition>("acquire",
+                                        {{"per-invocation", graph::Acquisition::kPerInvocation},
+                                         {"dynamic", graph::Acquisition::kDynamic}},
+                                        port.acquisition);
   port.passthrough = fields.Text("passthrough");
   port.raw_fds = fields.Bool("raw_fds");
 
   const bool is_input = port.direction == graph::Direction::kInput;
   if (is_input && (fields.Has("acquire") || fields.Has("passthrough"))) {
     const char* key = fields.Has("acquire") ? "acquire" : "passthrough";
-    fields.Error(kErrManifestConflict, fields.MarkOf(key), fmt::format("'{}' of {} is for outputs", key, fields.where()));
+    fields.Error(kErrManifestConflict, fields.MarkOf(key),
+                 fmt::format("'{}' of {} is for outputs", key, fields.where()));
   }
   if (!port.passthrough.empty() && port.acquisition == graph::Acquisition::kDynamic) {
     fields.Error(kErrManifestConflict, fields.MarkOf("passthrough"),
                  fmt::format("{} passes frames through, so that it acquires none", fields.where()));
   }
   fields.ForEachItem("offers", [&](const yaml::Value& item) {
-    port.offers.push_back(OfferReader(item, fields.where(), port.offers.size(), port, diagnostics).Read());
+    port.offers.push_back(
+        OfferReader(item, fields.where(), port.offers.size(), port, diagnostics).Read());
   });
   if (port.offers.empty() && port.passthrough.empty()) {
-    fields.Error(kErrManifestMissing, fields.MarkOf("offers"), fmt::format("{} needs at least one offer", fields.where()));
+    fields.Error(kErrManifestMissing, fields.MarkOf("offers"),
+                 fmt::format("{} needs at least one offer", fields.where()));
   }
   return port;
 }

@@ -47,7 +47,8 @@ nodes:
             tail: 63
             buffers: { min: 2, max: 8 }
             hold: { min: 1, max: 2 }
-      b: { direction: input, required: false, raw_fds: true, offers: [ { formats: any, size: 640x480, rate: 25 } ] }
+      b: { direction: input, required: false, raw_fds: true,
+           offers: [ { formats: any, size: 640x480, rate: 25 } ] }
       out:
         direction: output
         acquire: dynamic
@@ -97,13 +98,15 @@ std::vector<std::string> Findings(std::string_view text) {
 /// A manifest with one node type whose port `in` is fine, plus lines at the node's level.
 std::string Node(std::string_view lines) {
   return "sluice_manifest: 1\nplugin: {name: p, version: 1}\nnodes:\n  p.n:\n    doc: Text.\n"
-         "    ports: {in: {direction: input, offers: [{}]}}\n" + std::string(lines);
+         "    ports: {in: {direction: input, offers: [{}]}}\n" +
+         std::string(lines);
 }
 
 /// One input port with one offer of these keys.
 std::string Offer(std::string_view offer) {
   return "sluice_manifest: 1\nplugin: {name: p, version: 1}\nnodes:\n  p.n:\n    doc: Text.\n"
-         "    ports: {in: {direction: input, offers: [{" + std::string(offer) + "}]}}\n";
+         "    ports: {in: {direction: input, offers: [{" +
+         std::string(offer) + "}]}}\n";
 }
 
 TEST(ManifestTest, ReadsWhatThePluginSaysOfItself) {
@@ -159,8 +162,9 @@ TEST(ManifestTest, ReadsPortsAndEveryFieldOfAnOffer) {
   EXPECT_EQ(offer.height, (graph::Extent{8, 2160, 4}));
   EXPECT_EQ(offer.rate_min, (media::Rate{1, 1}));
   EXPECT_EQ(offer.rate_max, (media::Rate{30000, 1001}));
-  EXPECT_EQ(offer.color, (media::Color{media::Primaries::kBt709, media::Transfer::kSrgb, media::Matrix::kRgb,
-                                       media::Range::kFull, media::Siting::kLeft}));
+  EXPECT_EQ(offer.color,
+            (media::Color{media::Primaries::kBt709, media::Transfer::kSrgb, media::Matrix::kRgb,
+                          media::Range::kFull, media::Siting::kLeft}));
   EXPECT_EQ(offer.alignment, (media::Alignment{2, 4, 64, 128, 4096, 8192, 63}));
   EXPECT_EQ(offer.buffers_min, 2u);
   EXPECT_EQ(offer.buffers_max, 8u);
@@ -217,47 +221,53 @@ TEST(ManifestTest, TheFirstLineOfTheDocIsTheSummaryWhereNoneIsGiven) {
 }
 
 TEST(ManifestTest, ReadsImplementationsWithoutCode) {
-  const Manifest manifest = Parsed(Node("    implementation: {vulkan.shader: shaders/gain.comp}\n"));
+  const Manifest manifest =
+      Parsed(Node("    implementation: {vulkan.shader: shaders/gain.comp}\n"));
   EXPECT_EQ(manifest.nodes[0].implementation.type_id, "vulkan.shader");
   EXPECT_EQ(manifest.nodes[0].implementation.file, "shaders/gain.comp");
 }
 
 TEST(ManifestTest, FindsEverythingThatIsWrongInOnePassWithItsPlace) {
-  EXPECT_THAT(Findings("sluice_manifest: 1\n"
-                       "plugin: { name: Demo, versoin: 1 }\n"
-                       "nodes:\n"
-                       "  blend:\n"
-                       "    doc: Text.\n"
-                       "    cost: huge\n"
-                       "    ports:\n"
-                       "      in: { direction: inptu, offers: [ { formats: [NV123] } ] }\n"),
-              ElementsAre("m.yaml:2:9: error: 'plugin' needs the key 'version' [SLU-M003]",
-                          "m.yaml:2:17: error: 'Demo' is not a name for a plugin [SLU-M006]",
-                          "m.yaml:2:23: error: unknown key 'versoin' in 'plugin' [SLU-M002]",
-                          "m.yaml:4:3: error: 'blend' is not an id for a node type: names with a dot between, "
-                          "like core.null [SLU-M006]",
-                          "m.yaml:6:11: error: 'cost' of node type 'blend' must be one of light, heavy, not 'huge' "
-                          "[SLU-M005]",
-                          "m.yaml:8:24: error: 'direction' of port 'in' of node type 'blend' must be one of input, "
-                          "output, not 'inptu' [SLU-M005]",
-                          "m.yaml:8:53: error: 'formats' of offer 1 of port 'in' of node type 'blend' must be a "
-                          "fourcc of one to four characters, not 'NV123' [SLU-M005]"));
+  EXPECT_THAT(
+      Findings("sluice_manifest: 1\n"
+               "plugin: { name: Demo, versoin: 1 }\n"
+               "nodes:\n"
+               "  blend:\n"
+               "    doc: Text.\n"
+               "    cost: huge\n"
+               "    ports:\n"
+               "      in: { direction: inptu, offers: [ { formats: [NV123] } ] }\n"),
+      ElementsAre(
+          "m.yaml:2:9: error: 'plugin' needs the key 'version' [SLU-M003]",
+          "m.yaml:2:17: error: 'Demo' is not a name for a plugin [SLU-M006]",
+          "m.yaml:2:23: error: unknown key 'versoin' in 'plugin' [SLU-M002]",
+          "m.yaml:4:3: error: 'blend' is not an id for a node type: names with a dot between, "
+          "like core.null [SLU-M006]",
+          "m.yaml:6:11: error: 'cost' of node type 'blend' must be one of light, heavy, not 'huge' "
+          "[SLU-M005]",
+          "m.yaml:8:24: error: 'direction' of port 'in' of node type 'blend' must be one of input, "
+          "output, not 'inptu' [SLU-M005]",
+          "m.yaml:8:53: error: 'formats' of offer 1 of port 'in' of node type 'blend' must be a "
+          "fourcc of one to four characters, not 'NV123' [SLU-M005]"));
 }
 
 TEST(ManifestTest, TheErrorQuotesTheLineAndSuggestsTheNearestName) {
   const auto manifest = ParseManifest(Node("    converer: true\n"), "x.so(.sluice.manifest)");
   ASSERT_FALSE(manifest);
   EXPECT_EQ(manifest.error().code, Code::kInvalidArgument);
-  EXPECT_THAT(manifest.error().message, HasSubstr("x.so(.sluice.manifest):7:5: error: unknown key 'converer'"));
+  EXPECT_THAT(manifest.error().message,
+              HasSubstr("x.so(.sluice.manifest):7:5: error: unknown key 'converer'"));
   EXPECT_THAT(manifest.error().message, HasSubstr("converer: true"));
   EXPECT_THAT(manifest.error().message, HasSubstr("did you mean 'converter'?"));
 }
 
 TEST(ManifestTest, RefusesOtherVersionsAndReadsNothingElseOfThem) {
   EXPECT_THAT(Findings("sluice_manifest: 2\nfuture: yes\n"),
-              ElementsAre("m.yaml:1:18: error: the manifest is written in version '2', and this engine reads version 1 "
+              ElementsAre("m.yaml:1:18: error: the manifest is written in version '2', and this "
+                          "engine reads version 1 "
                           "[SLU-M001]"));
-  EXPECT_THAT(Findings("nodes: {}\n"), ElementsAre(HasSubstr("the key 'sluice_manifest' is missing")));
+  EXPECT_THAT(Findings("nodes: {}\n"),
+              ElementsAre(HasSubstr("the key 'sluice_manifest' is missing")));
   EXPECT_THAT(Findings("- a\n"), ElementsAre(HasSubstr("[SLU-M001]")));
 }
 
@@ -265,7 +275,10 @@ TEST(ManifestTest, RefusesSyntaxErrorsAndDuplicateKeys) {
   EXPECT_THAT(Findings("sluice_manifest: [1\n"), ElementsAre(HasSubstr("[SLU-E001]")));
   EXPECT_THAT(Findings(Node("    doc: Again.\n")), ElementsAre(HasSubstr("[SLU-E002]")));
   EXPECT_FALSE(ParseManifest("", "m.yaml"));
-  EXPECT_FALSE(ParseManifest(std::string_view("\0\x7f" "ELF", 5), "m.yaml"));
+  EXPECT_FALSE(ParseManifest(std::string_view("\0\x7f"
+                                              "ELF",
+                                              5),
+                             "m.yaml"));
 }
 
 TEST(ManifestTest, RefusesAManifestThatDeclaresNothing) {
@@ -289,52 +302,81 @@ TEST_P(BadManifestTest, IsRefusedWithOneFinding) {
 INSTANTIATE_TEST_SUITE_P(
     Values, BadManifestTest,
     ::testing::Values(
-        BadCase{"ReversedSize", Offer("size: {min: 64x64, max: 32x128}"), "has a minimum above its maximum"},
+        BadCase{"ReversedSize", Offer("size: {min: 64x64, max: 32x128}"),
+                "has a minimum above its maximum"},
         BadCase{"BadSize", Offer("size: 64"), "must be a size like 1280x720"},
-        BadCase{"ReversedRate", Offer("rate: {min: 60, max: 30}"), "has a minimum above its maximum"},
+        BadCase{"ReversedRate", Offer("rate: {min: 60, max: 30}"),
+                "has a minimum above its maximum"},
         BadCase{"OpenRate", Offer("rate: {min: 60}"), "needs the key 'max'"},
-        BadCase{"UnknownView", Offer("views: [gpu]"), "must be dma-buf, shm, device or cpu, not 'gpu'"},
+        BadCase{"UnknownView", Offer("views: [gpu]"),
+                "must be dma-buf, shm, device or cpu, not 'gpu'"},
         BadCase{"UnknownSync", Offer("sync: [fence]"), "must be cpu-done, implicit"},
-        BadCase{"AllocatesForeignViews", Offer("views: [cpu], allocates: [shm]"), "allocates shm, but its views are cpu"},
+        BadCase{"AllocatesForeignViews", Offer("views: [cpu], allocates: [shm]"),
+                "allocates shm, but its views are cpu"},
         BadCase{"BadModifier", Offer("modifiers: [tiled]"), "must be linear, invalid or a number"},
-        BadCase{"HugeModifier", Offer("modifiers: [0x11112222333344445]"), "must be linear, invalid or a number"},
+        BadCase{"HugeModifier", Offer("modifiers: [0x11112222333344445]"),
+                "must be linear, invalid or a number"},
         BadCase{"BadMatrix", Offer("color: {matrix: bt708}"), "'bt708' is no matrix"},
-        BadCase{"ZeroAlignment", Offer("align: {stride: 0}"), "must be an integer from 1 to 16777216, not '0'"},
+        BadCase{"ZeroAlignment", Offer("align: {stride: 0}"),
+                "must be an integer from 1 to 16777216, not '0'"},
         BadCase{"NegativeTail", Offer("tail: -1"), "must be an integer from 0"},
-        BadCase{"HugeBuffers", Offer("buffers: {min: 99999999999999999999}"), "must be an integer from 0 to 1024"},
-        BadCase{"ReversedBuffers", Offer("buffers: {min: 4, max: 2}"), "has a minimum above its maximum"},
+        BadCase{"HugeBuffers", Offer("buffers: {min: 99999999999999999999}"),
+                "must be an integer from 0 to 1024"},
+        BadCase{"ReversedBuffers", Offer("buffers: {min: 4, max: 2}"),
+                "has a minimum above its maximum"},
         BadCase{"RetainsOnInput", Offer("retains: 1"), "counts on outputs only"},
         BadCase{"ReserveWithoutDynamic", Offer("dynamic_reserve: 1"), "needs `acquire: dynamic`"},
         BadCase{"FormatTwice", Offer("formats: [NV12, NV12]"), "has NV12 twice"},
         BadCase{"NoFormats", Offer("formats: []"), "must be a list of fourccs"},
-        BadCase{"OfferParamMissing", Offer("size_param: extent"), "names 'extent', which is not a parameter"},
+        BadCase{"OfferParamMissing", Offer("size_param: extent"),
+                "names 'extent', which is not a parameter"},
         BadCase{"TrueAsText", Node("    async: 'true'\n"), "must be true or false"},
-        BadCase{"UnknownTriggerPort", Node("    trigger: inn\n"), "triggered by 'inn', which is not an input"},
-        BadCase{"BadTie", Node("    ties: [in.size = in.size]\n"), "is not like out.size == in.size"},
-        BadCase{"TieToNowhere", Node("    ties: [in.size == out.size]\n"), "has no port 'out' to tie"},
-        BadCase{"ConverterWithoutOutput", Node("    converter: true\n"), "one input and one output"},
+        BadCase{"UnknownTriggerPort", Node("    trigger: inn\n"),
+                "triggered by 'inn', which is not an input"},
+        BadCase{"BadTie", Node("    ties: [in.size = in.size]\n"),
+                "is not like out.size == in.size"},
+        BadCase{"TieToNowhere", Node("    ties: [in.size == out.size]\n"),
+                "has no port 'out' to tie"},
+        BadCase{"ConverterWithoutOutput", Node("    converter: true\n"),
+                "one input and one output"},
         BadCase{"BadDomainName", Node("    domain: Vulkan 1\n"), "is not a name: 'Vulkan 1'"},
         BadCase{"ImplementationOutside", Node("    implementation: {vulkan.shader: ../x.comp}\n"),
                 "must be the name of a file in the plugin's folder"},
         BadCase{"ImplementationAbsolute", Node("    implementation: {vulkan.shader: /x.comp}\n"),
                 "must be the name of a file in the plugin's folder"},
-        BadCase{"ImplementationTwice", Node("    implementation: {a.b: x, a.c: y}\n"), "two implementations"},
-        BadCase{"ReservedParam", Node("    params: {type: {type: int}}\n"), "has a meaning of its own in graphs"},
+        BadCase{"ImplementationTwice", Node("    implementation: {a.b: x, a.c: y}\n"),
+                "two implementations"},
+        BadCase{"ReservedParam", Node("    params: {type: {type: int}}\n"),
+                "has a meaning of its own in graphs"},
         BadCase{"ParamWithoutType", Node("    params: {x: {}}\n"), "needs the key 'type'"},
-        BadCase{"UnknownParamType", Node("    params: {x: {type: integer}}\n"), "must be one of string, int"},
-        BadCase{"DefaultOfWrongType", Node("    params: {x: {type: int, default: many}}\n"), "'many', is not a whole number"},
-        BadCase{"DefaultOutOfRange", Node("    params: {x: {type: int, max: 3, default: 4}}\n"), "is out of range"},
-        BadCase{"DefaultNoChoice", Node("    params: {x: {type: enum, choices: [a, b], default: c}}\n"), "is none of: a, b"},
-        BadCase{"EnumWithoutChoices", Node("    params: {x: {type: enum}}\n"), "needs the key 'choices'"},
-        BadCase{"ChoicesOfAnInt", Node("    params: {x: {type: int, choices: [1]}}\n"), "is for enums"},
-        BadCase{"RequiredWithDefault", Node("    params: {x: {type: int, required: true, default: 1}}\n"),
+        BadCase{"UnknownParamType", Node("    params: {x: {type: integer}}\n"),
+                "must be one of string, int"},
+        BadCase{"DefaultOfWrongType", Node("    params: {x: {type: int, default: many}}\n"),
+                "'many', is not a whole number"},
+        BadCase{"DefaultOutOfRange", Node("    params: {x: {type: int, max: 3, default: 4}}\n"),
+                "is out of range"},
+        BadCase{"DefaultNoChoice",
+                Node("    params: {x: {type: enum, choices: [a, b], default: c}}\n"),
+                "is none of: a, b"},
+        BadCase{"EnumWithoutChoices", Node("    params: {x: {type: enum}}\n"),
+                "needs the key 'choices'"},
+        BadCase{"ChoicesOfAnInt", Node("    params: {x: {type: int, choices: [1]}}\n"),
+                "is for enums"},
+        BadCase{"RequiredWithDefault",
+                Node("    params: {x: {type: int, required: true, default: 1}}\n"),
                 "makes no sense for a required parameter"},
-        BadCase{"ReversedBounds", Node("    params: {x: {type: int, min: 3, max: 1}}\n"), "is above 'max'"},
-        BadCase{"BoundsOfAText", Node("    params: {x: {type: string, min: 3}}\n"), "is for int, float, rate and duration"},
-        BadCase{"DurationWithoutUnit", Node("    params: {x: {type: duration, default: 3}}\n"), "has no unit"},
-        BadCase{"NodesAsList", "sluice_manifest: 1\nplugin: {name: p, version: 1}\ndomains: {d: {doc: D.}}\nnodes: [a]\n",
+        BadCase{"ReversedBounds", Node("    params: {x: {type: int, min: 3, max: 1}}\n"),
+                "is above 'max'"},
+        BadCase{"BoundsOfAText", Node("    params: {x: {type: string, min: 3}}\n"),
+                "is for int, float, rate and duration"},
+        BadCase{"DurationWithoutUnit", Node("    params: {x: {type: duration, default: 3}}\n"),
+                "has no unit"},
+        BadCase{"NodesAsList",
+                "sluice_manifest: 1\nplugin: {name: p, version: 1}\ndomains: {d: {doc: "
+                "D.}}\nnodes: [a]\n",
                 "'nodes' of the manifest must be a mapping, not a list"},
-        BadCase{"CpuDomain", Node("domains: {cpu: {doc: D.}}\n"), "the domain 'cpu' is the engine's own"}),
+        BadCase{"CpuDomain", Node("domains: {cpu: {doc: D.}}\n"),
+                "the domain 'cpu' is the engine's own"}),
     [](const auto& bad) { return bad.param.what; });
 
 TEST(ManifestTest, AnyOtherTextIsRefusedOrReadButNeverMore) {
@@ -345,7 +387,9 @@ TEST(ManifestTest, AnyOtherTextIsRefusedOrReadButNeverMore) {
   for (int round = 0; round < kRounds; ++round) {
     std::string text(kWhole);
     switch (round % 3) {
-      case 0: text.resize(random() % text.size()); break;
+      case 0:
+        text.resize(random() % text.size());
+        break;
       case 1:
         for (int i = 0; i < 6; ++i) text[random() % text.size()] = static_cast<char>(random());
         break;
@@ -367,11 +411,13 @@ TEST(ManifestTest, AnyOtherTextIsRefusedOrReadButNeverMore) {
 TEST(ManifestTest, KnowsNamesAndIds) {
   EXPECT_TRUE(IsManifestName("in"));
   EXPECT_TRUE(IsManifestName("y4m-read_2"));
-  for (const char* bad : {"", "2in", "In", "a b", "a.b", "-a", "\xc3\xa4"}) EXPECT_FALSE(IsManifestName(bad)) << bad;
+  for (const char* bad : {"", "2in", "In", "a b", "a.b", "-a", "\xc3\xa4"})
+    EXPECT_FALSE(IsManifestName(bad)) << bad;
   EXPECT_FALSE(IsManifestName(std::string(65, 'a')));
   EXPECT_TRUE(IsTypeId("core.null"));
   EXPECT_TRUE(IsTypeId("org.example.node"));
-  for (const char* bad : {"", "core", "core.", ".null", "core..null", "core.Null"}) EXPECT_FALSE(IsTypeId(bad)) << bad;
+  for (const char* bad : {"", "core", "core.", ".null", "core..null", "core.Null"})
+    EXPECT_FALSE(IsTypeId(bad)) << bad;
 }
 
 }  // namespace

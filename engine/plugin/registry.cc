@@ -43,7 +43,8 @@ std::string CheckImplementations(const PluginInfo& plugin) {
       return fmt::format("'{}' has no `implementation`, which a plugin without code needs", id);
     }
     const std::string file = plugin.folder + "/" + node.implementation.file;
-    if (!IsFile(file)) return fmt::format("'{}' is implemented by {}, which is not a file", id, file);
+    if (!IsFile(file))
+      return fmt::format("'{}' is implemented by {}, which is not a file", id, file);
   }
   if (!plugin.has_code && !plugin.manifest.domains.empty()) {
     return fmt::format("the domain '{}' needs code", plugin.manifest.domains.front().id);
@@ -83,7 +84,8 @@ void Registry::ScanFolder(const std::string& folder, SearchOrigin origin, bool i
     paths.push_back(entry->path().string());
   }
   if (error) Refuse(folder, "cannot be listed: " + error.message());
-  // The order in a folder is the file system's mood; of duplicates the first wins, so it must not matter.
+  // The order in a folder is the file system's mood; of duplicates the first wins, so it must not
+  // matter.
   std::sort(paths.begin(), paths.end());
   for (const std::string& path : paths) {
     std::error_code ignored;
@@ -102,7 +104,8 @@ void Registry::AddLibrary(const std::string& path, SearchOrigin origin) {
   if (!IsNewFile(path)) return;
   const auto section = ReadElfSection(path, SLUICE_MANIFEST_SECTION, SLUICE_MANIFEST_MAX_BYTES);
   if (!section) return Refuse(path, section.error().message);
-  if (const auto target = CheckElfTarget(*section); !target) return Refuse(path, target.error().message);
+  if (const auto target = CheckElfTarget(*section); !target)
+    return Refuse(path, target.error().message);
   auto plugin = std::make_unique<PluginInfo>();
   plugin->path = path;
   plugin->origin = origin;
@@ -120,7 +123,8 @@ void Registry::AddFolderPlugin(const std::string& path, SearchOrigin origin) {
   Add(std::move(plugin), *text, path);
 }
 
-void Registry::Add(std::unique_ptr<PluginInfo> plugin, std::string_view text, std::string manifest_name) {
+void Registry::Add(std::unique_ptr<PluginInfo> plugin, std::string_view text,
+                   std::string manifest_name) {
   auto manifest = ParseManifest(text, std::move(manifest_name));
   if (!manifest) return Refuse(plugin->path, manifest.error().message);
   plugin->folder = fs::path(plugin->path).parent_path().string();
@@ -133,23 +137,28 @@ void Registry::Add(std::unique_ptr<PluginInfo> plugin, std::string_view text, st
   if (std::string reason = FindConflict(*plugin); !reason.empty()) {
     return Refuse(plugin->path, std::move(reason));
   }
-  for (const ManifestNode& node : plugin->manifest.nodes) nodes_[node.type.id] = {plugin.get(), &node};
-  for (const ManifestDomain& domain : plugin->manifest.domains) domains_[domain.id] = {plugin.get(), &domain};
+  for (const ManifestNode& node : plugin->manifest.nodes)
+    nodes_[node.type.id] = {plugin.get(), &node};
+  for (const ManifestDomain& domain : plugin->manifest.domains)
+    domains_[domain.id] = {plugin.get(), &domain};
   plugins_.push_back(std::move(plugin));
 }
 
 std::string Registry::FindConflict(const PluginInfo& plugin) const {
   const auto message = [&](std::string_view kind, std::string_view id, const PluginInfo& first) {
-    return fmt::format("the {} '{}' of {} is already that of {}", kind, id, plugin.path, first.path);
+    return fmt::format("the {} '{}' of {} is already that of {}", kind, id, plugin.path,
+                       first.path);
   };
   if (const PluginInfo* first = FindPlugin(plugin.manifest.name)) {
     return message("plugin name", plugin.manifest.name, *first);
   }
   for (const ManifestNode& node : plugin.manifest.nodes) {
-    if (const PluginInfo* first = PluginOfType(node.type.id)) return message("node type", node.type.id, *first);
+    if (const PluginInfo* first = PluginOfType(node.type.id))
+      return message("node type", node.type.id, *first);
   }
   for (const ManifestDomain& domain : plugin.manifest.domains) {
-    if (const PluginInfo* first = PluginOfDomain(domain.id)) return message("domain", domain.id, *first);
+    if (const PluginInfo* first = PluginOfDomain(domain.id))
+      return message("domain", domain.id, *first);
   }
   return {};
 }

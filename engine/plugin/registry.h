@@ -21,8 +21,8 @@ struct PluginInfo {
   std::string folder;  ///< of `path`; the files of implementations are in it
   SearchOrigin origin = SearchOrigin::kInstallation;
   bool has_code = true;
-  uint64_t manifest_hash = 0;    ///< as in sluice_entry
-  std::string manifest_sha256;   ///< 64 hexadecimal digits
+  uint64_t manifest_hash = 0;   ///< as in sluice_entry
+  std::string manifest_sha256;  ///< 64 hexadecimal digits
   Manifest manifest;
 };
 

@@ -17,7 +17,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::string ManifestText(const std::string& plugin, const std::string& type, const std::string& more = "") {
+std::string ManifestText(const std::string& plugin, const std::string& type,
+                         const std::string& more = "") {
   return "sluice_manifest: 1\nplugin: {name: " + plugin + ", version: 1}\nnodes:\n  " + type +
          ":\n    doc: Text.\n    ports: {in: {direction: input, offers: [{}]}}\n" + more;
 }
@@ -27,7 +28,8 @@ class RegistryTest : public ::testing::Test {
  protected:
   RegistryTest()
       : root_(fs::path(::testing::TempDir()) /
-              (std::string("registry_") + ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+              (std::string("registry_") +
+               ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
     fs::create_directories(root_);
   }
   ~RegistryTest() override { fs::remove_all(root_); }
@@ -43,7 +45,8 @@ class RegistryTest : public ::testing::Test {
   }
   Registry Scan(const std::vector<std::string>& names) const {
     SearchPath path;
-    for (const std::string& name : names) path.places.push_back({Path(name), SearchOrigin::kCommandLine, true});
+    for (const std::string& name : names)
+      path.places.push_back({Path(name), SearchOrigin::kCommandLine, true});
     return Registry::Scan(path);
   }
 
@@ -83,7 +86,8 @@ TEST_F(RegistryTest, PointersOutliveAMove) {
 
 TEST_F(RegistryTest, FindsFoldersWithAManifestAndNoCode) {
   Write("p/gain/gain.comp", "void main() {}");
-  Write("p/gain/gain.sluice.yaml", ManifestText("gain", "x.gain", "    implementation: {vulkan.shader: gain.comp}\n"));
+  Write("p/gain/gain.sluice.yaml",
+        ManifestText("gain", "x.gain", "    implementation: {vulkan.shader: gain.comp}\n"));
   const Registry registry = Scan({"p"});
   EXPECT_THAT(registry.failed(), IsEmpty());
   const PluginInfo* plugin = registry.PluginOfType("x.gain");
@@ -95,7 +99,8 @@ TEST_F(RegistryTest, FindsFoldersWithAManifestAndNoCode) {
 
 TEST_F(RegistryTest, AFolderOrAFileCanBeNamedItself) {
   Write("gain/gain.comp", "");
-  Write("gain/gain.sluice.yaml", ManifestText("gain", "x.gain", "    implementation: {vulkan.shader: gain.comp}\n"));
+  Write("gain/gain.sluice.yaml",
+        ManifestText("gain", "x.gain", "    implementation: {vulkan.shader: gain.comp}\n"));
   WriteLibrary("a.so", ManifestText("a", "a.node"));
   EXPECT_THAT(Scan({"gain", "a.so"}).Names(), ElementsAre("a.node", "x.gain"));
 }
@@ -110,13 +115,18 @@ TEST_F(RegistryTest, AManifestBesideItsLibraryIsNotASecondPlugin) {
 
 TEST_F(RegistryTest, RefusesPluginsWithoutCodeThatNeedSome) {
   Write("p/a/a.sluice.yaml", ManifestText("a", "a.node"));
-  Write("p/b/b.sluice.yaml", ManifestText("b", "b.node", "    implementation: {vulkan.shader: gone.comp}\n"));
-  WriteLibrary("p/c.so", ManifestText("c", "c.node", "    implementation: {vulkan.shader: c.comp}\n"));
+  Write("p/b/b.sluice.yaml",
+        ManifestText("b", "b.node", "    implementation: {vulkan.shader: gone.comp}\n"));
+  WriteLibrary("p/c.so",
+               ManifestText("c", "c.node", "    implementation: {vulkan.shader: c.comp}\n"));
   const Registry registry = Scan({"p"});
   ASSERT_EQ(registry.failed().size(), 3u);
-  EXPECT_EQ(registry.failed()[0].reason, "'a.node' has no `implementation`, which a plugin without code needs");
-  EXPECT_EQ(registry.failed()[1].reason, "'b.node' is implemented by " + Path("p/b/gone.comp") + ", which is not a file");
-  EXPECT_EQ(registry.failed()[2].reason, "'c.node' has an `implementation`, which is for plugins without code");
+  EXPECT_EQ(registry.failed()[0].reason,
+            "'a.node' has no `implementation`, which a plugin without code needs");
+  EXPECT_EQ(registry.failed()[1].reason,
+            "'b.node' is implemented by " + Path("p/b/gone.comp") + ", which is not a file");
+  EXPECT_EQ(registry.failed()[2].reason,
+            "'c.node' has an `implementation`, which is for plugins without code");
 }
 
 TEST_F(RegistryTest, OfTwoPluginsWithOneTypeTheFirstWins) {
@@ -126,7 +136,8 @@ TEST_F(RegistryTest, OfTwoPluginsWithOneTypeTheFirstWins) {
   EXPECT_EQ(registry.PluginOfType("x.node")->path, first);
   ASSERT_EQ(registry.failed().size(), 1u);
   EXPECT_EQ(registry.failed()[0].path, second);
-  EXPECT_EQ(registry.failed()[0].reason, "the node type 'x.node' of " + second + " is already that of " + first);
+  EXPECT_EQ(registry.failed()[0].reason,
+            "the node type 'x.node' of " + second + " is already that of " + first);
 }
 
 TEST_F(RegistryTest, OfTwoPluginsWithOneNameOrDomainTheFirstWins) {

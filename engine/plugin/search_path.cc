@@ -99,7 +99,8 @@ class Builder {
     }
     AddRunfiles(executable);
     if (executable.is_absolute()) {
-      Add(executable.parent_path().parent_path() / "lib/sluice/plugins", SearchOrigin::kInstallation, false);
+      Add(executable.parent_path().parent_path() / "lib/sluice/plugins",
+          SearchOrigin::kInstallation, false);
     }
   }
 
@@ -120,7 +121,8 @@ class Builder {
   bool AddFamilies(const fs::path& nodes) {
     std::vector<fs::path> families;
     std::error_code error;
-    for (fs::directory_iterator entry(nodes, error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry(nodes, error), end; !error && entry != end;
+         entry.increment(error)) {
       std::error_code ignored;
       if (entry->is_directory(ignored)) families.push_back(entry->path());
     }
@@ -140,11 +142,16 @@ class Builder {
 
 const char* SearchOriginName(SearchOrigin origin) {
   switch (origin) {
-    case SearchOrigin::kCommandLine: return "--plugin-path";
-    case SearchOrigin::kEnvironment: return "SLUICE_PLUGIN_PATH";
-    case SearchOrigin::kUser: return "user";
-    case SearchOrigin::kExecutable: return "executable";
-    case SearchOrigin::kInstallation: return "installation";
+    case SearchOrigin::kCommandLine:
+      return "--plugin-path";
+    case SearchOrigin::kEnvironment:
+      return "SLUICE_PLUGIN_PATH";
+    case SearchOrigin::kUser:
+      return "user";
+    case SearchOrigin::kExecutable:
+      return "executable";
+    case SearchOrigin::kInstallation:
+      return "installation";
   }
   return "unknown";
 }

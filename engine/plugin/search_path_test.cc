@@ -17,7 +17,8 @@ SearchPathOptions Options(Environment environment, std::vector<std::string> plug
   SearchPathOptions options;
   options.plugin_path = std::move(plugin_path);
   options.executable = "/opt/app/bin/sluice";
-  options.environment = [environment = std::move(environment)](const char* name) -> std::optional<std::string> {
+  options.environment =
+      [environment = std::move(environment)](const char* name) -> std::optional<std::string> {
     const auto found = environment.find(name);
     if (found == environment.end()) return std::nullopt;
     return found->second;
@@ -33,9 +34,11 @@ std::vector<std::string> Paths(const SearchPath& path) {
 
 TEST(SearchPathTest, SearchesInTheDocumentedOrder) {
   const SearchPath path = FindSearchPath(Options(
-      {{"SLUICE_PLUGIN_PATH", "/env/a:/env/b"}, {"XDG_DATA_HOME", "/data"}, {"HOME", "/home/me"}}, {"/cli/a:/cli/b", "/cli/c"}));
-  EXPECT_THAT(Paths(path), ElementsAre("/cli/a", "/cli/b", "/cli/c", "/env/a", "/env/b", "/data/sluice/plugins",
-                                       "/opt/app/bin/plugins", "/opt/app/lib/sluice/plugins"));
+      {{"SLUICE_PLUGIN_PATH", "/env/a:/env/b"}, {"XDG_DATA_HOME", "/data"}, {"HOME", "/home/me"}},
+      {"/cli/a:/cli/b", "/cli/c"}));
+  EXPECT_THAT(Paths(path),
+              ElementsAre("/cli/a", "/cli/b", "/cli/c", "/env/a", "/env/b", "/data/sluice/plugins",
+                          "/opt/app/bin/plugins", "/opt/app/lib/sluice/plugins"));
   EXPECT_EQ(path.places[0].origin, SearchOrigin::kCommandLine);
   EXPECT_EQ(path.places[3].origin, SearchOrigin::kEnvironment);
   EXPECT_EQ(path.places[5].origin, SearchOrigin::kUser);
@@ -46,14 +49,18 @@ TEST(SearchPathTest, SearchesInTheDocumentedOrder) {
 }
 
 TEST(SearchPathTest, TheUsersFolderIsBelowHomeWithoutXdgDataHome) {
-  EXPECT_EQ(Paths(FindSearchPath(Options({{"HOME", "/home/me"}}))).front(), "/home/me/.local/share/sluice/plugins");
-  EXPECT_EQ(Paths(FindSearchPath(Options({{"HOME", "/home/me"}, {"XDG_DATA_HOME", "relative"}}))).front(),
+  EXPECT_EQ(Paths(FindSearchPath(Options({{"HOME", "/home/me"}}))).front(),
             "/home/me/.local/share/sluice/plugins");
+  EXPECT_EQ(
+      Paths(FindSearchPath(Options({{"HOME", "/home/me"}, {"XDG_DATA_HOME", "relative"}}))).front(),
+      "/home/me/.local/share/sluice/plugins");
 }
 
 TEST(SearchPathTest, EmptyAndRelativeElementsNeverMeanTheWorkingDirectory) {
-  const SearchPath path = FindSearchPath(Options({{"SLUICE_PLUGIN_PATH", "::plugins:/env:"}, {"HOME", ""}}, {":", ""}));
-  EXPECT_THAT(Paths(path), ElementsAre("/env", "/opt/app/bin/plugins", "/opt/app/lib/sluice/plugins"));
+  const SearchPath path =
+      FindSearchPath(Options({{"SLUICE_PLUGIN_PATH", "::plugins:/env:"}, {"HOME", ""}}, {":", ""}));
+  EXPECT_THAT(Paths(path),
+              ElementsAre("/env", "/opt/app/bin/plugins", "/opt/app/lib/sluice/plugins"));
   ASSERT_EQ(path.refused.size(), 1u);
   EXPECT_EQ(path.refused[0].path, "plugins");
   EXPECT_EQ(path.refused[0].reason, "SLUICE_PLUGIN_PATH may hold only absolute paths");
@@ -66,12 +73,14 @@ TEST(SearchPathTest, ARelativePathOnTheCommandLineIsTheUsersOwn) {
 
 TEST(SearchPathTest, ListsEachPlaceOnceWithItsFirstOrigin) {
   const SearchPath path = FindSearchPath(Options({{"SLUICE_PLUGIN_PATH", "/p/:/p/../p"}}, {"/p"}));
-  EXPECT_THAT(Paths(path), ElementsAre("/p", "/opt/app/bin/plugins", "/opt/app/lib/sluice/plugins"));
+  EXPECT_THAT(Paths(path),
+              ElementsAre("/p", "/opt/app/bin/plugins", "/opt/app/lib/sluice/plugins"));
   EXPECT_EQ(path.places[0].origin, SearchOrigin::kCommandLine);
 }
 
 TEST(SearchPathTest, FindsTheFamiliesOfNodesInRunfiles) {
-  const std::filesystem::path root = std::filesystem::path(::testing::TempDir()) / "search_path_runfiles";
+  const std::filesystem::path root =
+      std::filesystem::path(::testing::TempDir()) / "search_path_runfiles";
   std::filesystem::create_directories(root / "sluice.runfiles/sluice/nodes/vulkan");
   std::filesystem::create_directories(root / "sluice.runfiles/sluice/nodes/core");
   std::filesystem::create_directories(root / "test/sluice/nodes/other");
@@ -86,8 +95,9 @@ TEST(SearchPathTest, FindsTheFamiliesOfNodesInRunfiles) {
 }
 
 TEST(SearchPathTest, EveryOriginHasAName) {
-  for (const SearchOrigin origin : {SearchOrigin::kCommandLine, SearchOrigin::kEnvironment, SearchOrigin::kUser,
-                                    SearchOrigin::kExecutable, SearchOrigin::kInstallation}) {
+  for (const SearchOrigin origin :
+       {SearchOrigin::kCommandLine, SearchOrigin::kEnvironment, SearchOrigin::kUser,
+        SearchOrigin::kExecutable, SearchOrigin::kInstallation}) {
     EXPECT_STRNE(SearchOriginName(origin), "unknown");
   }
 }

@@ -13,7 +13,8 @@ std::array<unsigned char, 32> Sha256(std::string_view bytes) {
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
   // Fails only where libcrypto itself is broken: there is no input that it refuses.
-  SLUICE_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  SLUICE_CHECK(
+      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
   SLUICE_CHECK(size == digest.size());
   return digest;
 }

@@ -1,4 +1,5 @@
-/* Compares this compiler's idea of the ABI with layout.inc, while it compiles. C11 and C++11 or later. */
+/* Compares this compiler's idea of the ABI with layout.inc, while it compiles. C11 and C++11 or
+ * later. */
 #ifndef TESTS_ABI_LAYOUT_ASSERTS_H_
 #define TESTS_ABI_LAYOUT_ASSERTS_H_
 

@@ -7,10 +7,10 @@
 #define SIZE(type, bytes)
 #define FIELD(type, field, bytes)
 #define VALUE(name, value)
-#define TEXT(name, value)                                        \
-  if (strcmp((name), (value)) != 0) {                            \
+#define TEXT(name, value)                                                  \
+  if (strcmp((name), (value)) != 0) {                                      \
     fprintf(stderr, "%s is \"%s\", not \"%s\"\n", #name, (name), (value)); \
-    failed = 1;                                                  \
+    failed = 1;                                                            \
   }
 
 int main(void) {

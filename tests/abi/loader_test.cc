@@ -21,13 +21,15 @@ using ::testing::IsEmpty;
 /// The folder with the fixtures, or the same folder's file `name`.
 std::string Fixtures(const std::string& name = "") {
   const char* runfiles = std::getenv("TEST_SRCDIR");
-  const std::string folder = std::string(runfiles != nullptr ? runfiles : ".") + "/sluice/tests/abi";
+  const std::string folder =
+      std::string(runfiles != nullptr ? runfiles : ".") + "/sluice/tests/abi";
   return name.empty() ? folder : folder + "/" + name;
 }
 
 Registry Scan(std::vector<std::string> paths) {
   SearchPath path;
-  for (std::string& p : paths) path.places.push_back({std::move(p), SearchOrigin::kCommandLine, true});
+  for (std::string& p : paths)
+    path.places.push_back({std::move(p), SearchOrigin::kCommandLine, true});
   return Registry::Scan(path);
 }
 
@@ -93,18 +95,23 @@ TEST(LoaderTest, NamesBothVersionsOfTheAbi) {
 }
 
 TEST(LoaderTest, RefusesAManifestThatIsNotTheCodes) {
-  EXPECT_THAT(Refusal("other_hash"), HasSubstr("was built with another manifest: the code says 0123456789abcdef"));
+  EXPECT_THAT(Refusal("other_hash"),
+              HasSubstr("was built with another manifest: the code says 0123456789abcdef"));
 }
 
 TEST(LoaderTest, RefusesTypesWithoutFactoryAndFactoriesWithoutType) {
-  EXPECT_EQ(Refusal("too_few_factories"), "declares the node type 'too_few_factories.two', but has no factory for it");
+  EXPECT_EQ(Refusal("too_few_factories"),
+            "declares the node type 'too_few_factories.two', but has no factory for it");
   EXPECT_EQ(Refusal("too_many_factories"),
-            "has a factory for the node type 'too_many_factories.two', which its manifest does not declare");
-  EXPECT_EQ(Refusal("no_factory"), "declares the node type 'no_factory.one', but has no factory for it");
+            "has a factory for the node type 'too_many_factories.two', which its manifest does not "
+            "declare");
+  EXPECT_EQ(Refusal("no_factory"),
+            "declares the node type 'no_factory.one', but has no factory for it");
 }
 
 TEST(LoaderTest, RefusesDomainsWithoutFactoryAndFactoriesWithoutDomain) {
-  EXPECT_EQ(Refusal("no_domain_factory"), "declares the domain 'no_domain_factory', but has no factory for it");
+  EXPECT_EQ(Refusal("no_domain_factory"),
+            "declares the domain 'no_domain_factory', but has no factory for it");
   EXPECT_EQ(Refusal("hidden_domain"),
             "has a factory for the domain 'hidden_domain', which its manifest does not declare");
 }
@@ -131,14 +138,16 @@ TEST(LoaderTest, TheScanRefusesWhatHasNoManifestOrABadOne) {
   EXPECT_EQ(Refusal("no_plugin"), "scan: has no section .sluice.manifest");
   EXPECT_THAT(Refusal("syntax"), HasSubstr(Fixtures("syntax.so") + "(.sluice.manifest):"));
   EXPECT_THAT(Refusal("unknown_key"),
-              AllOf(HasSubstr("(.sluice.manifest):6:5: error: unknown key 'prots'"), HasSubstr("did you mean 'ports'?")));
+              AllOf(HasSubstr("(.sluice.manifest):6:5: error: unknown key 'prots'"),
+                    HasSubstr("did you mean 'ports'?")));
 }
 
 TEST(LoaderTest, TheScanRefusesASecondPluginWithATypeThatIsTaken) {
   const Registry registry = Scan({Fixtures("good.so"), Fixtures("later_same_type.so")});
   ASSERT_EQ(registry.failed().size(), 1u);
   EXPECT_EQ(registry.failed()[0].path, Fixtures("later_same_type.so"));
-  EXPECT_EQ(registry.failed()[0].reason, "the node type 'good.two' of " + Fixtures("later_same_type.so") +
+  EXPECT_EQ(registry.failed()[0].reason, "the node type 'good.two' of " +
+                                             Fixtures("later_same_type.so") +
                                              " is already that of " + Fixtures("good.so"));
 }
 
@@ -191,20 +200,24 @@ TEST(LoaderTest, ATypeWithoutCodeIsMadeByTheOneThatImplementsIt) {
   EXPECT_EQ(maker->type_id, "good.one");
   EXPECT_EQ(maker->file, (folder / "gain.comp").string());
   EXPECT_EQ(maker->plugin->manifest.name, "good");
-  EXPECT_EQ(loader.FindNode("x.lost").error().message,
-            "'x.lost' is implemented by the node type 'vulkan.nothing', which no plugin with code has");
+  EXPECT_EQ(
+      loader.FindNode("x.lost").error().message,
+      "'x.lost' is implemented by the node type 'vulkan.nothing', which no plugin with code has");
 }
 
 TEST(FirstPartyPluginsTest, AreFoundInTheRunfilesAndPassEveryGate) {
   SearchPathOptions options;
   options.plugin_path = {Fixtures("../../plugins/examples")};
   const Registry registry = Registry::Scan(FindSearchPath(options));
-  for (const char* type : {"core.testsrc", "ffmpeg.read", "example.invert", "example.counter", "example.gain"}) {
+  for (const char* type :
+       {"core.testsrc", "ffmpeg.read", "example.invert", "example.counter", "example.gain"}) {
     EXPECT_NE(registry.Find(type), nullptr) << type;
   }
-  for (const FailedPlugin& plugin : registry.failed()) ADD_FAILURE() << plugin.path << ": " << plugin.reason;
+  for (const FailedPlugin& plugin : registry.failed())
+    ADD_FAILURE() << plugin.path << ": " << plugin.reason;
   Loader loader(&registry, Host());
-  for (const FailedPlugin& plugin : loader.CheckAll()) ADD_FAILURE() << plugin.path << ": " << plugin.reason;
+  for (const FailedPlugin& plugin : loader.CheckAll())
+    ADD_FAILURE() << plugin.path << ": " << plugin.reason;
 }
 
 }  // namespace
