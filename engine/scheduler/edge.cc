@@ -5,7 +5,10 @@
 
 namespace sluice::scheduler {
 
-Edge::Edge(Options options, EdgeStats& stats) : options_(options), stats_(stats) {
+Edge::Edge(Options options, EdgeStats& stats)
+    : options_(options),
+      publish_(options.local ? std::memory_order_release : std::memory_order_seq_cst),
+      stats_(stats) {
   uint32_t capacity = std::bit_ceil(std::max(options_.queue.depth, 1u) + options_.slack);
   mask_ = capacity - 1;
   ring_ = std::make_unique<media::Frame*[]>(capacity);
@@ -14,16 +17,16 @@ Edge::Edge(Options options, EdgeStats& stats) : options_(options), stats_(stats)
 Edge::~Edge() { Clear(); }
 
 uint32_t Edge::size() const {
-  return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire);
+  return tail_.load(std::memory_order_seq_cst) - head_.load(std::memory_order_seq_cst);
 }
 
 bool Edge::Full() const { return size() >= std::max(options_.queue.depth, 1u); }
 
 // The flag is set first and the queue read again, the other side writes the
-// queue first and reads the flag then: one of the two sees the other.
+// queue first and reads the flag then, all in one total order (seq_cst): one of
+// the two sees the other.
 bool Edge::WaitForRoom() {
   producer_waiting_.store(true, std::memory_order_seq_cst);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (Full() && !closed()) return true;
   producer_waiting_.store(false, std::memory_order_relaxed);
   return false;
@@ -31,7 +34,6 @@ bool Edge::WaitForRoom() {
 
 bool Edge::WaitForFrame() {
   consumer_waiting_.store(true, std::memory_order_seq_cst);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (size() == 0 && !ended()) return true;
   consumer_waiting_.store(false, std::memory_order_relaxed);
   return false;
@@ -39,7 +41,6 @@ bool Edge::WaitForFrame() {
 
 bool Edge::WakeConsumer() {
   if (options_.local) return false;
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   return consumer_waiting_.load(std::memory_order_seq_cst) && consumer_waiting_.exchange(false);
 }
 
@@ -64,7 +65,7 @@ bool Edge::Push(media::Frame* frame) {
   SLUICE_CHECK(size() <= mask_);
   uint32_t tail = tail_.load(std::memory_order_relaxed);
   ring_[tail & mask_] = frame;
-  tail_.store(tail + 1, std::memory_order_release);
+  tail_.store(tail + 1, publish_);
   stats_.passed.Add(1);
   uint32_t filled = tail + 1 - head_.load(std::memory_order_relaxed);
   if (filled > stats_.peak.load(std::memory_order_relaxed)) {
@@ -74,7 +75,7 @@ bool Edge::Push(media::Frame* frame) {
 }
 
 bool Edge::End() {
-  ended_.store(true, std::memory_order_release);
+  ended_.store(true, std::memory_order_seq_cst);
   return WakeConsumer();
 }
 
@@ -87,7 +88,7 @@ media::Frame* Edge::Front() const {
 media::Frame* Edge::PopFront() {
   uint32_t head = head_.load(std::memory_order_relaxed);
   media::Frame* frame = ring_[head & mask_];
-  head_.store(head + 1, std::memory_order_release);
+  head_.store(head + 1, publish_);
   return frame;
 }
 
@@ -98,8 +99,7 @@ media::Frame* Edge::Pop(bool* wake) {
   if (size() == 0) return nullptr;
   media::Frame* frame = PopFront();
   if (!options_.local) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    *wake = producer_waiting_.load(std::memory_order_seq_cst) && producer_waiting_.exchange(false);
+      *wake = producer_waiting_.load(std::memory_order_seq_cst) && producer_waiting_.exchange(false);
   }
   return frame;
 }

@@ -72,7 +72,7 @@ class Edge {
   media::Frame* Pop(bool* wake);
   /// After Front() gave nothing: asks to be woken; true = it is still empty.
   bool WaitForFrame();
-  bool ended() const { return ended_.load(std::memory_order_acquire); }
+  bool ended() const { return ended_.load(std::memory_order_seq_cst); }
   /// The consumer wants no more: releases what is queued. True: wake the producer.
   bool Close();
 
@@ -87,6 +87,8 @@ class Edge {
   bool locked() const { return options_.queue.when_full == graph::WhenFull::kDropOldest; }
 
   const Options options_;
+  /// How the ends write their index: both ends in one thread need no total order.
+  const std::memory_order publish_;
   EdgeStats& stats_;
   uint32_t mask_;
   std::unique_ptr<media::Frame*[]> ring_;

@@ -14,8 +14,8 @@ class NodeRunner::PoolListener final : public media::FreedListener {
  public:
   explicit PoolListener(NodeRunner* runner) : runner_(runner) {}
 
+  // The pool's mutex orders this: whoever found it empty had set the flag before.
   void OnFreed() override {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!waiting_.load(std::memory_order_seq_cst) || !waiting_.exchange(false)) return;
     std::lock_guard lock(mutex_);
     if (runner_ != nullptr) runner_->group->Schedule();
@@ -23,7 +23,6 @@ class NodeRunner::PoolListener final : public media::FreedListener {
 
   void SetWaiting(bool waiting) {
     waiting_.store(waiting, std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   /// Leases may come home after the runner is gone.
   void Detach() {
