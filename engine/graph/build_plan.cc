@@ -173,11 +173,11 @@ class PlanBuilder {
       media::Alignment wanted = ChosenOffer(index, i).alignment;
       const Views view = CandidateOf(index).views[i];
       // A device that imports host memory has demands of its own.
-      if (model_.Port(ref).desc->access == Access::kDevice && view != kViewDevice) {
+      if (model_.Port(ref).desc->access == Access::kDevice && view != kViewDevice && node.facts) {
         media::Alignment import;
-        import.base = node.facts.base_multiple;
-        import.size = node.facts.size_multiple;
-        import.offset = node.facts.offset_multiple;
+        import.base = node.facts->base_multiple;
+        import.size = node.facts->size_multiple;
+        import.offset = node.facts->offset_multiple;
         auto merged = media::Merge(wanted, import);
         if (!merged) return Unaligned(ref, merged.error());
         wanted = *merged;
@@ -302,13 +302,18 @@ class PlanBuilder {
   void AddOfferCopies(uint32_t index, const PlanNet& net) {
     for (size_t i = 0; i < CandidateOf(index).offers.size(); ++i) {
       const Offer& offer = ChosenOffer(index, i);
-      if (offer.copies.empty()) continue;
-      PlannedCopy copy;
       const PortRef ref = model_.Participant(model_.nets[index], i);
+      const ModelNode& node = model_.nodes[ref.node];
+      const Views view = CandidateOf(index).views[i];
+      const bool transfers = node.Transfers(model_.Port(ref).desc->access, view);
+      if (offer.copies.empty() && !transfers) continue;
+      PlannedCopy copy;
       copy.where = model_.Port(ref).name;
       if (i > 0) copy.edge = model_.nets[index].edges[i - 1];
       copy.bytes_per_frame = media::VisibleBytes(net.format);
-      copy.reason = offer.copies;
+      copy.reason = transfers ? fmt::format("{} cannot import {}: transferred", node.facts->device_name,
+                                            ViewsToString(view))
+                              : offer.copies;
       plan_.copies.push_back(std::move(copy));
     }
   }

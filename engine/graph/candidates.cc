@@ -41,7 +41,7 @@ constexpr Views kViewOrder[] = {kViewDevice, kViewDmabuf, kViewShm, kViewCpu};
 double Bandwidth(const Profile& profile, const ModelNode& node, Access access, Views view,
                  Views all_views) {
   if (access == Access::kDevice) {
-    if (node.facts.is_software) return profile.software_device_bandwidth;
+    if (node.facts && node.facts->is_software) return profile.software_device_bandwidth;
     return view == kViewDevice ? profile.device_bandwidth : profile.host_link_bandwidth;
   }
   // Memory that a device allocated is not cached for the CPU.
@@ -171,9 +171,12 @@ class Enumerator {
       if ((offer.views & allocation.views & view) == 0 && On(kOnMemory)) continue;
       if (view == kViewDevice && On(kOnMemory) && !SameDevice(node, offer, allocation)) continue;
       if (IsExcluded(participant, fourcc, modifier, allocation, view)) continue;
-      const uint64_t time = Nanoseconds(bytes, Bandwidth(input_.profile, node,
-                                                         ports_[participant]->desc->access, view,
-                                                         allocation.views));
+      const Access access = ports_[participant]->desc->access;
+      const bool transfers = On(kOnMemory) && node.Transfers(access, view);
+      if (transfers && net_.zero_copy && On(kOnCopies)) continue;
+      uint64_t time =
+          Nanoseconds(bytes, Bandwidth(input_.profile, node, access, view, allocation.views));
+      if (transfers) time += Nanoseconds(2 * bytes, input_.profile.cpu_bandwidth);
       if (best != 0 && time >= *time_ns) continue;
       best = view;
       *time_ns = time;

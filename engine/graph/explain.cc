@@ -10,7 +10,7 @@ namespace {
 
 /// In the order in which a person would check.
 constexpr Constraint kConstraints[] = {kOnFourcc, kOnModifier, kOnSize,   kOnRate,
-                                       kOnColor,  kOnCopies,   kOnMemory, kOnExclusions};
+                                       kOnColor,  kOnMemory,   kOnCopies, kOnExclusions};
 
 ModelNet OnlyEdge(const Model& model, const ModelNet& net, uint32_t edge) {
   ModelNet pair = net;
@@ -58,6 +58,16 @@ std::string MemoryText(const Model& model, PortRef ref, const Offer& offer) {
   return text;
 }
 
+std::string CopyText(const Model& model, PortRef ref, const Offer& offer) {
+  const ModelNode& node = model.nodes[ref.node];
+  if (!offer.copies.empty()) return "a copy: " + offer.copies;
+  if (node.Transfers(model.Port(ref).desc->access, offer.views)) {
+    return fmt::format("a transfer: {} cannot import {}", node.facts->device_name,
+                       ViewsToString(offer.views));
+  }
+  return "no copy";
+}
+
 /// What a port offers as far as `constraint` is concerned.
 std::string OfferText(const Model& model, PortRef ref, Constraint constraint) {
   const std::vector<Offer>& offers = model.Port(ref).offers;
@@ -73,9 +83,7 @@ std::string OfferText(const Model& model, PortRef ref, Constraint constraint) {
     case kOnColor:
       return Distinct(offers, [](const Offer& o) { return media::ToString(o.color); });
     case kOnCopies:
-      return Distinct(offers, [](const Offer& o) {
-        return o.copies.empty() ? std::string("no copy") : "a copy: " + o.copies;
-      });
+      return Distinct(offers, [&](const Offer& o) { return CopyText(model, ref, o); });
     default:
       return Distinct(offers, [&](const Offer& o) {
         return (o.fourccs.empty() ? "any format" : FourccList({o})) + " in " +

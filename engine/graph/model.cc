@@ -137,7 +137,7 @@ class Builder {
       node.facts = found->second;
     }
     if (type->domain != "cpu") {
-      node.device = node.facts.device_uuid != DeviceUuid{} ? UuidKey(node.facts.device_uuid)
+      node.device = node.facts && node.facts->device_uuid != DeviceUuid{} ? UuidKey(node.facts->device_uuid)
                                                            : "domain:" + type->domain;
     }
     model_.nodes.push_back(std::move(node));
@@ -184,7 +184,11 @@ class Builder {
       if (port.offers.empty() && desc.passthrough.empty()) port.offers.emplace_back();
       for (Offer& offer : port.offers) {
         Narrow(node->params, &offer);
-        if (desc.access == Access::kDevice && node->facts.views != 0) offer.views &= node->facts.views;
+        // Shared memory can be transferred to any device; a dma-buf or another
+        // device's memory that it cannot import is out of its reach.
+        if (desc.access == Access::kDevice && node->facts) {
+          offer.views &= node->facts->views | kViewShm | kViewCpu;
+        }
       }
       node->ports.push_back(std::move(port));
     }

@@ -29,7 +29,13 @@ struct ModelNode {
   std::vector<NodeParam> params;
   std::vector<ModelPort> ports;
   std::string device;  ///< key of the domain's device; "" on the CPU
-  DomainFacts facts;
+  /// Of its opened domain; nothing while the plan goes by manifests alone.
+  std::optional<DomainFacts> facts;
+
+  /// A device port that uses `view` can do so only by a transfer.
+  bool Transfers(Access access, Views view) const {
+    return access == Access::kDevice && facts && (view & facts->views) == 0;
+  }
 };
 
 struct ModelEdge {

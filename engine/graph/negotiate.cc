@@ -48,7 +48,9 @@ std::string DigestOf(const NegotiationInput& input, const Model& model) {
   digest.Add("{} {} {} {}", static_cast<int>(settings.zero_copy), static_cast<int>(settings.clock),
              static_cast<int>(settings.convert), settings.gpu);
   for (const ModelNode& node : model.nodes) {
-    digest.Add("node {} {} {} {}", node.name, node.type->id, node.device, node.facts.views);
+    const DomainFacts facts = node.facts.value_or(DomainFacts{});
+    digest.Add("node {} {} {} {} {} {} {}", node.name, node.type->id, node.device, facts.views,
+               facts.base_multiple, facts.size_multiple, facts.offset_multiple);
     for (const NodeParam& param : node.params) digest.Add("{}={}", param.name, param.value.ToString());
     for (const ModelPort& port : node.ports) {
       digest.Add("port {}", port.name);

@@ -34,7 +34,9 @@ struct EngineAllocator {
 struct DomainFacts {
   std::array<uint8_t, 16> device_uuid{};
   std::string device_name;
-  Views views = 0;  ///< views that it can reach without a copy; 0 = as the offers say
+  /// Views that it can reach without a copy. A port that takes `shm` although it
+  /// is not among them is served by a transfer, which is counted as a copy.
+  Views views = 0;
   uint32_t base_multiple = 1;  ///< of imported memory, bytes
   uint32_t size_multiple = 1;
   uint32_t offset_multiple = 1;

@@ -237,17 +237,43 @@ TEST(NegotiateTest, AlignmentsCombineToTheLeastCommonMultiple) {
 TEST(NegotiateTest, ADevicesImportDemandsJoinTheAlignment) {
   NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm)}));
   Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t\n");
-  c.input.domains["vulkan"] = {.base_multiple = 4096, .size_multiple = 4096, .offset_multiple = 16};
+  c.input.domains["vulkan"] = {.views = kViewShm, .base_multiple = 4096, .size_multiple = 4096, .offset_multiple = 16};
   const Plan plan = c.Succeed();
   EXPECT_EQ(plan.nets[0].alignment.base, 4096u);
   EXPECT_EQ(plan.nets[0].alignment.size, 4096u);
   EXPECT_EQ(plan.nets[0].alignment.offset, 16u);
 }
 
-TEST(NegotiateTest, ADomainThatCannotImportNarrowsItsPorts) {
-  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm | kViewDmabuf)}));
+TEST(NegotiateTest, ADeviceThatCannotImportSharedMemoryIsServedByACountedTransfer) {
+  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm)}));
   Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t\n");
-  c.input.domains["vulkan"] = {.views = kViewDmabuf};
+  c.input.domains["vulkan"] = {.device_name = "Test GPU", .views = kViewShm};
+  EXPECT_TRUE(c.Succeed().copies.empty());
+  c.input.domains["vulkan"].views = kViewDmabuf;
+  const Plan plan = c.Succeed();
+  ASSERT_EQ(plan.copies.size(), 1u);
+  EXPECT_EQ(plan.copies[0].where, "t.in");
+  EXPECT_EQ(plan.copies[0].edge, 0u);
+  EXPECT_EQ(plan.copies[0].bytes_per_frame, 64u * 48 * 3 / 2);
+  EXPECT_EQ(plan.copies[0].reason, "Test GPU cannot import shm: transferred");
+}
+
+TEST(NegotiateTest, RequireZeroCopyRefusesATransferAndNamesTheDevice) {
+  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm)}));
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t require\n");
+  c.input.domains["vulkan"] = {.device_name = "Test GPU"};
+  const std::string refusal = c.Refusal();
+  EXPECT_TRUE(Has(refusal, "zero-copy is required")) << refusal;
+  EXPECT_TRUE(Has(refusal, "t.in takes: a transfer: Test GPU cannot import shm")) << refusal;
+}
+
+TEST(NegotiateTest, ADmaBufThatADeviceCannotImportIsOutOfItsReach) {
+  Offer camera = SizedOffer("NV12", 64, 48);
+  camera.views = camera.allocates = kViewDmabuf;
+  Case c({Source("s", {camera}), OnDevice(Sink("t", {CpuOffer("NV12", kViewShm | kViewDmabuf)}))},
+         "s: s\nt: t\ns -> t\n");
+  EXPECT_TRUE(c.Run());
+  c.input.domains["vulkan"] = {.views = kViewShm};
   EXPECT_TRUE(Has(c.Refusal(), "no memory that all can reach"));
 }
 
