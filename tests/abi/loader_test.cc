@@ -209,8 +209,8 @@ TEST(FirstPartyPluginsTest, AreFoundInTheRunfilesAndPassEveryGate) {
   SearchPathOptions options;
   options.plugin_path = {Fixtures("../../plugins/examples")};
   const Registry registry = Registry::Scan(FindSearchPath(options));
-  for (const char* type :
-       {"core.testsrc", "ffmpeg.read", "example.invert", "example.counter", "example.gain"}) {
+  for (const char* type : {"core.testsrc", "ffmpeg.read", "vulkan.look", "example.invert",
+                           "example.counter", "example.gain"}) {
     EXPECT_NE(registry.Find(type), nullptr) << type;
   }
   for (const FailedPlugin& plugin : registry.failed())
@@ -218,6 +218,11 @@ TEST(FirstPartyPluginsTest, AreFoundInTheRunfilesAndPassEveryGate) {
   Loader loader(&registry, Host());
   for (const FailedPlugin& plugin : loader.CheckAll())
     ADD_FAILURE() << plugin.path << ": " << plugin.reason;
+  // Who implements the types without code is there, too.
+  for (const std::string& type : registry.Names()) {
+    const auto maker = loader.FindNode(type);
+    EXPECT_TRUE(maker) << type << ": " << maker.error().message;
+  }
 }
 
 }  // namespace
