@@ -140,6 +140,35 @@ TEST_F(QueueTest, AnIdleQueueIsIdleAtOnce) {
   EXPECT_TRUE(bench_->queue().WaitIdle(std::chrono::steady_clock::now()).has_value());
 }
 
+/// Two dispatches, the second reading what the first writes; returns what the validation layer says.
+uint32_t MessagesOfTwoSteps(bool barriers) {
+  DeviceOptions options = DeviceOptionsFromEnvironment();
+  auto device = Device::Create(options).value();
+  auto queue = Queue::Create(*device, {[](uint64_t) {}, [](uint64_t, uint64_t, const Error&) {}}).value();
+  auto kernels = KernelModule::CreateBuiltin(*device).value();
+  auto ring = CommandRing::Create(*device, kernels->set_layout(), 2).value();
+  if (!barriers) ring->LeaveOutBarriersForTesting();
+  const sluice_format format = MakeFormat(SLUICE_FORMAT_AB24, 64, 16);
+  const Shape shape = MakeShape(format, MakeLayout(format).value()).value();
+  const Memory a = Memory::AllocateDevice(*device, shape.bytes).value();
+  const Memory b = Memory::AllocateDevice(*device, shape.bytes).value();
+  const Memory c = Memory::AllocateDevice(*device, shape.bytes).value();
+  const VkPipeline pipeline = kernels->Get(ConstantsFor(shape, shape, 10)).value();
+  const Push push = PushFor(shape, shape, Params{});
+  const Step steps[] = {{kernels.get(), pipeline, a.buffer(), b.buffer(), push},
+                        {kernels.get(), pipeline, b.buffer(), c.buffer(), push}};
+  const VkCommandBuffer commands = ring->Record(steps, 0).value();
+  ring->Submitted(queue->Submit(commands, 0).value());
+  EXPECT_TRUE(queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
+  return device->validation_messages();
+}
+
+TEST_F(QueueTest, AMissingBarrierIsReportedByTheValidationLayer) {
+  if (!bench_->device().validating()) GTEST_SKIP() << "needs SLUICE_VULKAN_VALIDATION=1";
+  EXPECT_GT(MessagesOfTwoSteps(false), 0U);
+  EXPECT_EQ(MessagesOfTwoSteps(true), 0U);
+}
+
 TEST(ShapeTest, ALayoutThatDoesNotHoldThePictureIsRefused) {
   const sluice_format format = MakeFormat(SLUICE_FORMAT_NV12, 641, 359);
   sluice_layout layout = MakeLayout(format).value();

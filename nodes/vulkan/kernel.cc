@@ -203,7 +203,7 @@ Result<VkCommandBuffer> CommandRing::Record(std::span<const Step> steps, uint64_
   constexpr VkAccessFlags2 kShaderAccess = VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
   for (uint32_t i = 0; i < steps.size(); ++i) {
     // Before the first as well: memory between steps is shared by successive frames.
-    Barrier(commands, kCompute, kCompute, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT, kShaderAccess);
+    if (barriers_) Barrier(commands, kCompute, kCompute, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT, kShaderAccess);
     RecordStep(**slot, i, steps[i]);
   }
   // Spec: "Host Access to Device Memory Objects": the semaphore alone does not make writes visible to the host.

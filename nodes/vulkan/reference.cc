@@ -212,7 +212,7 @@ Triple ApplyLook(const Source& s, const std::string& look, const ReferenceParams
   }
   if (look == "chromatic-aberration") {
     const double cx = s.w() / 2.0, cy = s.h() / 2.0, dx = x + 0.5 - cx, dy = y + 0.5 - cy, k2 = p.at("shift");
-    return {s.SampleRgb(cx + dx * (1 - k2), cy + dy * (1 - k2))[0], s.SampleRgb(x + 0.5, y + 0.5)[1],
+    return {s.SampleRgb(cx + dx * (1 - k2), cy + dy * (1 - k2))[0], in[1],
             s.SampleRgb(cx + dx * (1 + k2), cy + dy * (1 + k2))[2]};
   }
   if (look == "pencil") {

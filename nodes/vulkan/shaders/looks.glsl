@@ -54,8 +54,7 @@ vec3 look(vec3 rgb, ivec2 at) {
   }
   if (kLook == kChromaticAberration) {
     const vec2 centre = 0.5 * size, d = vec2(at) + 0.5 - centre;
-    return vec3(sampleRgb(centre + d * (1.0 - push.param[1])).r, sampleRgb(centre + d).g,
-                sampleRgb(centre + d * (1.0 + push.param[1])).b);
+    return vec3(sampleRgb(centre + d * (1.0 - push.param[1])).r, rgb.g, sampleRgb(centre + d * (1.0 + push.param[1])).b);
   }
   if (kLook == kPencil) {
     const float line = clamp(1.0 - push.param[1] * max(sobel(at) - push.param[2], 0.0), 0.0, 1.0);
