@@ -17,8 +17,7 @@ T Or(T value, T unspecified, T fallback) {
 
 ColorTags TagsOf(const AVFrame& frame, const AVCodecParameters& stream) {
   ColorTags tags;
-  tags.primaries =
-      Or(frame.color_primaries, AVCOL_PRI_UNSPECIFIED, stream.color_primaries);
+  tags.primaries = Or(frame.color_primaries, AVCOL_PRI_UNSPECIFIED, stream.color_primaries);
   tags.transfer = Or(frame.color_trc, AVCOL_TRC_UNSPECIFIED, stream.color_trc);
   tags.matrix = Or(frame.colorspace, AVCOL_SPC_UNSPECIFIED, stream.color_space);
   tags.range = Or(frame.color_range, AVCOL_RANGE_UNSPECIFIED, stream.color_range);
@@ -74,8 +73,8 @@ sdk::Expected<CodecPtr> OpenDecoder(const AVStream& stream, int threads, PoolBuf
     result = avcodec_open2(context.get(), codec, nullptr);
   }
   if (result < 0) {
-    return sdk::Status::Error(ErrorCode(result), "the %s decoder cannot be opened: %s",
-                              codec->name, log.Or(result).c_str());
+    return sdk::Status::Error(ErrorCode(result), "the %s decoder cannot be opened: %s", codec->name,
+                              log.Or(result).c_str());
   }
   return context;
 }
@@ -94,8 +93,8 @@ Picture DescribePicture(const AVFrame& frame, const AVStream& stream) {
   picture.format = static_cast<AVPixelFormat>(frame.format);
   picture.crop_left = static_cast<uint32_t>(frame.crop_left);
   picture.crop_top = static_cast<uint32_t>(frame.crop_top);
-  picture.width =
-      static_cast<uint32_t>(frame.width) - static_cast<uint32_t>(frame.crop_left + frame.crop_right);
+  picture.width = static_cast<uint32_t>(frame.width) -
+                  static_cast<uint32_t>(frame.crop_left + frame.crop_right);
   picture.height = static_cast<uint32_t>(frame.height) -
                    static_cast<uint32_t>(frame.crop_top + frame.crop_bottom);
   const auto exact = ExactFourcc(picture.format);
@@ -103,8 +102,7 @@ Picture DescribePicture(const AVFrame& frame, const AVStream& stream) {
   picture.fourcc = exact.value_or(NearestFourcc(picture.format).value_or(0));
   const AVCodecParameters& parameters = *stream.codecpar;
   const bool jpeg = IsJpeg(parameters.codec_id);
-  picture.source =
-      ResolveColor(TagsOf(frame, parameters), picture.format, jpeg, picture.height);
+  picture.source = ResolveColor(TagsOf(frame, parameters), picture.format, jpeg, picture.height);
   picture.color = picture.source;
   const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(picture.format);
   const bool source_is_rgb =

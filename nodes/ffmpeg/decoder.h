@@ -29,8 +29,8 @@ struct Picture {
   uint32_t height = 0;
   uint32_t crop_left = 0;
   uint32_t crop_top = 0;
-  uint32_t fourcc = 0;  ///< what it is carried as; 0 = not at all
-  bool exact = false;   ///< the memory is that of `fourcc` as it is
+  uint32_t fourcc = 0;   ///< what it is carried as; 0 = not at all
+  bool exact = false;    ///< the memory is that of `fourcc` as it is
   ResolvedColor source;  ///< of the decoded pixels
   ResolvedColor color;   ///< of what is carried
 

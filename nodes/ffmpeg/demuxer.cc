@@ -28,9 +28,8 @@ int64_t CountIndexed(const AVFormatContext& format, AVStream* stream) {
 const int32_t* DisplayMatrix(const AVStream& stream) {
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 16, 100)
   const AVCodecParameters& parameters = *stream.codecpar;
-  const AVPacketSideData* data =
-      av_packet_side_data_get(parameters.coded_side_data, parameters.nb_coded_side_data,
-                              AV_PKT_DATA_DISPLAYMATRIX);
+  const AVPacketSideData* data = av_packet_side_data_get(
+      parameters.coded_side_data, parameters.nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
   if (data == nullptr || data->size < 9 * sizeof(int32_t)) return nullptr;
   return reinterpret_cast<const int32_t*>(data->data);
 #else

@@ -145,8 +145,7 @@ void SetShape(const StreamShape& shape, AVCodecContext* context) {
   context->height = static_cast<int>(format.height);
   context->time_base = shape.time_base;
   // Levels and rate control need a rate; the time base is far finer than one.
-  context->framerate =
-      format.rate.denominator != 0 ? ToRational(format.rate) : AVRational{30, 1};
+  context->framerate = format.rate.denominator != 0 ? ToRational(format.rate) : AVRational{30, 1};
   context->sample_aspect_ratio = shape.aspect;
   const ColorTags tags = ToTags(format.color, format.height);
   context->color_primaries = tags.primaries;
@@ -156,8 +155,7 @@ void SetShape(const StreamShape& shape, AVCodecContext* context) {
   context->chroma_sample_location = tags.siting;
   if (shape.field_order != SLUICE_FIELD_PROGRESSIVE) {
     context->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
-    context->field_order =
-        shape.field_order == SLUICE_FIELD_TOP_FIRST ? AV_FIELD_TT : AV_FIELD_BB;
+    context->field_order = shape.field_order == SLUICE_FIELD_TOP_FIRST ? AV_FIELD_TT : AV_FIELD_BB;
   } else {
     context->field_order = AV_FIELD_PROGRESSIVE;
   }
@@ -180,10 +178,10 @@ sdk::Expected<EncoderChoice> ChooseEncoder(const std::string& path, const sdk::P
     choice.container = av_guess_format(container.empty() ? nullptr : container.c_str(),
                                        container.empty() ? path.c_str() : nullptr, nullptr);
     if (choice.container == nullptr) {
-      return sdk::Status::Error(
-          SLUICE_E_NOT_FOUND, "%s: %s", path.c_str(),
-          container.empty() ? "no container is known for this name; say one with `format`"
-                            : ("there is no container '" + container + "'").c_str());
+      return sdk::Status::Error(SLUICE_E_NOT_FOUND, "%s: %s", path.c_str(),
+                                container.empty()
+                                    ? "no container is known for this name; say one with `format`"
+                                    : ("there is no container '" + container + "'").c_str());
     }
     if ((choice.container->flags & AVFMT_NOFILE) != 0) {
       return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: %s opens files of its own, as it likes",
@@ -201,8 +199,8 @@ sdk::Expected<EncoderChoice> ChooseEncoder(const std::string& path, const sdk::P
     return sdk::Status::Error(SLUICE_E_NOT_FOUND, "%s: there is no video encoder%s%s", path.c_str(),
                               codec.empty() ? " for it; say one with `codec`" : " ", codec.c_str());
   }
-  if (!pictures && avformat_query_codec(choice.container, choice.codec->id,
-                                        FF_COMPLIANCE_EXPERIMENTAL) == 0) {
+  if (!pictures &&
+      avformat_query_codec(choice.container, choice.codec->id, FF_COMPLIANCE_EXPERIMENTAL) == 0) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: the container %s does not carry %s",
                               path.c_str(), choice.container->name,
                               avcodec_get_name(choice.codec->id));

@@ -251,8 +251,8 @@ ResolvedColor ResolveColor(const ColorTags& tags, AVPixelFormat format, bool jpe
          SLUICE_COLOR_FIELD_PRIMARIES, assumed);
   Assume(&color.transfer, SLUICE_TRANSFER_BT709, SLUICE_COLOR_FIELD_TRANSFER, assumed);
   if (rgb) return result;
-  Assume(&color.matrix, high ? SLUICE_MATRIX_BT709 : SLUICE_MATRIX_BT601,
-         SLUICE_COLOR_FIELD_MATRIX, assumed);
+  Assume(&color.matrix, high ? SLUICE_MATRIX_BT709 : SLUICE_MATRIX_BT601, SLUICE_COLOR_FIELD_MATRIX,
+         assumed);
   Assume(&color.range, SLUICE_RANGE_LIMITED, SLUICE_COLOR_FIELD_RANGE, assumed);
   if (desc != nullptr && (desc->log2_chroma_w != 0 || desc->log2_chroma_h != 0)) {
     Assume(&color.siting, full ? SLUICE_SITING_CENTER : SLUICE_SITING_LEFT,

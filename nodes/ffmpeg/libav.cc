@@ -141,8 +141,8 @@ Rotation ReadDisplayMatrix(const int32_t* matrix) {
   const auto quarter = static_cast<int32_t>(std::lround(degrees / 90.0));
   Rotation rotation;
   rotation.degrees = ((quarter % 4 + 4) % 4) * 90;
-  const double determinant = static_cast<double>(matrix[0]) * matrix[4] -
-                             static_cast<double>(matrix[1]) * matrix[3];
+  const double determinant =
+      static_cast<double>(matrix[0]) * matrix[4] - static_cast<double>(matrix[1]) * matrix[3];
   rotation.exact = std::abs(degrees - 90.0 * quarter) < 0.5 && determinant > 0;
   return rotation;
 }

@@ -68,10 +68,11 @@ sdk::Expected<IndexPattern> IndexPattern::Parse(const std::string& path) {
       digits = digits * 10 + (path[i++] - '0');
     }
     if (i >= path.size() || path[i] != 'd' || digits > kMaxDigits || pattern.many_) {
-      return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT,
-                                "%s: one number is allowed in a name, as %%d or %%05d (and %%%% for "
-                                "a percent sign)",
-                                path.c_str());
+      return sdk::Status::Error(
+          SLUICE_E_INVALID_ARGUMENT,
+          "%s: one number is allowed in a name, as %%d or %%05d (and %%%% for "
+          "a percent sign)",
+          path.c_str());
     }
     pattern.digits_ = digits;
     pattern.many_ = true;
@@ -212,9 +213,9 @@ sdk::Status PartFile::Commit(bool durable, bool replace) {
   // Some file systems say only here that the disk is full.
   if (close(std::exchange(fd_, -1)) != 0 && errno_ == 0) errno_ = errno;
   if (errno_ != 0) return error();
-  int result = replace ? rename(part_path_.c_str(), path_.c_str())
-                       : renameat2(AT_FDCWD, part_path_.c_str(), AT_FDCWD, path_.c_str(),
-                                   RENAME_NOREPLACE);
+  int result =
+      replace ? rename(part_path_.c_str(), path_.c_str())
+              : renameat2(AT_FDCWD, part_path_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
   if (result != 0 && !replace && (errno == EINVAL || errno == ENOSYS)) {
     // A file system without the flag: a hard link does not replace either.
     result = link(part_path_.c_str(), path_.c_str());

@@ -7,8 +7,9 @@
 
 namespace {
 
-using Plugin = sluice::sdk::internal::Plugin<sluice::ffmpeg::ReadNode, sluice::ffmpeg::WriteNode,
-                                             sluice::ffmpeg::ConvertNode, sluice::ffmpeg::ScaleNode>;
+using Plugin =
+    sluice::sdk::internal::Plugin<sluice::ffmpeg::ReadNode, sluice::ffmpeg::WriteNode,
+                                  sluice::ffmpeg::ConvertNode, sluice::ffmpeg::ScaleNode>;
 
 int32_t Init(const sluice_host* host) noexcept {
   const int32_t code = Plugin::Init(host);

@@ -172,7 +172,8 @@ bool PoolBuffers::State::IsExactly(const AVFrame& frame, const Lease& lease) {
   const sluice_layout& layout = lease.frame.Layout();
   for (uint32_t i = 0; i < layout.plane_count; ++i) {
     if (frame.data[i] != lease.read->plane(i)) return false;
-    if (frame.linesize[i] < 0 || static_cast<uint64_t>(frame.linesize[i]) != lease.read->stride(i)) {
+    if (frame.linesize[i] < 0 ||
+        static_cast<uint64_t>(frame.linesize[i]) != lease.read->stride(i)) {
       return false;
     }
   }

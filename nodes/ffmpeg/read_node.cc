@@ -77,8 +77,8 @@ sdk::Status ReadNode::DecodeFirst() {
   bool ended = false;
   while (result < 0 && !ended) {
     PacketPtr packet(av_packet_alloc());
-    read = static_cast<int>(kept_.size()) < kProbePackets ? demuxer_->Read(packet.get())
-                                                          : AVERROR_EOF;
+    read =
+        static_cast<int>(kept_.size()) < kProbePackets ? demuxer_->Read(packet.get()) : AVERROR_EOF;
     ended = read < 0;
     avcodec_send_packet(decoder.get(), ended ? nullptr : packet.get());
     if (!ended) kept_.push_back(std::move(packet));
@@ -155,7 +155,8 @@ void ReadNode::NoteFacts() {
   NoteConversion();
   const Rotation rotation = demuxer_->rotation();
   if (!rotation.exact) {
-    context().Note("the display matrix mirrors or turns by an odd angle; only quarter turns are kept");
+    context().Note(
+        "the display matrix mirrors or turns by an odd angle; only quarter turns are kept");
   }
 }
 
@@ -243,8 +244,8 @@ void ReadNode::Feed() {
   if ((packet_->flags & AV_PKT_FLAG_DISCARD) == 0) ++packets_;
   const int sent = avcodec_send_packet(decoder_.get(), packet_.get());
   if (sent < 0 && sent != AVERROR(EAGAIN)) {
-    damage_.Add(sdk::Format("packet %lld does not decode (%s)", static_cast<long long>(packets_ - 1),
-                            ErrorText(sent).c_str()));
+    damage_.Add(sdk::Format("packet %lld does not decode (%s)",
+                            static_cast<long long>(packets_ - 1), ErrorText(sent).c_str()));
   }
   av_packet_unref(packet_.get());
 }
@@ -305,9 +306,8 @@ sdk::Status ReadNode::Verdict() const {
   const bool short_of_packets = whole_pass && expected > 0 && packets_ < expected;
   if (damage_.count == 0 && !short_of_packets) return {};
   const std::string expectation =
-      expected > 0 && whole_pass
-          ? sdk::Format("expected %lld", static_cast<long long>(expected))
-          : std::string("expected: not stated by the file");
+      expected > 0 && whole_pass ? sdk::Format("expected %lld", static_cast<long long>(expected))
+                                 : std::string("expected: not stated by the file");
   return sdk::Status::Error(
       SLUICE_E_IO, "%s: truncated or damaged: frames delivered %llu, %s; %s",
       input_.location.c_str(), static_cast<unsigned long long>(delivered_in_pass_),
@@ -450,8 +450,7 @@ sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
     return sdk::Process::kDone;
   }
   const int64_t ticks = Ticks(*frame_);
-  if (ticks != AV_NOPTS_VALUE &&
-      !Due(ToNs(ticks + loop_offset_, demuxer_->stream().time_base))) {
+  if (ticks != AV_NOPTS_VALUE && !Due(ToNs(ticks + loop_offset_, demuxer_->stream().time_base))) {
     return sdk::Process::kNeedMore;
   }
   sluice_frame_info info;

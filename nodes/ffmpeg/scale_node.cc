@@ -10,9 +10,8 @@ void ScaleAspect(const sluice_format& in, const sluice_format& out, sluice_frame
   if (in.width == out.width && in.height == out.height) return;
   const AVRational old{info->aspect_num == 0 ? 1 : static_cast<int>(info->aspect_num),
                        info->aspect_den == 0 ? 1 : static_cast<int>(info->aspect_den)};
-  const AVRational stretch =
-      av_mul_q({static_cast<int>(in.width), static_cast<int>(out.width)},
-               {static_cast<int>(out.height), static_cast<int>(in.height)});
+  const AVRational stretch = av_mul_q({static_cast<int>(in.width), static_cast<int>(out.width)},
+                                      {static_cast<int>(out.height), static_cast<int>(in.height)});
   const AVRational aspect = av_mul_q(old, stretch);
   info->aspect_num = static_cast<uint32_t>(aspect.num);
   info->aspect_den = static_cast<uint32_t>(aspect.den);

@@ -6,10 +6,14 @@ namespace sluice::ffmpeg::testing {
 namespace {
 
 constexpr sluice_color kBt709Limited{SLUICE_PRIMARIES_BT709, SLUICE_TRANSFER_BT709,
-                                     SLUICE_MATRIX_BT709, SLUICE_RANGE_LIMITED,
+                                     SLUICE_MATRIX_BT709,    SLUICE_RANGE_LIMITED,
                                      SLUICE_SITING_LEFT,     {0, 0, 0}};
-constexpr sluice_color kRgb{SLUICE_PRIMARIES_BT709, SLUICE_TRANSFER_BT709, SLUICE_MATRIX_RGB,
-                            SLUICE_RANGE_FULL,      0,                     {0, 0, 0}};
+constexpr sluice_color kRgb{SLUICE_PRIMARIES_BT709,
+                            SLUICE_TRANSFER_BT709,
+                            SLUICE_MATRIX_RGB,
+                            SLUICE_RANGE_FULL,
+                            0,
+                            {0, 0, 0}};
 
 sluice_format Make(uint32_t fourcc, uint32_t width, uint32_t height, const sluice_color& color) {
   sluice_format format = st::MakeFormat(fourcc, width, height);
@@ -101,18 +105,17 @@ TEST(ConvertNodeTest, CountsTheCopyAndLosesNoLease) {
 }
 
 TEST(ScaleNodeTest, ScalesAndKeepsTheShapeOfThePicture) {
-  Conversion conversion("ffmpeg.scale", Make(SLUICE_FORMAT_YU12, 641, 359, kBt709Limited),
-                        Make(SLUICE_FORMAT_YU12, 320, 180, kBt709Limited),
-                        [](st::HeldFrame& frame) {
-                          SinkRun::ForEachRow(frame, [](uint8_t* row, uint64_t bytes) {
-                            std::fill_n(row, bytes, uint8_t{77});
-                          });
-                        });
+  Conversion conversion(
+      "ffmpeg.scale", Make(SLUICE_FORMAT_YU12, 641, 359, kBt709Limited),
+      Make(SLUICE_FORMAT_YU12, 320, 180, kBt709Limited), [](st::HeldFrame& frame) {
+        SinkRun::ForEachRow(
+            frame, [](uint8_t* row, uint64_t bytes) { std::fill_n(row, bytes, uint8_t{77}); });
+      });
   ASSERT_EQ(conversion.result, SLUICE_PROCESS_DONE) << conversion.runner.error();
   EXPECT_EQ(conversion.output.Row(0, 179)[319], 77);
   EXPECT_EQ(conversion.output.Info().crop_width, 320u);
-  const double shape = 320.0 / 180 * conversion.output.Info().aspect_num /
-                       conversion.output.Info().aspect_den;
+  const double shape =
+      320.0 / 180 * conversion.output.Info().aspect_num / conversion.output.Info().aspect_den;
   EXPECT_NEAR(shape, 641.0 / 359, 1e-9);
 }
 

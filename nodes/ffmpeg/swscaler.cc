@@ -95,8 +95,8 @@ sdk::Status SwScaler::Convert(const Pixels& from, const Pixels& to) {
   if (sdk::Status status = Prepare(from, to); !status.ok()) return status;
   uint8_t* planes[4];
   for (int i = 0; i < 4; ++i) planes[i] = const_cast<uint8_t*>(to.planes[i]);
-  const int rows = sws_scale(context_.get(), from.planes, from.strides, 0, from.height, planes,
-                             to.strides);
+  const int rows =
+      sws_scale(context_.get(), from.planes, from.strides, 0, from.height, planes, to.strides);
   if (rows != to.height) {
     return sdk::Status::Error(SLUICE_E_INTERNAL, "swscale wrote %d rows of %d", rows, to.height);
   }

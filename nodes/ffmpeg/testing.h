@@ -260,8 +260,10 @@ inline std::vector<uint8_t> PixelsIn(const st::HeldFrame& frame) {
 
 /// Frames' times as ffprobe has them, as fractions of a second in lowest terms.
 inline std::vector<std::string> ProbedTimes(const std::string& path) {
-  const std::string base = Shell("ffprobe -v error -select_streams v:0 -show_entries "
-                                 "stream=time_base -of csv=p=0 " + path);
+  const std::string base = Shell(
+      "ffprobe -v error -select_streams v:0 -show_entries "
+      "stream=time_base -of csv=p=0 " +
+      path);
   AVRational time_base{};
   std::sscanf(base.c_str(), "%d/%d", &time_base.num, &time_base.den);
   std::istringstream lines(
@@ -272,7 +274,8 @@ inline std::vector<std::string> ProbedTimes(const std::string& path) {
     int64_t numerator = std::stoll(line) * time_base.num;
     int64_t denominator = time_base.den;
     const int64_t common = std::max<int64_t>(av_gcd(numerator, denominator), 1);
-    times.push_back(std::to_string(numerator / common) + "/" + std::to_string(denominator / common));
+    times.push_back(std::to_string(numerator / common) + "/" +
+                    std::to_string(denominator / common));
   }
   return times;
 }

@@ -20,9 +20,9 @@ void AddDisplayMatrix(AVStream* stream, int32_t rotation_degrees) {
   if (rotation_degrees == 0) return;
   constexpr size_t kBytes = 9 * sizeof(int32_t);
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 16, 100)
-  AVPacketSideData* data = av_packet_side_data_new(
-      &stream->codecpar->coded_side_data, &stream->codecpar->nb_coded_side_data,
-      AV_PKT_DATA_DISPLAYMATRIX, kBytes, 0);
+  AVPacketSideData* data = av_packet_side_data_new(&stream->codecpar->coded_side_data,
+                                                   &stream->codecpar->nb_coded_side_data,
+                                                   AV_PKT_DATA_DISPLAYMATRIX, kBytes, 0);
   uint8_t* bytes = data == nullptr ? nullptr : data->data;
 #else
   uint8_t* bytes = av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, kBytes);
@@ -129,14 +129,13 @@ sdk::Status WriteNode::CheckEncoder() {
   }
   const AVDictionaryEntry* entry = nullptr;
   while ((entry = av_dict_get(rest.get(), "", entry, AV_DICT_IGNORE_SUFFIX)) != nullptr) {
-    const bool known = !choice_.pictures() &&
-                       (Knows(choice_.container->priv_class, entry->key) ||
-                        Knows(avformat_get_class(), entry->key));
+    const bool known = !choice_.pictures() && (Knows(choice_.container->priv_class, entry->key) ||
+                                               Knows(avformat_get_class(), entry->key));
     if (known) continue;
-    return sdk::Status::Error(
-        SLUICE_E_INVALID_ARGUMENT, "options: neither the encoder %s%s%s has an option '%s'",
-        choice_.codec->name, choice_.pictures() ? "" : " nor the container ",
-        choice_.pictures() ? "" : choice_.container->name, entry->key);
+    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT,
+                              "options: neither the encoder %s%s%s has an option '%s'",
+                              choice_.codec->name, choice_.pictures() ? "" : " nor the container ",
+                              choice_.pictures() ? "" : choice_.container->name, entry->key);
   }
   return {};
 }
@@ -210,9 +209,8 @@ sdk::Status WriteNode::OpenStream(const sluice_frame_info& info) {
 sdk::Status WriteNode::WriteHeader(const sluice_frame_info& info, Dictionary* options) {
   AVFormatContext* muxer = nullptr;
   // Its URL is the part: `movflags +faststart` opens that again to read.
-  int result =
-      avformat_alloc_output_context2(&muxer, const_cast<AVOutputFormat*>(choice_.container),
-                                     nullptr, part_->part_path().c_str());
+  int result = avformat_alloc_output_context2(
+      &muxer, const_cast<AVOutputFormat*>(choice_.container), nullptr, part_->part_path().c_str());
   if (result < 0) return MuxError(result);
   muxer_.reset(muxer);
   stream_ = avformat_new_stream(muxer, nullptr);
@@ -238,9 +236,9 @@ sdk::Status WriteNode::WriteHeader(const sluice_frame_info& info, Dictionary* op
   }
   if (!Holds(stream_->time_base, time_base_)) {
     context().Note(sdk::Format("the container %s rounds timestamps from %d/%d to %d/%d s",
-                                     choice_.container->name, time_base_.num, time_base_.den,
-                                     stream_->time_base.num, stream_->time_base.den)
-                             .c_str());
+                               choice_.container->name, time_base_.num, time_base_.den,
+                               stream_->time_base.num, stream_->time_base.den)
+                       .c_str());
   }
   return {};
 }

@@ -50,7 +50,8 @@ TEST(WriteNodeTest, WritesThePhoneClipWithEveryTimeAsItWas) {
   EXPECT_EQ(FilesIn(folder), std::vector<std::string>{"out.mp4"});
   EXPECT_EQ(Shell("ffprobe -v error -select_streams v:0 -show_entries "
                   "stream=codec_name,color_space,color_transfer,color_primaries,color_range -of "
-                  "csv=p=0 " + out),
+                  "csv=p=0 " +
+                  out),
             "h264,tv,bt709,bt709,bt709\n");
 }
 
@@ -70,8 +71,8 @@ TEST(WriteNodeTest, KeepsTimesWithReorderingAStartThatIsNotZeroAndVariableInterv
   const std::string hello = std::string(kSamples) + "movie2/movie-hello.mp4";
   const std::string out = folder + "/hello.mp4";
   std::string error;
-  ASSERT_EQ(Transcode(ReadPath(hello).Int("frames", 12),
-                      ReadPath(out).Enum("preset", "ultrafast"), &error),
+  ASSERT_EQ(Transcode(ReadPath(hello).Int("frames", 12), ReadPath(out).Enum("preset", "ultrafast"),
+                      &error),
             SLUICE_PROCESS_END)
       << error;
   std::vector<std::string> expected = ProbedTimes(hello);
@@ -102,7 +103,8 @@ TEST(WriteNodeTest, KeepsInterlacedFieldsAndOddSizesWhereTheCodecCan) {
   const std::string odd = Fixture(folder, "odd.mkv");
   std::string error;
   std::vector<std::string> notes;
-  ASSERT_EQ(Transcode(ReadPath(odd), ReadPath(folder + "/out.mkv").String("codec", "ffv1"), &error, &notes),
+  ASSERT_EQ(Transcode(ReadPath(odd), ReadPath(folder + "/out.mkv").String("codec", "ffv1"), &error,
+                      &notes),
             SLUICE_PROCESS_END)
       << error;
   SourceRun before(ReadPath(odd));
@@ -120,7 +122,8 @@ TEST(WriteNodeTest, SaysThatAContainerRoundsTimes) {
   const std::string source = Fixture(folder, "bframes.mp4");
   std::string error;
   std::vector<std::string> notes;
-  ASSERT_EQ(Transcode(ReadPath(source), ReadPath(folder + "/out.mkv"), &error, &notes), SLUICE_PROCESS_END)
+  ASSERT_EQ(Transcode(ReadPath(source), ReadPath(folder + "/out.mkv"), &error, &notes),
+            SLUICE_PROCESS_END)
       << error;
   EXPECT_NE(std::find(notes.begin(), notes.end(),
                       "the container matroska rounds timestamps from 1/12800 to 1/1000 s"),
@@ -196,8 +199,8 @@ TEST(WriteNodeTest, RefusesASecondWriterOfTheSameFile) {
   const std::string folder = TestFolder();
   SinkRun first(ReadPath(folder + "/out.mp4"));
   ASSERT_EQ(first.Prepare(Grey()), SLUICE_OK);
-  SinkRun second(ReadPath(folder + "/../" + std::filesystem::path(folder).filename().string() +
-                          "/out.mp4"));
+  SinkRun second(
+      ReadPath(folder + "/../" + std::filesystem::path(folder).filename().string() + "/out.mp4"));
   EXPECT_EQ(second.Prepare(Grey()), SLUICE_E_ALREADY_EXISTS);
   EXPECT_NE(second.runner().error().find("another node"), std::string::npos);
 }
@@ -304,7 +307,8 @@ TEST(WriteNodeTest, NamesWhatItDoesNotKnow) {
   std::vector<Case> cases;
   cases.push_back({ReadPath(folder + "/out.xyz"), "no container is known"});
   cases.push_back({ReadPath(folder + "/out.mp4").String("codec", "h265x"), "h265x"});
-  cases.push_back({ReadPath(folder + "/out.webm").String("codec", "libx264"), "does not carry h264"});
+  cases.push_back(
+      {ReadPath(folder + "/out.webm").String("codec", "libx264"), "does not carry h264"});
   cases.push_back({ReadPath(folder + "/out.mp4").Map("options", R"({"crff": 20})"), "'crff'"});
   cases.push_back({ReadPath(folder + "/out.mp4").String("bitrate", "many"), "bitrate"});
   cases.push_back({ReadPath(folder + "/o-%d-%d.png"), "one number"});
@@ -312,8 +316,7 @@ TEST(WriteNodeTest, NamesWhatItDoesNotKnow) {
   for (Case& test : cases) {
     SinkRun sink(std::move(test.params));
     EXPECT_LT(sink.Prepare(Grey()), 0) << test.message;
-    EXPECT_NE(sink.runner().error().find(test.message), std::string::npos)
-        << sink.runner().error();
+    EXPECT_NE(sink.runner().error().find(test.message), std::string::npos) << sink.runner().error();
   }
   EXPECT_TRUE(FilesIn(folder).empty());
 }
