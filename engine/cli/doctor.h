@@ -1,0 +1,48 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/cli/session.h"
+
+namespace sluice::cli {
+
+enum class Health {
+  kOk,
+  kLimited,  ///< works in part
+  kMissing,  ///< not there, or not allowed
+};
+
+/// One thing that was looked at.
+struct Finding {
+  std::string section;  ///< "memory"
+  std::string name;     ///< "udmabuf"
+  Health health = Health::kOk;
+  std::string detail;   ///< what was seen
+  std::string advice;   ///< how to get what is missing; may be empty
+  bool required = false;  ///< the engine cannot work without it
+};
+using Findings = std::vector<Finding>;
+
+// The probes. Each appends what it found; none fails, and none changes anything on the machine.
+// Threads: [main-thread].
+
+void ProbeKernel(Findings* findings);
+void ProbeMemory(Findings* findings);
+/// Copies for about a tenth of a second.
+void ProbeBandwidth(Findings* findings);
+/// Device nodes of graphics and video devices.
+void ProbeDevices(Findings* findings);
+void ProbePipewire(Findings* findings);
+/// Opens every domain that plugins offer; `selector` chooses the device.
+void ProbeDomains(Session& session, const std::string& selector, Findings* findings);
+void ProbePlugins(Session& session, Findings* findings);
+
+/// How to be allowed to open `path`, which exists: the group that may.
+std::string AccessAdvice(const std::string& path);
+/// Names in `folder` that begin with `prefix`, sorted; empty if there is no such folder.
+std::vector<std::string> NamesIn(const std::string& folder, const std::string& prefix);
+/// The first line of a small file of /sys or /proc; "" if it cannot be read.
+std::string FirstLine(const std::string& path);
+
+}  // namespace sluice::cli

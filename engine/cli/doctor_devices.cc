@@ -1,0 +1,148 @@
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "engine/base/unique_fd.h"
+#include "engine/cli/doctor.h"
+
+namespace sluice::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "i915": the kernel driver of a device of a class, "" if it has none.
+std::string DriverOf(const std::string& class_folder, const std::string& name) {
+  std::error_code error;
+  const fs::path link = fs::read_symlink(class_folder + "/" + name + "/device/driver", error);
+  return error ? "" : link.filename().string();
+}
+
+Finding RenderNode(const std::string& name) {
+  const std::string path = "/dev/dri/" + name;
+  Finding finding{.section = "graphics", .name = path};
+  const std::string driver = DriverOf("/sys/class/drm", name);
+  const UniqueFd device(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (device.valid()) {
+    finding.detail = driver.empty() ? "can be opened" : fmt::format("driver {}", driver);
+    return finding;
+  }
+  finding.health = Health::kMissing;
+  finding.detail = std::strerror(errno);
+  finding.advice = AccessAdvice(path);
+  return finding;
+}
+
+Finding VideoDevice(const std::string& name) {
+  const std::string path = "/dev/" + name;
+  Finding finding{.section = "video", .name = path};
+  const std::string label = FirstLine("/sys/class/video4linux/" + name + "/name");
+  finding.detail = label.empty() ? "present" : label;
+  // Not opened: for some cameras that is what switches them on.
+  if (access(path.c_str(), R_OK | W_OK) == 0) return finding;
+  finding.health = Health::kMissing;
+  finding.detail += fmt::format(": {}", std::strerror(errno));
+  finding.advice = AccessAdvice(path);
+  return finding;
+}
+
+std::string PipewireSocket() {
+  for (const char* variable : {"PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR"}) {
+    const char* folder = std::getenv(variable);
+    if (folder != nullptr && *folder == '/') return std::string(folder) + "/pipewire-0";
+  }
+  return fmt::format("/run/user/{}/pipewire-0", getuid());
+}
+
+/// 0, or errno.
+int Connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  const UniqueFd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!connection.valid()) return errno;
+  return connect(connection.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+std::string AccessAdvice(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return {};
+  if (access(path.c_str(), R_OK | W_OK) == 0) return {};
+  const group* owner = getgrgid(info.st_gid);
+  const bool group_may = (info.st_mode & S_IRGRP) != 0 && (info.st_mode & S_IWGRP) != 0;
+  if (!group_may || owner == nullptr || info.st_gid == 0) {
+    return fmt::format("only its owner may open it: a udev rule can give it to a group, see {}", path);
+  }
+  return fmt::format("sudo usermod -aG {} $USER, then log in again", owner->gr_name);
+}
+
+std::vector<std::string> NamesIn(const std::string& folder, const std::string& prefix) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix)) names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string FirstLine(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+void ProbeDevices(Findings* findings) {
+  const auto nodes = NamesIn("/dev/dri", "renderD");
+  for (const std::string& node : nodes) findings->push_back(RenderNode(node));
+  if (nodes.empty()) {
+    findings->push_back({.section = "graphics",
+                         .name = "render node",
+                         .health = Health::kMissing,
+                         .detail = "no /dev/dri/renderD*: no GPU with a kernel driver, so no dma-buf with one",
+                         .advice = "load the GPU's kernel driver (i915, amdgpu, nvidia-drm, ...); in a container, "
+                                   "pass /dev/dri in"});
+  }
+  const auto cameras = NamesIn("/dev", "video");
+  for (const std::string& camera : cameras) findings->push_back(VideoDevice(camera));
+  if (cameras.empty()) {
+    findings->push_back({.section = "video",
+                         .name = "V4L2",
+                         .health = Health::kMissing,
+                         .detail = "no /dev/video*: no camera",
+                         .advice = "plug one in, or sudo modprobe vivid for a virtual one"});
+  }
+}
+
+void ProbePipewire(Findings* findings) {
+  const std::string path = PipewireSocket();
+  Finding finding{.section = "desktop", .name = "PipeWire"};
+  const int error = Connect(path);
+  if (error == 0) {
+    finding.detail = fmt::format("answers at {}", path);
+  } else {
+    finding.health = Health::kMissing;
+    finding.detail = fmt::format("{}: {}", path, std::strerror(error));
+    finding.advice = "apt install pipewire wireplumber, then systemctl --user start pipewire wireplumber";
+  }
+  findings->push_back(std::move(finding));
+}
+
+}  // namespace sluice::cli

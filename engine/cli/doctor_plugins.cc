@@ -1,0 +1,92 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "engine/cli/doctor.h"
+#include "engine/domain/domain.h"
+#include "engine/graph/offer.h"
+#include "engine/plugin/host.h"
+
+namespace sluice::cli {
+namespace {
+
+std::string Describe(const domain::DomainInfo& info) {
+  std::string uuid;
+  for (size_t i = 0; i < info.device_uuid.size(); ++i) {
+    uuid += fmt::format("{:02x}{}", info.device_uuid[i], i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+  }
+  std::string text = fmt::format("{}, driver {}, {}", info.device_name, info.driver, uuid);
+  text += fmt::format("; without a copy: {}", graph::ViewsToString(info.views));
+  if (info.base_multiple > 1) text += fmt::format(", aligned to {} bytes", info.base_multiple);
+  return text;
+}
+
+Finding ProbeDomain(Session& session, const std::string& id, const std::string& selector) {
+  Finding finding{.section = "domains", .name = id, .health = Health::kMissing};
+  const auto factory = session.loader().FindDomain(id);
+  if (!factory) {
+    finding.detail = factory.error().message;
+    return finding;
+  }
+  // The plugin's message says what to install.
+  const auto domain = domain::Domain::Create(plugin::Host(), **factory, id, selector);
+  if (!domain) {
+    finding.detail = domain.error().message;
+    return finding;
+  }
+  const domain::DomainInfo& info = (*domain)->info();
+  finding.health = info.is_software ? Health::kLimited : Health::kOk;
+  finding.detail = Describe(info);
+  if (info.is_software) {
+    finding.advice = "runs on the processor: correct, not fast; install the driver of this machine's GPU if it "
+                     "has one";
+  }
+  return finding;
+}
+
+std::string FirstLineOf(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+void ProbeDomains(Session& session, const std::string& selector, Findings* findings) {
+  findings->push_back({.section = "domains", .name = "cpu", .detail = "built in; without a copy: shm|cpu"});
+  for (const std::string& id : session.registry().DomainNames()) {
+    findings->push_back(ProbeDomain(session, id, selector));
+  }
+}
+
+void ProbePlugins(Session& session, Findings* findings) {
+  constexpr char kSection[] = "plugins";
+  const plugin::Registry& registry = session.registry();
+  const auto refused = session.loader().CheckAll();
+  for (const auto& plugin : registry.plugins()) {
+    const bool works = std::none_of(refused.begin(), refused.end(), [&](const plugin::FailedPlugin& failed) {
+      return failed.path == plugin->path;
+    });
+    if (!works) continue;
+    findings->push_back({.section = kSection,
+                         .name = plugin->manifest.name,
+                         .detail = fmt::format("{}, {} node types, {}", plugin->manifest.version,
+                                               plugin->manifest.nodes.size(), plugin->path)});
+  }
+  const auto add_failed = [&](const plugin::FailedPlugin& plugin) {
+    findings->push_back({.section = kSection,
+                         .name = plugin.path,
+                         .health = Health::kMissing,
+                         .detail = FirstLineOf(plugin.reason),
+                         .advice = "sluice list --failed has all of it"});
+  };
+  for (const auto& plugin : registry.failed()) add_failed(plugin);
+  for (const auto& plugin : refused) add_failed(plugin);
+  if (registry.plugins().empty()) {
+    findings->push_back({.section = kSection,
+                         .name = "any",
+                         .health = Health::kMissing,
+                         .detail = "none were found",
+                         .advice = "`sluice list` says where they are searched; --plugin-path or "
+                                   "SLUICE_PLUGIN_PATH name more folders",
+                         .required = true});
+  }
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,70 @@
+#include "engine/cli/table.h"
+
+#include <algorithm>
+
+namespace sluice::cli {
+namespace {
+
+/// Code points: near enough to columns for names and units.
+size_t Columns(std::string_view text) {
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+void WrapLine(std::string_view line, size_t indent, size_t width, std::string* out) {
+  size_t column = 0;
+  while (!line.empty()) {
+    const size_t end = std::min(line.find(' '), line.size());
+    const std::string_view word = line.substr(0, end);
+    line.remove_prefix(std::min(end + 1, line.size()));
+    if (word.empty()) continue;
+    if (column > 0 && column + 1 + Columns(word) > width) {
+      *out += '\n';
+      column = 0;
+    }
+    if (column == 0) {
+      out->append(indent, ' ');
+      column = indent;
+    } else {
+      *out += ' ';
+      ++column;
+    }
+    *out += word;
+    column += Columns(word);
+  }
+  *out += '\n';
+}
+
+}  // namespace
+
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows, size_t indent) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Columns(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line(indent, ' ');
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      line.append(widths[i] - Columns(row[i]) + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + '\n';
+  }
+  return text;
+}
+
+std::string Wrap(std::string_view text, size_t indent, size_t width) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    WrapLine(text.substr(0, end), indent, width, &out);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+}  // namespace sluice::cli
