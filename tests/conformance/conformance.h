@@ -29,6 +29,8 @@ struct Subject {
   std::vector<sluice_format> refused;
   /// Frames that are pushed (or steps of a source) in one run.
   int frames = 8;
+  /// A node takes long to make: fewer repetitions, and only the states that differ.
+  bool costly = false;
 };
 
 inline void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.type; }

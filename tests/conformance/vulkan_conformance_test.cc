@@ -24,15 +24,20 @@ Subject Of(const char* type, std::function<Parameters()> parameters) {
   return subject;
 }
 
+Subject Shader() {
+  Subject subject = Of("vulkan.shader", [] {
+    return Parameters()
+        .String("source", "vec3 shade(vec3 color, ivec2 position) { return color * gain; }")
+        .Float("gain", 0.5);
+  });
+  subject.costly = true;  // compiles
+  return subject;
+}
+
 const Subject kSubjects[] = {
     Of("vulkan.look", [] { return Parameters().Enum("look", "noir").Float("amount", 1); }),
     Of("vulkan.convert", [] { return Parameters(); }),
-    Of("vulkan.shader",
-       [] {
-         return Parameters()
-             .String("source", "vec3 shade(vec3 color, ivec2 position) { return color * gain; }")
-             .Float("gain", 0.5);
-       }),
+    Shader(),
 };
 
 INSTANTIATE_TEST_SUITE_P(Vulkan, ConformanceTest, testing::ValuesIn(kSubjects), NameOf);

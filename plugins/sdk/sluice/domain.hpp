@@ -34,7 +34,7 @@ struct DomainInstance {
   }
   void Report(const char* text) const { host.Log(SLUICE_LOG_ERROR, T::kDomain, "%s", text); }
   int32_t Code(const Status& status) const {
-    if (!status.ok() && !status.message().empty()) Report(status.message().c_str());
+    if (!status.ok() && *status.c_message() != 0) Report(status.c_message());
     return status.code();
   }
 
@@ -99,7 +99,7 @@ struct DomainInstance {
           instance->host = Host(c_host);
           Expected<std::unique_ptr<T>> made = T::Create(instance->host, Params(params));
           if (!made.ok()) {
-            report(made.status().code(), made.status().message().c_str());
+            report(made.status().code(), made.status().c_message());
             return made.status().code();
           }
           instance->domain = *std::move(made);

@@ -18,7 +18,7 @@
 
 namespace sluice::sdk {
 
-/// The most ports of one direction that the SDK handles.
+/// The most ports of a node that the SDK handles.
 inline constexpr uint32_t kMaxPorts = 64;
 
 /// The node's handle to its host. A small value: copy it freely, into other threads too.
@@ -71,7 +71,7 @@ class NodeContext {
 
   /// Says what the next negative result means.
   void Fail(const Status& status) const {
-    if (!status.ok()) api()->set_error(node_, status.code(), status.message().c_str());
+    if (!status.ok()) api()->set_error(node_, status.code(), status.c_message());
   }
   /// The same, and returns it: `return context().Fail(SLUICE_E_IO, "%s: ...", path);`
   [[gnu::format(printf, 3, 4)]] Status Fail(int32_t code, const char* format, ...) const {
@@ -302,6 +302,9 @@ struct NodeInstance {
       if (me.state == State::kActive && me.Misplaced(State::kCreated, "configure while active")) {
         return SLUICE_E_INTERNAL;
       }
+      if (configuration->port_count > kMaxPorts) {
+        return me.Code(Status(SLUICE_E_UNSUPPORTED, "too many ports"));
+      }
       int32_t code = SLUICE_OK;
       if constexpr (requires(T & t, const Configuration& c) { t.Configure(c); }) {
         code = me.Code(me.node->Configure(Configuration(*configuration)));
@@ -351,7 +354,10 @@ struct NodeInstance {
   }
   static int32_t Reconfigure(void* self, const sluice_configuration* configuration) noexcept {
     NodeInstance& me = From(self);
-    return me.Run([&] { return me.Code(me.node->Reconfigure(Configuration(*configuration))); });
+    return me.Run([&]() -> int32_t {
+      if (me.Misplaced(State::kActive, "reconfigure while not active")) return SLUICE_E_INTERNAL;
+      return me.Code(me.node->Reconfigure(Configuration(*configuration)));
+    });
   }
   static int32_t SetParam(void* self, const sluice_param* param) noexcept {
     NodeInstance& me = From(self);

@@ -83,7 +83,7 @@ struct Plugin {
           if (c_host == nullptr) return SLUICE_E_INVALID_ARGUMENT;
           const Host host(c_host);
           const Status status = host.Check();
-          if (!status.ok()) host.Log(SLUICE_LOG_ERROR, "sdk", "%s", status.message().c_str());
+          if (!status.ok()) host.Log(SLUICE_LOG_ERROR, "sdk", "%s", status.c_message());
           return status.code();
         },
         [](int32_t, const char*) {});

@@ -4,6 +4,7 @@
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -69,13 +70,21 @@ inline const char* CodeName(int32_t code) {
   return text;
 }
 
-/// SLUICE_OK, or a SLUICE_E_* code with a message for the user. Success allocates nothing.
+/// SLUICE_OK, or a SLUICE_E_* code with a message for the user. Success allocates nothing, and
+/// costs two words.
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  /// A code of the C ABI; the message may be empty. A positive code counts as success.
-  explicit Status(int32_t code, std::string message = {})
-      : code_(code), message_(std::move(message)) {}
+  /// A code of the C ABI. A positive code counts as success.
+  explicit Status(int32_t code) : code_(code) {}
+  Status(int32_t code, std::string message)
+      : code_(code), message_(std::make_unique<std::string>(std::move(message))) {}
+  Status(const Status& other)
+      : code_(other.code_),
+        message_(other.message_ ? std::make_unique<std::string>(*other.message_) : nullptr) {}
+  Status(Status&&) noexcept = default;
+  Status& operator=(const Status& other) { return *this = Status(other); }
+  Status& operator=(Status&&) noexcept = default;
 
   /// Range: `code` is negative.
   [[gnu::format(printf, 2, 3)]] static Status Error(int32_t code, const char* format, ...) {
@@ -88,11 +97,13 @@ class [[nodiscard]] Status {
 
   bool ok() const { return code_ >= 0; }
   int32_t code() const { return code_; }
-  const std::string& message() const { return message_; }
+  /// Empty when there is none. Never null; valid as long as this object is unchanged.
+  const char* c_message() const { return message_ ? message_->c_str() : ""; }
+  std::string message() const { return c_message(); }
 
  private:
   int32_t code_ = SLUICE_OK;
-  std::string message_;
+  std::unique_ptr<std::string> message_;
 };
 
 /// A value, or the Status that says why there is none.
