@@ -20,7 +20,7 @@ def _impl(ctx):
     # The same inputs give the same bytes: sorted names, no times, no owners.
     script.append("tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C \"$root\" -cf - . | gzip -n > '%s'" % tar.path)
     ctx.actions.run_shell(outputs = [tar], inputs = inputs, command = "\n".join(script), mnemonic = "InstallTar")
-    return [DefaultInfo(files = depset([tar]))]
+    return [DefaultInfo(files = depset([tar]), runfiles = ctx.runfiles(files = [tar]))]
 
 install_tar = rule(
     implementation = _impl,
