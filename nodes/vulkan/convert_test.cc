@@ -1,5 +1,5 @@
-// convert against swscale (bilinear, accurate rounding, full chroma interpolation, range and siting set) and against
-// docs/colour.md in double precision.
+// convert against swscale (bilinear, accurate rounding, full chroma interpolation, range and siting
+// set) and against docs/colour.md in double precision.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -19,15 +19,20 @@ constexpr uint8_t kLeft = SLUICE_SITING_LEFT;
 constexpr uint8_t kCenter = SLUICE_SITING_CENTER;
 constexpr uint8_t kTopLeft = SLUICE_SITING_TOP_LEFT;
 
-const char* NameOfMatrix(uint8_t matrix) { return matrix == k601 ? "601" : matrix == k709 ? "709" : "-"; }
+const char* NameOfMatrix(uint8_t matrix) {
+  return matrix == k601 ? "601" : matrix == k709 ? "709" : "-";
+}
 
 std::string Describe(const sluice_format& f) {
-  const char* siting = f.color.siting == kLeft ? "left" : f.color.siting == kCenter ? "center" : "topleft";
+  const char* siting = f.color.siting == kLeft     ? "left"
+                       : f.color.siting == kCenter ? "center"
+                                                   : "topleft";
   return FourccName(f.fourcc) + "/" + NameOfMatrix(f.color.matrix) + "/" +
          (f.color.range == kFull ? "full" : "limited") + "/" + siting;
 }
 
-void ExpectAtLeast(double db, const std::vector<Difference>& differences, const std::string& where) {
+void ExpectAtLeast(double db, const std::vector<Difference>& differences,
+                   const std::string& where) {
   std::printf("%s: %s\n", where.c_str(), ToString(differences).c_str());
   for (const Difference& d : differences) EXPECT_GE(d.psnr, db) << where;
 }
@@ -42,12 +47,16 @@ class ConvertTest : public DeviceTest {
   void CheckReference(const Picture& src, const sluice_format& to, const std::string& content) {
     Picture want(to);
     Reference(src, want, "", {});
-    ExpectWithinOne(Compare(Convert(src, to), want), Describe(src.format()) + " -> " + Describe(to) + " " + content);
+    ExpectWithinOne(Compare(Convert(src, to), want),
+                    Describe(src.format()) + " -> " + Describe(to) + " " + content);
   }
-  static void ExpectWithinOne(const std::vector<Difference>& differences, const std::string& where) {
-    for (const Difference& d : differences) EXPECT_LE(d.worst, 1) << where << ": " << ToString(differences);
+  static void ExpectWithinOne(const std::vector<Difference>& differences,
+                              const std::string& where) {
+    for (const Difference& d : differences)
+      EXPECT_LE(d.worst, 1) << where << ": " << ToString(differences);
   }
-  void CheckSwscale(const Picture& src, const sluice_format& to, const std::string& content, bool via_444 = false) {
+  void CheckSwscale(const Picture& src, const sluice_format& to, const std::string& content,
+                    bool via_444 = false) {
     Picture want(to);
     if (via_444) {
       SwscaleVia444(src, want);
@@ -64,8 +73,9 @@ std::vector<sluice_format> AllFormats(uint32_t w, uint32_t h) {
   const auto yuv = [&](uint32_t fourcc, uint8_t siting) {
     return MakeFormat(fourcc, w, h, k709, kLimited, siting);
   };
-  return {yuv(SLUICE_FORMAT_YU12, kLeft),  yuv(SLUICE_FORMAT_YU12, kCenter), yuv(SLUICE_FORMAT_NV12, kTopLeft),
-          yuv(SLUICE_FORMAT_YUYV, kLeft),  yuv(SLUICE_FORMAT_YUYV, kCenter), MakeFormat(SLUICE_FORMAT_AB24, w, h),
+  return {yuv(SLUICE_FORMAT_YU12, kLeft),      yuv(SLUICE_FORMAT_YU12, kCenter),
+          yuv(SLUICE_FORMAT_NV12, kTopLeft),   yuv(SLUICE_FORMAT_YUYV, kLeft),
+          yuv(SLUICE_FORMAT_YUYV, kCenter),    MakeFormat(SLUICE_FORMAT_AB24, w, h),
           MakeFormat(SLUICE_FORMAT_XR24, w, h)};
 }
 
@@ -101,7 +111,8 @@ TEST_F(ConvertTest, MatricesAndRangesMatchTheReference) {
 
 TEST_F(ConvertTest, TheSmallestPicturesMatchTheReference) {
   for (const auto& [w, h] : {std::pair(1U, 1U), std::pair(8U, 2U), std::pair(9U, 3U)}) {
-    for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_AB24}) {
+    for (const uint32_t fourcc :
+         {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_AB24}) {
       Picture src(MakeFormat(fourcc, w, h));
       Fill(src, Pattern::kNoise);
       CheckReference(src, MakeFormat(SLUICE_FORMAT_YU12, w, h, k601, kFull, kCenter), "tiny");
@@ -125,7 +136,8 @@ TEST_F(ConvertTest, AlphaIsKeptWhereBothEndsHaveItAndOpaqueOtherwise) {
   const Picture opaque = Convert(src, MakeFormat(SLUICE_FORMAT_XR24, 33, 5));
   for (uint64_t y = 0; y < 5; ++y) {
     for (uint64_t x = 0; x < 33; ++x) {
-      EXPECT_EQ(kept.plane(0)[y * kept.stride(0) + 4 * x + 3], src.plane(0)[y * src.stride(0) + 4 * x + 3]);
+      EXPECT_EQ(kept.plane(0)[y * kept.stride(0) + 4 * x + 3],
+                src.plane(0)[y * src.stride(0) + 4 * x + 3]);
       EXPECT_EQ(opaque.plane(0)[y * opaque.stride(0) + 4 * x + 3], 255);
     }
   }
@@ -137,9 +149,11 @@ TEST_F(ConvertTest, PatternsMatchSwscale) {
     Picture still(rgb), coded(yuv);
     Fill(still, pattern);
     Fill(coded, pattern);
-    // From 4:2:0 straight to RGB swscale takes the nearest chroma line, or the mean of two, instead of interpolating
-    // (yuv2packed1): only its way through 4:4:4 is exact enough for single-line detail.
-    CheckSwscale(coded, rgb, content, pattern == Pattern::kZonePlate && yuv.fourcc != SLUICE_FORMAT_YUYV);
+    // From 4:2:0 straight to RGB swscale takes the nearest chroma line, or the mean of two, instead
+    // of interpolating (yuv2packed1): only its way through 4:4:4 is exact enough for single-line
+    // detail.
+    CheckSwscale(coded, rgb, content,
+                 pattern == Pattern::kZonePlate && yuv.fourcc != SLUICE_FORMAT_YUYV);
     CheckSwscale(still, yuv, content);
   };
   for (const auto& [w, h] : {std::pair(640U, 360U), std::pair(641U, 359U)}) {
@@ -159,7 +173,8 @@ TEST_F(ConvertTest, PatternsMatchSwscale) {
 TEST_F(ConvertTest, APhotoMatchesSwscale) {
   uint32_t w = 0, h = 0;
   const auto rgb = LoadRgb(kPhoto, &w, &h);
-  if (rgb.empty()) GTEST_SKIP() << kPhoto << " is not there: apt-get install forensics-samples-files";
+  if (rgb.empty())
+    GTEST_SKIP() << kPhoto << " is not there: apt-get install forensics-samples-files";
   ASSERT_EQ(w * h, 12000000U);
   Picture still(MakeFormat(SLUICE_FORMAT_AB24, w, h));
   FillRgb(still, rgb);
@@ -183,7 +198,8 @@ TEST_F(ConvertTest, APhotoMatchesSwscale) {
 TEST_F(ConvertTest, ThePhotoMatchesSwscaleThatHalvesChromaItsOwnWay) {
   uint32_t w = 0, h = 0;
   const auto rgb = LoadRgb(kPhoto, &w, &h);
-  if (rgb.empty()) GTEST_SKIP() << kPhoto << " is not there: apt-get install forensics-samples-files";
+  if (rgb.empty())
+    GTEST_SKIP() << kPhoto << " is not there: apt-get install forensics-samples-files";
   Picture still(MakeFormat(SLUICE_FORMAT_AB24, w, h));
   FillRgb(still, rgb);
   for (const uint8_t siting : {kLeft, kCenter}) {
@@ -191,7 +207,8 @@ TEST_F(ConvertTest, ThePhotoMatchesSwscaleThatHalvesChromaItsOwnWay) {
     Picture want(yuv);
     // Without SWS_FULL_CHR_H_INP swscale averages pairs of pixels before it filters.
     Swscale(still, want, false);
-    ExpectAtLeast(50, Compare(Convert(still, yuv), want), "without full_chroma_inp, " + Describe(yuv));
+    ExpectAtLeast(50, Compare(Convert(still, yuv), want),
+                  "without full_chroma_inp, " + Describe(yuv));
   }
 }
 

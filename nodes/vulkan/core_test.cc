@@ -1,8 +1,10 @@
 // The device's choice, imported memory, and the queue's waiter.
 #include <gtest/gtest.h>
 
-#include <condition_variable>
+#include <algorithm>
+#include <cstdlib>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "nodes/vulkan/testing.h"
@@ -27,7 +29,9 @@ const std::vector<DeviceInfo> kDevices = {
     Info(3, "Big Two", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU),
 };
 
-TEST(ChooseDeviceTest, DiscreteComesFirstThenTheLowestIndex) { EXPECT_EQ(ChooseDevice(kDevices, "").value(), 2U); }
+TEST(ChooseDeviceTest, DiscreteComesFirstThenTheLowestIndex) {
+  EXPECT_EQ(ChooseDevice(kDevices, "").value(), 2U);
+}
 
 TEST(ChooseDeviceTest, AnUnusableDeviceIsPassedOver) {
   auto devices = kDevices;
@@ -68,6 +72,40 @@ TEST(ChooseDeviceTest, WithoutAUsableDeviceTheErrorSaysWhatToInstall) {
   EXPECT_NE(chosen.error().message.find("mesa-vulkan-drivers"), std::string::npos);
 }
 
+/// Sets a variable of the environment until the end of the scope.
+class ScopedEnvironment {
+ public:
+  ScopedEnvironment(const char* name, const char* value) : name_(name) {
+    const char* old = std::getenv(name);
+    had_ = old != nullptr;
+    if (had_) old_ = old;
+    setenv(name, value, 1);
+  }
+  ~ScopedEnvironment() {
+    if (had_) {
+      setenv(name_, old_.c_str(), 1);
+    } else {
+      unsetenv(name_);
+    }
+  }
+  ScopedEnvironment(const ScopedEnvironment&) = delete;
+  ScopedEnvironment& operator=(const ScopedEnvironment&) = delete;
+
+ private:
+  const char* name_;
+  bool had_ = false;
+  std::string old_;
+};
+
+TEST(DeviceCreateTest, WithoutADriverTheErrorSaysWhatToInstall) {
+  const ScopedEnvironment old_name("VK_ICD_FILENAMES", "/nonexistent/driver.json");
+  const ScopedEnvironment new_name("VK_DRIVER_FILES", "/nonexistent/driver.json");
+  const auto device = Device::Create({});
+  ASSERT_FALSE(device.has_value());
+  EXPECT_EQ(device.error().code, SLUICE_E_UNSUPPORTED);
+  EXPECT_NE(device.error().message.find("install"), std::string::npos) << device.error().message;
+}
+
 using MemoryTest = DeviceTest;
 
 TEST_F(MemoryTest, ASharedMappingIsImportedWhereItLies) {
@@ -82,7 +120,8 @@ TEST_F(MemoryTest, AMisalignedMappingIsRefusedWithTheNumbers) {
   const auto shifted = Memory::ImportHost(bench_->device(), mapping.data() + 64, 4096);
   ASSERT_FALSE(shifted.has_value());
   EXPECT_EQ(shifted.error().code, SLUICE_E_UNSUPPORTED);
-  EXPECT_NE(shifted.error().message.find("off by 64"), std::string::npos) << shifted.error().message;
+  EXPECT_NE(shifted.error().message.find("off by 64"), std::string::npos)
+      << shifted.error().message;
   const auto cut = Memory::ImportHost(bench_->device(), mapping.data(), 5000);
   ASSERT_FALSE(cut.has_value());
   EXPECT_NE(cut.error().message.find("5000"), std::string::npos) << cut.error().message;
@@ -129,7 +168,8 @@ TEST_F(QueueTest, PointsCompleteInOrderAndTheListenerHearsOfAll) {
     ASSERT_EQ(point.value(), i);
     ring->Submitted(*point);
   }
-  ASSERT_TRUE(queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
+  ASSERT_TRUE(
+      queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
   std::lock_guard<std::mutex> lock(mutex);
   ASSERT_FALSE(heard.empty());
   EXPECT_TRUE(std::is_sorted(heard.begin(), heard.end()));
@@ -140,11 +180,13 @@ TEST_F(QueueTest, AnIdleQueueIsIdleAtOnce) {
   EXPECT_TRUE(bench_->queue().WaitIdle(std::chrono::steady_clock::now()).has_value());
 }
 
-/// Two dispatches, the second reading what the first writes; returns what the validation layer says.
+/// Two dispatches, the second reading what the first writes; returns what the validation layer
+/// says.
 uint32_t MessagesOfTwoSteps(bool barriers) {
   DeviceOptions options = DeviceOptionsFromEnvironment();
   auto device = Device::Create(options).value();
-  auto queue = Queue::Create(*device, {[](uint64_t) {}, [](uint64_t, uint64_t, const Error&) {}}).value();
+  auto queue =
+      Queue::Create(*device, {[](uint64_t) {}, [](uint64_t, uint64_t, const Error&) {}}).value();
   auto kernels = KernelModule::CreateBuiltin(*device).value();
   auto ring = CommandRing::Create(*device, kernels->set_layout(), 2).value();
   if (!barriers) ring->LeaveOutBarriersForTesting();
@@ -159,7 +201,8 @@ uint32_t MessagesOfTwoSteps(bool barriers) {
                         {kernels.get(), pipeline, b.buffer(), c.buffer(), push}};
   const VkCommandBuffer commands = ring->Record(steps, 0).value();
   ring->Submitted(queue->Submit(commands, 0).value());
-  EXPECT_TRUE(queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
+  EXPECT_TRUE(
+      queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
   return device->validation_messages();
 }
 

@@ -10,7 +10,8 @@ namespace sluice::vulkan {
 namespace {
 
 constexpr char kInstall[] =
-    "install a Vulkan driver: `apt-get install mesa-vulkan-drivers` has those for AMD, Intel and software "
+    "install a Vulkan driver: `apt-get install mesa-vulkan-drivers` has those for AMD, Intel and "
+    "software "
     "(lavapipe); NVIDIA's comes with its own driver";
 constexpr char kValidationLayer[] = "VK_LAYER_KHRONOS_validation";
 
@@ -46,7 +47,8 @@ std::string ListOf(const std::vector<DeviceInfo>& devices) {
 
 Result<size_t> Usable(const std::vector<DeviceInfo>& devices, size_t at) {
   if (devices[at].usable) return at;
-  return Fail(SLUICE_E_UNSUPPORTED, "Vulkan device " + devices[at].name + " lacks " + devices[at].missing);
+  return Fail(SLUICE_E_UNSUPPORTED,
+              "Vulkan device " + devices[at].name + " lacks " + devices[at].missing);
 }
 
 std::vector<VkExtensionProperties> DeviceExtensions(VkPhysicalDevice physical) {
@@ -63,7 +65,8 @@ bool Has(const std::vector<VkExtensionProperties>& list, const char* name) {
                      [name](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
 }
 
-/// Compute, and nothing else where there is a choice: a queue of its own does not wait behind graphics.
+/// Compute, and nothing else where there is a choice: a queue of its own does not wait behind
+/// graphics.
 int FindComputeFamily(VkPhysicalDevice physical) {
   uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, nullptr);
@@ -97,7 +100,8 @@ std::string Missing(VkPhysicalDevice physical, uint32_t api_version) {
 DeviceInfo Describe(VkPhysicalDevice physical, uint32_t index) {
   DeviceInfo info;
   info.index = index;
-  const bool can_import = Has(DeviceExtensions(physical), VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+  const bool can_import =
+      Has(DeviceExtensions(physical), VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   VkPhysicalDeviceExternalMemoryHostPropertiesEXT host{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
   VkPhysicalDeviceDriverProperties driver{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
@@ -122,7 +126,8 @@ Result<std::vector<VkPhysicalDevice>> PhysicalDevices(VkInstance instance) {
   uint32_t count = 0;
   VkResult result = vkEnumeratePhysicalDevices(instance, &count, nullptr);
   std::vector<VkPhysicalDevice> physical(count);
-  if (result == VK_SUCCESS && count > 0) result = vkEnumeratePhysicalDevices(instance, &count, physical.data());
+  if (result == VK_SUCCESS && count > 0)
+    result = vkEnumeratePhysicalDevices(instance, &count, physical.data());
   if (result < 0 || count == 0) {
     return Fail(SLUICE_E_UNSUPPORTED, std::string("no Vulkan device found; ") + kInstall);
   }
@@ -193,16 +198,18 @@ Result<size_t> ChooseDevice(const std::vector<DeviceInfo>& devices, std::string_
     size_t best = devices.size();
     for (size_t i = 0; i < devices.size(); ++i) {
       if (!devices[i].usable) continue;
-      if (best == devices.size() || TypeRank(devices[i].type) < TypeRank(devices[best].type)) best = i;
+      if (best == devices.size() || TypeRank(devices[i].type) < TypeRank(devices[best].type))
+        best = i;
     }
     if (best < devices.size()) return best;
     std::string why;
     for (const DeviceInfo& d : devices) why += "; " + d.name + " lacks " + d.missing;
     return Fail(SLUICE_E_UNSUPPORTED, "no usable Vulkan device" + why + "; " + kInstall);
   }
-  const bool is_index = selector.size() <= 4 && std::all_of(selector.begin(), selector.end(), [](char c) {
-                          return std::isdigit(static_cast<unsigned char>(c)) != 0;
-                        });
+  const bool is_index =
+      selector.size() <= 4 && std::all_of(selector.begin(), selector.end(), [](char c) {
+        return std::isdigit(static_cast<unsigned char>(c)) != 0;
+      });
   std::string hex = Lower(selector);
   hex.erase(std::remove(hex.begin(), hex.end(), '-'), hex.end());
   for (size_t i = 0; i < devices.size(); ++i) {
@@ -212,10 +219,11 @@ Result<size_t> ChooseDevice(const std::vector<DeviceInfo>& devices, std::string_
     if (uuid == hex) return Usable(devices, i);
   }
   for (size_t i = 0; i < devices.size() && !is_index; ++i) {
-    if (Lower(devices[i].name).find(Lower(selector)) != std::string::npos) return Usable(devices, i);
+    if (Lower(devices[i].name).find(Lower(selector)) != std::string::npos)
+      return Usable(devices, i);
   }
-  return Fail(SLUICE_E_NOT_FOUND,
-              "no Vulkan device matches \"" + std::string(selector) + "\"; there is " + ListOf(devices));
+  return Fail(SLUICE_E_NOT_FOUND, "no Vulkan device matches \"" + std::string(selector) +
+                                      "\"; there is " + ListOf(devices));
 }
 
 DeviceOptions DeviceOptionsFromEnvironment() {
@@ -225,8 +233,10 @@ DeviceOptions DeviceOptionsFromEnvironment() {
   return options;
 }
 
-VKAPI_ATTR VkBool32 VKAPI_CALL Device::OnMessage(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
-                                                 const VkDebugUtilsMessengerCallbackDataEXT* data, void* self) {
+VKAPI_ATTR VkBool32 VKAPI_CALL Device::OnMessage(VkDebugUtilsMessageSeverityFlagBitsEXT,
+                                                 VkDebugUtilsMessageTypeFlagsEXT,
+                                                 const VkDebugUtilsMessengerCallbackDataEXT* data,
+                                                 void* self) {
   static_cast<Device*>(self)->validation_messages_.fetch_add(1);
   std::fprintf(stderr, "vulkan validation: %s\n", data->pMessage);
   return VK_FALSE;
@@ -240,16 +250,21 @@ Status Device::CreateInstance(const DeviceOptions& options) {
   if (volkGetInstanceVersion() < VK_API_VERSION_1_3) {
     return Fail(SLUICE_E_UNSUPPORTED, "the Vulkan loader is older than 1.3; upgrade libvulkan1");
   }
-  VkApplicationInfo app{VK_STRUCTURE_TYPE_APPLICATION_INFO, nullptr, "sluice", 0, "sluice", 0, VK_API_VERSION_1_3};
-  VkDebugUtilsMessengerCreateInfoEXT messenger{VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT};
-  messenger.messageSeverity =
-      VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT;
-  // Of GENERAL the loader's complaints about other vendors' drivers would come too: they say nothing about us.
+  VkApplicationInfo app{
+      VK_STRUCTURE_TYPE_APPLICATION_INFO, nullptr, "sluice", 0, "sluice", 0, VK_API_VERSION_1_3};
+  VkDebugUtilsMessengerCreateInfoEXT messenger{
+      VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT};
+  messenger.messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT |
+                              VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT;
+  // Of GENERAL the loader's complaints about other vendors' drivers would come too: they say
+  // nothing about us.
   messenger.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT;
   messenger.pfnUserCallback = &Device::OnMessage;
   messenger.pUserData = this;
-  const VkValidationFeatureEnableEXT enables[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
-  const VkValidationFeaturesEXT features{VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, &messenger, 1, enables, 0, nullptr};
+  const VkValidationFeatureEnableEXT enables[] = {
+      VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+  const VkValidationFeaturesEXT features{
+      VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, &messenger, 1, enables, 0, nullptr};
   const char* layers[] = {kValidationLayer};
   const char* extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
   VkInstanceCreateInfo create{VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
@@ -257,7 +272,8 @@ Status Device::CreateInstance(const DeviceOptions& options) {
   if (options.validation) {
     if (!LayerIsThere(kValidationLayer)) {
       return Fail(SLUICE_E_UNSUPPORTED,
-                  "validation was asked for, but the layer is not there: `apt-get install vulkan-validationlayers`");
+                  "validation was asked for, but the layer is not there: `apt-get install "
+                  "vulkan-validationlayers`");
     }
     create.pNext = &features;
     create.enabledLayerCount = 1;
@@ -271,7 +287,8 @@ Status Device::CreateInstance(const DeviceOptions& options) {
   }
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateInstance");
   volkLoadInstanceOnly(instance_);
-  if (options.validation) vkCreateDebugUtilsMessengerEXT(instance_, &messenger, nullptr, &messenger_);
+  if (options.validation)
+    vkCreateDebugUtilsMessengerEXT(instance_, &messenger, nullptr, &messenger_);
   return {};
 }
 
@@ -339,7 +356,9 @@ Result<uint32_t> Device::FindMemoryType(uint32_t type_bits, VkMemoryPropertyFlag
   return static_cast<uint32_t>(best);
 }
 
-VkMemoryPropertyFlags Device::MemoryFlags(uint32_t type) const { return memory_.memoryTypes[type].propertyFlags; }
+VkMemoryPropertyFlags Device::MemoryFlags(uint32_t type) const {
+  return memory_.memoryTypes[type].propertyFlags;
+}
 
 Result<std::vector<DeviceInfo>> ListDevices() {
   // A short-lived instance: listing must not hold a device.
@@ -347,7 +366,8 @@ Result<std::vector<DeviceInfo>> ListDevices() {
     return Fail(SLUICE_E_UNSUPPORTED,
                 std::string("no Vulkan loader: `apt-get install libvulkan1`; then ") + kInstall);
   }
-  VkApplicationInfo app{VK_STRUCTURE_TYPE_APPLICATION_INFO, nullptr, "sluice", 0, "sluice", 0, VK_API_VERSION_1_3};
+  VkApplicationInfo app{
+      VK_STRUCTURE_TYPE_APPLICATION_INFO, nullptr, "sluice", 0, "sluice", 0, VK_API_VERSION_1_3};
   VkInstanceCreateInfo create{VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
   create.pApplicationInfo = &app;
   VkInstance instance = VK_NULL_HANDLE;

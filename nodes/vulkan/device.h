@@ -23,17 +23,17 @@ struct DeviceInfo {
   std::array<uint8_t, VK_UUID_SIZE> uuid{};
   VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
   uint32_t api_version = 0;
-  bool usable = false;          ///< Has everything that this plugin needs.
-  std::string missing;          ///< What it lacks, when not usable.
+  bool usable = false;            ///< Has everything that this plugin needs.
+  std::string missing;            ///< What it lacks, when not usable.
   uint64_t import_alignment = 0;  ///< Bytes; of base and size of imported memory; 0: cannot import.
   uint64_t max_buffer_range = 0;  ///< Bytes that one shader binding reaches.
   uint64_t binding_alignment = 0;  ///< Bytes.
 };
 
-/// Picks one of `devices`: an empty `selector` takes the best usable one (discrete, integrated, virtual, cpu, other;
-/// then the lowest index); otherwise an index, a UUID in hexadecimal (dashes ignored) or a part of the name in any case.
-/// Returns the position in `devices`.
-/// Errors: NotFound, naming what there is; Unsupported when the device lacks something.
+/// Picks one of `devices`: an empty `selector` takes the best usable one (discrete, integrated,
+/// virtual, cpu, other; then the lowest index); otherwise an index, a UUID in hexadecimal (dashes
+/// ignored) or a part of the name in any case. Returns the position in `devices`. Errors: NotFound,
+/// naming what there is; Unsupported when the device lacks something.
 Result<size_t> ChooseDevice(const std::vector<DeviceInfo>& devices, std::string_view selector);
 
 /// Lower-case hexadecimal with dashes.
@@ -51,7 +51,8 @@ DeviceOptions DeviceOptionsFromEnvironment();
 /// Threads: [thread-safe] after Create; the queue itself is locked by Queue.
 class Device {
  public:
-  /// Errors: Unsupported without loader, driver or version (the message says what to install); NotFound.
+  /// Errors: Unsupported without loader, driver or version (the message says what to install);
+  /// NotFound.
   static Result<std::unique_ptr<Device>> Create(const DeviceOptions& options);
   ~Device();
   Device(const Device&) = delete;
@@ -64,8 +65,8 @@ class Device {
   VkQueue queue() const { return queue_; }
   uint32_t queue_family() const { return queue_family_; }
 
-  /// A memory type in `type_bits` with all of `wanted`, and of those one with the most of `preferred`.
-  /// Errors: Unsupported.
+  /// A memory type in `type_bits` with all of `wanted`, and of those one with the most of
+  /// `preferred`. Errors: Unsupported.
   Result<uint32_t> FindMemoryType(uint32_t type_bits, VkMemoryPropertyFlags wanted,
                                   VkMemoryPropertyFlags preferred) const;
   VkMemoryPropertyFlags MemoryFlags(uint32_t type) const;
@@ -81,7 +82,8 @@ class Device {
   Status Open(VkPhysicalDevice physical);
   static VKAPI_ATTR VkBool32 VKAPI_CALL OnMessage(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                   VkDebugUtilsMessageTypeFlagsEXT types,
-                                                  const VkDebugUtilsMessengerCallbackDataEXT* data, void* self);
+                                                  const VkDebugUtilsMessengerCallbackDataEXT* data,
+                                                  void* self);
 
   VkInstance instance_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;

@@ -12,6 +12,7 @@ namespace sluice::vulkan {
 namespace {
 
 constexpr uint32_t kMaxReleaseFences = 64;
+constexpr std::chrono::seconds kStagingWait{10};
 
 sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.message); }
 
@@ -20,7 +21,9 @@ bool FromEnvironment(const char* name) {
   return value != nullptr && std::strcmp(value, "1") == 0;
 }
 
-void CopyText(char* to, size_t size, const std::string& from) { std::snprintf(to, size, "%s", from.c_str()); }
+void CopyText(char* to, size_t size, const std::string& from) {
+  std::snprintf(to, size, "%s", from.c_str());
+}
 
 std::optional<uint32_t> FindPort(const sluice_island_port* ports, uint32_t count, uint32_t node) {
   for (uint32_t i = 0; i < count; ++i) {
@@ -42,7 +45,8 @@ Result<StagingPool::Item*> StagingPool::Take(uint64_t size, uint64_t done) {
   return items_.back().get();
 }
 
-sdk::Expected<std::unique_ptr<VulkanDomain>> VulkanDomain::Create(const sdk::Host& host, const sdk::Params& params) {
+sdk::Expected<std::unique_ptr<VulkanDomain>> VulkanDomain::Create(const sdk::Host& host,
+                                                                  const sdk::Params& params) {
   DeviceOptions options = DeviceOptionsFromEnvironment();
   options.selector = params.String("device");
   auto device = Device::Create(options);
@@ -152,7 +156,8 @@ Status VulkanDomain::AddStep(const sluice_island_desc& desc, uint32_t node, Isla
         producer = &island.steps[desc.edges[e].from.node];
       }
     }
-    if (producer == nullptr) return Fail(SLUICE_E_INVALID_ARGUMENT, "a node whose input comes from nowhere before it");
+    if (producer == nullptr)
+      return Fail(SLUICE_E_INVALID_ARGUMENT, "a node whose input comes from nowhere before it");
     step.from = producer->to;
     step.src = producer->dst;
   }
@@ -174,7 +179,8 @@ Status VulkanDomain::AddStep(const sluice_island_desc& desc, uint32_t node, Isla
   return {};
 }
 
-sdk::Expected<std::unique_ptr<VulkanDomain::Island>> VulkanDomain::CreateIsland(const sluice_island_desc& desc) {
+sdk::Expected<std::unique_ptr<VulkanDomain::Island>> VulkanDomain::CreateIsland(
+    const sluice_island_desc& desc) {
   auto island = std::make_unique<Island>();
   island->name = desc.name;
   for (uint32_t i = 0; i < desc.node_count; ++i) {
@@ -204,12 +210,14 @@ Status VulkanDomain::Merge(const sluice_fence& fence, uint64_t& point) const {
       const int32_t status = host_.timelines()->status(fence.timeline, fence.point);
       if (status == 1) return {};
       // A GPU never waits for a host timeline: the engine fires an island after that has signalled.
-      return Fail(status < 0 ? status : SLUICE_E_NOT_SUBMITTED, "a frame whose fence has not signalled");
+      return Fail(status < 0 ? status : SLUICE_E_NOT_SUBMITTED,
+                  "a frame whose fence has not signalled");
     }
     default: {
       pollfd poll_fd{fence.fd, POLLIN, 0};
       if (poll(&poll_fd, 1, 0) == 1) return {};
-      return Fail(SLUICE_E_UNSUPPORTED, "a sync_file that has not signalled: this device cannot wait for one");
+      return Fail(SLUICE_E_UNSUPPORTED,
+                  "a sync_file that has not signalled: this device cannot wait for one");
     }
   }
 }
@@ -218,11 +226,13 @@ Result<uint64_t> VulkanDomain::WaitPoint(const sluice_batch& batch) const {
   uint64_t point = 0;
   const sluice_frame_api& api = *host_.frames();
   for (uint32_t i = 0; i < batch.input_count; ++i) {
-    if (Status s = Merge(api.acquire_fence(batch.inputs[i]), point); !s) return tl::unexpected(s.error());
+    if (Status s = Merge(api.acquire_fence(batch.inputs[i]), point); !s)
+      return tl::unexpected(s.error());
   }
   sluice_fence fences[kMaxReleaseFences];
   for (uint32_t i = 0; i < batch.output_count; ++i) {
-    const uint32_t count = std::min(api.release_fences(batch.outputs[i], fences, kMaxReleaseFences), kMaxReleaseFences);
+    const uint32_t count = std::min(api.release_fences(batch.outputs[i], fences, kMaxReleaseFences),
+                                    kMaxReleaseFences);
     for (uint32_t f = 0; f < count; ++f) {
       if (Status s = Merge(fences[f], point); !s) return tl::unexpected(s.error());
     }
@@ -230,28 +240,38 @@ Result<uint64_t> VulkanDomain::WaitPoint(const sluice_batch& batch) const {
   return point;
 }
 
-Result<VulkanDomain::Bound> VulkanDomain::Stage(const sluice_shm_view& view, const Shape& shape, const FrameNode& node,
-                                                bool is_input, const std::string& reason) {
+Result<VulkanDomain::Bound> VulkanDomain::Stage(const sluice_shm_view& view, const Shape& shape,
+                                                const FrameNode& node, bool is_input,
+                                                const std::string& reason) {
   auto item = staging_->Take(shape.bytes, announced_.load());
   if (!item) return tl::unexpected(item.error());
   // Taken: nobody else gets it before the submission says until when.
   (*item)->busy_until = UINT64_MAX;
   auto* base = static_cast<uint8_t*>(view.base);
+  if (is_input && queue_->submitted() > announced_.load()) {
+    // The CPU reads it now, so that what the device may still write into it must be there now.
+    if (Status s = queue_->WaitIdle(std::chrono::steady_clock::now() + kStagingWait); !s) {
+      (*item)->busy_until = 0;
+      return tl::unexpected(s.error());
+    }
+  }
   if (is_input) std::memcpy((*item)->memory.mapped(), base, shape.bytes);
   node.host_context().CountCopy(is_input ? "in" : "out", shape.bytes, reason.c_str());
   return Bound{(*item)->memory.buffer(), *item, base};
 }
 
-Result<VulkanDomain::Bound> VulkanDomain::Bind(sluice_frame* frame, const Shape& shape, const FrameNode& node,
-                                               bool is_input) {
+Result<VulkanDomain::Bound> VulkanDomain::Bind(sluice_frame* frame, const Shape& shape,
+                                               const FrameNode& node, bool is_input) {
   sluice_shm_view view{};
-  if (host_.frames()->shm(frame, &view) < 0) return Fail(SLUICE_E_UNSUPPORTED, "a frame without shared memory");
+  if (host_.frames()->shm(frame, &view) < 0)
+    return Fail(SLUICE_E_UNSUPPORTED, "a frame without shared memory");
   if (view.size < shape.bytes) {
     return Fail(SLUICE_E_INVALID_ARGUMENT, "a buffer of " + std::to_string(view.size) + " bytes, " +
                                                std::to_string(shape.bytes) + " are needed");
   }
   std::lock_guard<std::mutex> lock(mutex_);
-  if (force_staging_) return Stage(view, shape, node, is_input, "staging: SLUICE_VULKAN_FORCE_STAGING is set");
+  if (force_staging_)
+    return Stage(view, shape, node, is_input, "staging: SLUICE_VULKAN_FORCE_STAGING is set");
   auto memory = imports_->Get(host_.frames()->buffer_id(frame), view.base, view.size);
   if (memory) return Bound{(*memory)->buffer(), nullptr, nullptr};
   if (memory.error().code != SLUICE_E_UNSUPPORTED) return tl::unexpected(memory.error());
@@ -263,12 +283,14 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
   if (!wait_point) return wait_point;
   std::fill(island.inputs.begin(), island.inputs.end(), Bound{});
   std::fill(island.outputs.begin(), island.outputs.end(), Bound{});
-  const auto bind = [&](const IslandStep& step, const IslandStep::Place& place, const Shape& shape) -> Result<VkBuffer> {
+  const auto bind = [&](const IslandStep& step, const IslandStep::Place& place,
+                        const Shape& shape) -> Result<VkBuffer> {
     if (place.kind == IslandStep::Place::Kind::kInner) return island.inner[place.index].buffer();
     const bool is_input = place.kind == IslandStep::Place::Kind::kInput;
     Bound& bound = is_input ? island.inputs[place.index] : island.outputs[place.index];
     if (bound.buffer == VK_NULL_HANDLE) {
-      auto made = Bind(is_input ? batch.inputs[place.index] : batch.outputs[place.index], shape, *step.node, is_input);
+      auto made = Bind(is_input ? batch.inputs[place.index] : batch.outputs[place.index], shape,
+                       *step.node, is_input);
       if (!made) return tl::unexpected(made.error());
       bound = *made;
     }
@@ -289,16 +311,11 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
       if (!src) return tl::unexpected(src.error());
       auto dst = bind(step, step.to, step.dst);
       if (!dst) return tl::unexpected(dst.error());
-      island.recording[i] = {step.module, step.pipeline, *src, *dst, PushFor(step.src, step.dst, step.node->params())};
+      island.recording[i] = {step.module, step.pipeline, *src, *dst,
+                             PushFor(step.src, step.dst, step.node->params())};
     }
     return island.ring->Record(island.recording, queue_->completed());
   };
-  // Staged input is read by the CPU now, so that it must be complete now.
-  if (force_staging_ && *wait_point > announced_.load()) {
-    if (Status s = queue_->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(10)); !s) {
-      return tl::unexpected(s.error());
-    }
-  }
   auto commands = record();
   if (!commands) {
     release_staging(0);
@@ -311,7 +328,8 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
       if (bound.staging == nullptr) continue;
       uint64_t bytes = 0;
       for (const IslandStep& step : island.steps) {
-        if (step.to.kind == IslandStep::Place::Kind::kOutput && step.to.index == i) bytes = step.dst.bytes;
+        if (step.to.kind == IslandStep::Place::Kind::kOutput && step.to.index == i)
+          bytes = step.dst.bytes;
       }
       copies_.push_back({point, bound.staging->memory.mapped(), bound.base, bytes});
     }
@@ -330,10 +348,11 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
   return point;
 }
 
-sdk::Status VulkanDomain::Submit(Island& island, const sluice_batch& batch, std::span<sluice_fence> fences) {
+sdk::Status VulkanDomain::Submit(Island& island, const sluice_batch& batch,
+                                 std::span<sluice_fence> fences) {
   if (batch.input_count != island.inputs.size() || batch.output_count != island.outputs.size()) {
-    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT, "%s: a batch of %u inputs and %u outputs", island.name.c_str(),
-                              batch.input_count, batch.output_count);
+    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT, "%s: a batch of %u inputs and %u outputs",
+                              island.name.c_str(), batch.input_count, batch.output_count);
   }
   const auto point = Fire(island, batch);
   if (!point) {

@@ -21,7 +21,8 @@
 
 namespace sluice::vulkan {
 
-/// Memory between the device and a buffer that it cannot import. Reused when its submission is done with.
+/// Memory between the device and a buffer that it cannot import. Reused when its submission is done
+/// with.
 class StagingPool {
  public:
   struct Item {
@@ -59,8 +60,10 @@ class VulkanDomain {
   static constexpr const char* kDomain = "vulkan";
   class Island;
 
-  /// `device`: see ChooseDevice. SLUICE_VULKAN_FORCE_STAGING=1 has every import fail as if it were misaligned.
-  static sdk::Expected<std::unique_ptr<VulkanDomain>> Create(const sdk::Host& host, const sdk::Params& params);
+  /// `device`: see ChooseDevice. SLUICE_VULKAN_FORCE_STAGING=1 has every import fail as if it were
+  /// misaligned.
+  static sdk::Expected<std::unique_ptr<VulkanDomain>> Create(const sdk::Host& host,
+                                                             const sdk::Params& params);
   ~VulkanDomain();
 
   sdk::Status Describe(sluice_domain_info& out) const;
@@ -86,14 +89,15 @@ class VulkanDomain {
     uint8_t* base = nullptr;
   };
 
-  VulkanDomain(const sdk::Host& host, std::unique_ptr<Device> device) : host_(host), device_(std::move(device)) {}
+  VulkanDomain(const sdk::Host& host, std::unique_ptr<Device> device)
+      : host_(host), device_(std::move(device)) {}
   sdk::Status Open();
   Status AddStep(const sluice_island_desc& desc, uint32_t node, Island& island);
   Result<uint64_t> WaitPoint(const sluice_batch& batch) const;
   Status Merge(const sluice_fence& fence, uint64_t& point) const;
   Result<Bound> Bind(sluice_frame* frame, const Shape& shape, const FrameNode& node, bool is_input);
-  Result<Bound> Stage(const sluice_shm_view& view, const Shape& shape, const FrameNode& node, bool is_input,
-                      const std::string& reason);
+  Result<Bound> Stage(const sluice_shm_view& view, const Shape& shape, const FrameNode& node,
+                      bool is_input, const std::string& reason);
   Result<uint64_t> Fire(Island& island, const sluice_batch& batch);
   void OnCompleted(uint64_t point);
   void OnLost(uint64_t first, uint64_t last, const Error& error);

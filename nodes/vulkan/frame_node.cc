@@ -20,8 +20,8 @@ sdk::Status FrameNode::TakePorts(const sdk::Configuration& configuration) {
   const sluice_format& a = (*in)->format;
   const sluice_format& b = (*out)->format;
   if (a.width != b.width || a.height != b.height) {
-    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT, "in is %ux%u, out is %ux%u", a.width, a.height, b.width,
-                              b.height);
+    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT, "in is %ux%u, out is %ux%u", a.width,
+                              a.height, b.width, b.height);
   }
   input_ = **in;
   output_ = **out;
@@ -33,7 +33,8 @@ const FrameNode* FrameNodeOf(const sluice_node& node) {
   return static_cast<const FrameNode*>(node.get_extension(node.self, kFrameNodeId));
 }
 
-sdk::Expected<std::unique_ptr<LookNode>> LookNode::Create(sdk::NodeContext context, const sdk::Params& params) {
+sdk::Expected<std::unique_ptr<LookNode>> LookNode::Create(sdk::NodeContext context,
+                                                          const sdk::Params& params) {
   const auto look = FindLook(params.String("look"));
   if (!look) return ToStatus(look.error());
   static constexpr sluice_param_set kNone{};
@@ -47,8 +48,8 @@ sdk::Status LookNode::SetParam(const sluice_param& param) {
   const auto known = SetLookParam(look_, param, params_);
   if (!known) return ToStatus(known.error());
   if (!*known) {
-    return sdk::Status::Error(SLUICE_E_NOT_FOUND, "look %s has no parameter \"%s\"", std::string(look_.name).c_str(),
-                              param.name);
+    return sdk::Status::Error(SLUICE_E_NOT_FOUND, "look %s has no parameter \"%s\"",
+                              std::string(look_.name).c_str(), param.name);
   }
   return {};
 }
@@ -70,12 +71,14 @@ const void* ShaderNode::GetExtension(const char* id) {
   return std::strcmp(id, kFrameNodeId) == 0 ? static_cast<const FrameNode*>(this) : nullptr;
 }
 
-sdk::Expected<std::unique_ptr<ShaderNode>> ShaderNode::Create(sdk::NodeContext context, const sdk::Params& params) {
+sdk::Expected<std::unique_ptr<ShaderNode>> ShaderNode::Create(sdk::NodeContext context,
+                                                              const sdk::Params& params) {
   const auto source = LoadUserShader(params);
   if (!source) return ToStatus(source.error());
   auto spirv = CompileUserShader(*source);
   if (!spirv) return ToStatus(spirv.error());
-  return std::make_unique<ShaderNode>(context, std::move(*spirv), source->param_names, source->values);
+  return std::make_unique<ShaderNode>(context, std::move(*spirv), source->param_names,
+                                      source->values);
 }
 
 sdk::Status ShaderNode::SetParam(const sluice_param& param) {

@@ -48,12 +48,17 @@ class FrameNode {
 class LookNode final : public sdk::Node<LookNode>, public FrameNode {
  public:
   static constexpr const char* kType = "vulkan.look";
-  static sdk::Expected<std::unique_ptr<LookNode>> Create(sdk::NodeContext context, const sdk::Params& params);
+  static sdk::Expected<std::unique_ptr<LookNode>> Create(sdk::NodeContext context,
+                                                         const sdk::Params& params);
   LookNode(sdk::NodeContext context, const Look& look, const Params& params)
       : Node(context), look_(look), params_(params) {}
 
-  sdk::Status Configure(const sdk::Configuration& configuration) { return TakePorts(configuration); }
-  sdk::Status Reconfigure(const sdk::Configuration& configuration) { return TakePorts(configuration); }
+  sdk::Status Configure(const sdk::Configuration& configuration) {
+    return TakePorts(configuration);
+  }
+  sdk::Status Reconfigure(const sdk::Configuration& configuration) {
+    return TakePorts(configuration);
+  }
   sdk::Status SetParam(const sluice_param& param);
   const void* GetExtension(const char* id);
 
@@ -73,8 +78,12 @@ class ConvertNode final : public sdk::Node<ConvertNode>, public FrameNode {
   static constexpr const char* kType = "vulkan.convert";
   ConvertNode(sdk::NodeContext context, const sdk::Params&) : Node(context) {}
 
-  sdk::Status Configure(const sdk::Configuration& configuration) { return TakePorts(configuration); }
-  sdk::Status Reconfigure(const sdk::Configuration& configuration) { return TakePorts(configuration); }
+  sdk::Status Configure(const sdk::Configuration& configuration) {
+    return TakePorts(configuration);
+  }
+  sdk::Status Reconfigure(const sdk::Configuration& configuration) {
+    return TakePorts(configuration);
+  }
   const void* GetExtension(const char* id);
 
   uint32_t look() const override { return 0; }
@@ -86,13 +95,18 @@ class ConvertNode final : public sdk::Node<ConvertNode>, public FrameNode {
 class ShaderNode final : public sdk::Node<ShaderNode>, public FrameNode {
  public:
   static constexpr const char* kType = "vulkan.shader";
-  static sdk::Expected<std::unique_ptr<ShaderNode>> Create(sdk::NodeContext context, const sdk::Params& params);
+  static sdk::Expected<std::unique_ptr<ShaderNode>> Create(sdk::NodeContext context,
+                                                           const sdk::Params& params);
   ShaderNode(sdk::NodeContext context, std::vector<uint32_t> spirv, std::vector<std::string> names,
              const Params& params)
       : Node(context), spirv_(std::move(spirv)), names_(std::move(names)), params_(params) {}
 
-  sdk::Status Configure(const sdk::Configuration& configuration) { return TakePorts(configuration); }
-  sdk::Status Reconfigure(const sdk::Configuration& configuration) { return TakePorts(configuration); }
+  sdk::Status Configure(const sdk::Configuration& configuration) {
+    return TakePorts(configuration);
+  }
+  sdk::Status Reconfigure(const sdk::Configuration& configuration) {
+    return TakePorts(configuration);
+  }
   sdk::Status SetParam(const sluice_param& param);
   const void* GetExtension(const char* id);
 

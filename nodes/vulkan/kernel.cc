@@ -1,5 +1,8 @@
 #include "nodes/vulkan/kernel.h"
 
+#include <string>
+#include <tuple>
+
 #include "frame_spv.h"
 
 namespace sluice::vulkan {
@@ -44,12 +47,15 @@ Result<std::unique_ptr<KernelModule>> KernelModule::CreateBuiltin(const Device& 
   return Create(device, frame_spv);
 }
 
-Result<std::unique_ptr<KernelModule>> KernelModule::Create(const Device& device, std::span<const uint32_t> spirv) {
-  if (spirv.size() < 5 || spirv[0] != kSpirvMagic) return Fail(SLUICE_E_INVALID_ARGUMENT, "not SPIR-V");
+Result<std::unique_ptr<KernelModule>> KernelModule::Create(const Device& device,
+                                                           std::span<const uint32_t> spirv) {
+  if (spirv.size() < 5 || spirv[0] != kSpirvMagic)
+    return Fail(SLUICE_E_INVALID_ARGUMENT, "not SPIR-V");
   std::unique_ptr<KernelModule> kernel(new KernelModule(device));
-  const VkShaderModuleCreateInfo create{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0, spirv.size_bytes(),
-                                        spirv.data()};
-  const VkResult result = device.vk().vkCreateShaderModule(device.handle(), &create, nullptr, &kernel->module_);
+  const VkShaderModuleCreateInfo create{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
+                                        spirv.size_bytes(), spirv.data()};
+  const VkResult result =
+      device.vk().vkCreateShaderModule(device.handle(), &create, nullptr, &kernel->module_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateShaderModule");
   if (Status s = kernel->CreateLayout(); !s) return tl::unexpected(s.error());
   return kernel;
@@ -61,13 +67,14 @@ Status KernelModule::CreateLayout() {
   for (uint32_t i = 0; i < bindings.size(); ++i) {
     bindings[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
   }
-  const VkDescriptorSetLayoutCreateInfo set{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, nullptr, 0,
-                                            static_cast<uint32_t>(bindings.size()), bindings.data()};
+  const VkDescriptorSetLayoutCreateInfo set{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+                                            nullptr, 0, static_cast<uint32_t>(bindings.size()),
+                                            bindings.data()};
   VkResult result = vk.vkCreateDescriptorSetLayout(device_.handle(), &set, nullptr, &set_layout_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateDescriptorSetLayout");
   const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
-  const VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, nullptr, 0, 1, &set_layout_, 1,
-                                          &range};
+  const VkPipelineLayoutCreateInfo layout{
+      VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, nullptr, 0, 1, &set_layout_, 1, &range};
   result = vk.vkCreatePipelineLayout(device_.handle(), &layout, nullptr, &layout_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreatePipelineLayout");
   return {};
@@ -75,9 +82,11 @@ Status KernelModule::CreateLayout() {
 
 KernelModule::~KernelModule() {
   const VolkDeviceTable& vk = device_.vk();
-  for (const auto& [constants, pipeline] : pipelines_) vk.vkDestroyPipeline(device_.handle(), pipeline, nullptr);
+  for (const auto& [constants, pipeline] : pipelines_)
+    vk.vkDestroyPipeline(device_.handle(), pipeline, nullptr);
   if (layout_ != VK_NULL_HANDLE) vk.vkDestroyPipelineLayout(device_.handle(), layout_, nullptr);
-  if (set_layout_ != VK_NULL_HANDLE) vk.vkDestroyDescriptorSetLayout(device_.handle(), set_layout_, nullptr);
+  if (set_layout_ != VK_NULL_HANDLE)
+    vk.vkDestroyDescriptorSetLayout(device_.handle(), set_layout_, nullptr);
   if (module_ != VK_NULL_HANDLE) vk.vkDestroyShaderModule(device_.handle(), module_, nullptr);
 }
 
@@ -86,8 +95,8 @@ Result<VkPipeline> KernelModule::Get(const Constants& constants) {
   if (found != pipelines_.end()) return found->second;
   std::array<VkSpecializationMapEntry, std::tuple_size_v<Constants>> entries{};
   for (uint32_t i = 0; i < entries.size(); ++i) entries[i] = {i, i * 4U, 4};
-  const VkSpecializationInfo special{static_cast<uint32_t>(entries.size()), entries.data(), sizeof(Constants),
-                                     constants.data()};
+  const VkSpecializationInfo special{static_cast<uint32_t>(entries.size()), entries.data(),
+                                     sizeof(Constants), constants.data()};
   VkComputePipelineCreateInfo create{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
   create.stage = {VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   nullptr,
@@ -98,24 +107,27 @@ Result<VkPipeline> KernelModule::Get(const Constants& constants) {
                   &special};
   create.layout = layout_;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  const VkResult result =
-      device_.vk().vkCreateComputePipelines(device_.handle(), VK_NULL_HANDLE, 1, &create, nullptr, &pipeline);
+  const VkResult result = device_.vk().vkCreateComputePipelines(device_.handle(), VK_NULL_HANDLE, 1,
+                                                                &create, nullptr, &pipeline);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateComputePipelines");
   pipelines_.emplace(constants, pipeline);
   return pipeline;
 }
 
-Result<std::unique_ptr<CommandRing>> CommandRing::Create(const Device& device, VkDescriptorSetLayout layout,
+Result<std::unique_ptr<CommandRing>> CommandRing::Create(const Device& device,
+                                                         VkDescriptorSetLayout layout,
                                                          uint32_t steps) {
   std::unique_ptr<CommandRing> ring(new CommandRing(device, layout, steps));
   const VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, nullptr,
-                                     VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT, device.queue_family()};
+                                     VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                     device.queue_family()};
   VkResult result = device.vk().vkCreateCommandPool(device.handle(), &pool, nullptr, &ring->pool_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateCommandPool");
   const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * steps * kMaxSlots};
   const VkDescriptorPoolCreateInfo descriptors{
       VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, nullptr, 0, steps * kMaxSlots, 1, &size};
-  result = device.vk().vkCreateDescriptorPool(device.handle(), &descriptors, nullptr, &ring->descriptors_);
+  result = device.vk().vkCreateDescriptorPool(device.handle(), &descriptors, nullptr,
+                                              &ring->descriptors_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateDescriptorPool");
   ring->slots_.reserve(kMaxSlots);
   return ring;
@@ -123,23 +135,26 @@ Result<std::unique_ptr<CommandRing>> CommandRing::Create(const Device& device, V
 
 CommandRing::~CommandRing() {
   const VolkDeviceTable& vk = device_.vk();
-  if (descriptors_ != VK_NULL_HANDLE) vk.vkDestroyDescriptorPool(device_.handle(), descriptors_, nullptr);
+  if (descriptors_ != VK_NULL_HANDLE)
+    vk.vkDestroyDescriptorPool(device_.handle(), descriptors_, nullptr);
   if (pool_ != VK_NULL_HANDLE) vk.vkDestroyCommandPool(device_.handle(), pool_, nullptr);
 }
 
 Status CommandRing::AddSlot() {
   if (slots_.size() == kMaxSlots) {
-    return Fail(SLUICE_E_RESOURCE_EXHAUSTED, std::to_string(kMaxSlots) + " submissions are in flight");
+    return Fail(SLUICE_E_RESOURCE_EXHAUSTED,
+                std::to_string(kMaxSlots) + " submissions are in flight");
   }
   Slot slot;
-  const VkCommandBufferAllocateInfo commands{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_,
-                                             VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
-  VkResult result = device_.vk().vkAllocateCommandBuffers(device_.handle(), &commands, &slot.commands);
+  const VkCommandBufferAllocateInfo commands{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                             nullptr, pool_, VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
+  VkResult result =
+      device_.vk().vkAllocateCommandBuffers(device_.handle(), &commands, &slot.commands);
   if (result != VK_SUCCESS) return FailVk(result, "vkAllocateCommandBuffers");
   slot.sets.resize(steps_);
   const std::vector<VkDescriptorSetLayout> layouts(steps_, set_layout_);
-  const VkDescriptorSetAllocateInfo sets{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, nullptr, descriptors_, steps_,
-                                         layouts.data()};
+  const VkDescriptorSetAllocateInfo sets{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, nullptr,
+                                         descriptors_, steps_, layouts.data()};
   result = device_.vk().vkAllocateDescriptorSets(device_.handle(), &sets, slot.sets.data());
   if (result != VK_SUCCESS) return FailVk(result, "vkAllocateDescriptorSets");
   slots_.push_back(std::move(slot));
@@ -161,8 +176,8 @@ Result<CommandRing::Slot*> CommandRing::Take(uint64_t completed) {
 
 void CommandRing::Submitted(uint64_t point) { slots_[current_].point = point; }
 
-void CommandRing::Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src, VkPipelineStageFlags2 dst,
-                          VkAccessFlags2 from, VkAccessFlags2 to) const {
+void CommandRing::Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src,
+                          VkPipelineStageFlags2 dst, VkAccessFlags2 from, VkAccessFlags2 to) const {
   const VkMemoryBarrier2 barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2, nullptr, src, from, dst, to};
   const VkDependencyInfo info{VK_STRUCTURE_TYPE_DEPENDENCY_INFO, nullptr, 0, 1, &barrier};
   device_.vk().vkCmdPipelineBarrier2(commands, &info);
@@ -170,7 +185,8 @@ void CommandRing::Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src, V
 
 void CommandRing::RecordStep(const Slot& slot, uint32_t index, const Step& step) const {
   const VolkDeviceTable& vk = device_.vk();
-  const VkDescriptorBufferInfo buffers[2] = {{step.src, 0, VK_WHOLE_SIZE}, {step.dst, 0, VK_WHOLE_SIZE}};
+  const VkDescriptorBufferInfo buffers[2] = {{step.src, 0, VK_WHOLE_SIZE},
+                                             {step.dst, 0, VK_WHOLE_SIZE}};
   VkWriteDescriptorSet writes[2]{};
   for (uint32_t i = 0; i < 2; ++i) {
     writes[i].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
@@ -182,16 +198,19 @@ void CommandRing::RecordStep(const Slot& slot, uint32_t index, const Step& step)
   }
   vk.vkUpdateDescriptorSets(device_.handle(), 2, writes, 0, nullptr);
   vk.vkCmdBindPipeline(slot.commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.pipeline);
-  vk.vkCmdBindDescriptorSets(slot.commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.module->layout(), 0, 1,
-                             &slot.sets[index], 0, nullptr);
-  vk.vkCmdPushConstants(slot.commands, step.module->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push), &step.push);
+  vk.vkCmdBindDescriptorSets(slot.commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.module->layout(),
+                             0, 1, &slot.sets[index], 0, nullptr);
+  vk.vkCmdPushConstants(slot.commands, step.module->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                        sizeof(Push), &step.push);
   constexpr uint32_t kAcross = kBlockWidth * kGroupWidth;
   constexpr uint32_t kDown = kBlockHeight * kGroupHeight;
-  vk.vkCmdDispatch(slot.commands, (step.push.width + kAcross - 1) / kAcross, (step.push.height + kDown - 1) / kDown, 1);
+  vk.vkCmdDispatch(slot.commands, (step.push.width + kAcross - 1) / kAcross,
+                   (step.push.height + kDown - 1) / kDown, 1);
 }
 
 Result<VkCommandBuffer> CommandRing::Record(std::span<const Step> steps, uint64_t completed) {
-  if (steps.size() > steps_) return Fail(SLUICE_E_INTERNAL, "more steps than the ring was made for");
+  if (steps.size() > steps_)
+    return Fail(SLUICE_E_INTERNAL, "more steps than the ring was made for");
   auto slot = Take(completed);
   if (!slot) return tl::unexpected(slot.error());
   const VkCommandBuffer commands = (*slot)->commands;
@@ -200,13 +219,16 @@ Result<VkCommandBuffer> CommandRing::Record(std::span<const Step> steps, uint64_
   VkResult result = device_.vk().vkBeginCommandBuffer(commands, &begin);
   if (result != VK_SUCCESS) return FailVk(result, "vkBeginCommandBuffer");
   constexpr VkPipelineStageFlags2 kCompute = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT;
-  constexpr VkAccessFlags2 kShaderAccess = VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
+  constexpr VkAccessFlags2 kShaderAccess =
+      VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
   for (uint32_t i = 0; i < steps.size(); ++i) {
     // Before the first as well: memory between steps is shared by successive frames.
-    if (barriers_) Barrier(commands, kCompute, kCompute, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT, kShaderAccess);
+    if (barriers_)
+      Barrier(commands, kCompute, kCompute, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT, kShaderAccess);
     RecordStep(**slot, i, steps[i]);
   }
-  // Spec: "Host Access to Device Memory Objects": the semaphore alone does not make writes visible to the host.
+  // Spec: "Host Access to Device Memory Objects": the semaphore alone does not make writes visible
+  // to the host.
   Barrier(commands, kCompute, VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT,
           VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_HOST_WRITE_BIT);
   result = device_.vk().vkEndCommandBuffer(commands);

@@ -5,9 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "nodes/vulkan/device.h"
@@ -16,7 +14,8 @@
 
 namespace sluice::vulkan {
 
-/// Pixels that one invocation does, and invocations of one workgroup. Mirrors shaders/interface.glsl.
+/// Pixels that one invocation does, and invocations of one workgroup. Mirrors
+/// shaders/interface.glsl.
 constexpr uint32_t kBlockWidth = 8;
 constexpr uint32_t kBlockHeight = 2;
 constexpr uint32_t kGroupWidth = 16;
@@ -44,13 +43,14 @@ using Constants = std::array<uint32_t, 12>;
 Constants ConstantsFor(const Shape& src, const Shape& dst, uint32_t look);
 Push PushFor(const Shape& src, const Shape& dst, const Params& params);
 
-/// A shader module with one pipeline for each set of constants that was asked for. All kernels have the same interface:
-/// set 0 with storage buffers 0 (source) and 1 (destination), and Push.
+/// A shader module with one pipeline for each set of constants that was asked for. All kernels have
+/// the same interface: set 0 with storage buffers 0 (source) and 1 (destination), and Push.
 /// Threads: [main-thread]; a VkPipeline, once made, from anywhere.
 class KernelModule {
  public:
   /// Errors: InvalidArgument for what is no SPIR-V; Internal.
-  static Result<std::unique_ptr<KernelModule>> Create(const Device& device, std::span<const uint32_t> spirv);
+  static Result<std::unique_ptr<KernelModule>> Create(const Device& device,
+                                                      std::span<const uint32_t> spirv);
   /// The built-in frame kernels.
   static Result<std::unique_ptr<KernelModule>> CreateBuiltin(const Device& device);
   ~KernelModule();
@@ -82,21 +82,21 @@ struct Step {
   Push push;
 };
 
-/// Command buffers with their descriptor sets, reused when their submission has completed. Recording allocates nothing
-/// once as many exist as are in flight.
-/// Threads: [process-thread], one at a time.
+/// Command buffers with their descriptor sets, reused when their submission has completed.
+/// Recording allocates nothing once as many exist as are in flight. Threads: [process-thread], one
+/// at a time.
 class CommandRing {
  public:
   /// `steps`: the most that one recording has. Ownership: borrows `layout` for its life.
-  static Result<std::unique_ptr<CommandRing>> Create(const Device& device, VkDescriptorSetLayout layout,
-                                                     uint32_t steps);
+  static Result<std::unique_ptr<CommandRing>> Create(const Device& device,
+                                                     VkDescriptorSetLayout layout, uint32_t steps);
   ~CommandRing();
   CommandRing(const CommandRing&) = delete;
   CommandRing& operator=(const CommandRing&) = delete;
 
-  /// Records `steps`, each seeing what those before it wrote, into a command buffer whose last submission is not after
-  /// `completed`. Host reads are made safe at the end.
-  /// Errors: ResourceExhausted when too many are in flight.
+  /// Records `steps`, each seeing what those before it wrote, into a command buffer whose last
+  /// submission is not after `completed`. Host reads are made safe at the end. Errors:
+  /// ResourceExhausted when too many are in flight.
   Result<VkCommandBuffer> Record(std::span<const Step> steps, uint64_t completed);
   /// The last recorded one was submitted as `point`.
   void Submitted(uint64_t point);
@@ -115,8 +115,8 @@ class CommandRing {
   Result<Slot*> Take(uint64_t completed);
   Status AddSlot();
   void RecordStep(const Slot& slot, uint32_t index, const Step& step) const;
-  void Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src, VkPipelineStageFlags2 dst, VkAccessFlags2 from,
-               VkAccessFlags2 to) const;
+  void Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src, VkPipelineStageFlags2 dst,
+               VkAccessFlags2 from, VkAccessFlags2 to) const;
 
   const Device& device_;
   const VkDescriptorSetLayout set_layout_;

@@ -43,8 +43,12 @@ ReferenceParams DocumentedDefaults(const std::string& look) {
       {"warm", {{"strength", 0.5}}},
       {"fade", {{"lift", 0.12}, {"saturation", 0.75}}},
       {"duotone",
-       {{"shadow.r", 0x1B / 255.0}, {"shadow.g", 0x14 / 255.0}, {"shadow.b", 0x64 / 255.0},
-        {"highlight.r", 0xF7 / 255.0}, {"highlight.g", 0xD3 / 255.0}, {"highlight.b", 0x58 / 255.0}}},
+       {{"shadow.r", 0x1B / 255.0},
+        {"shadow.g", 0x14 / 255.0},
+        {"shadow.b", 0x64 / 255.0},
+        {"highlight.r", 0xF7 / 255.0},
+        {"highlight.g", 0xD3 / 255.0},
+        {"highlight.b", 0x58 / 255.0}}},
       {"vignette", {{"strength", 0.8}, {"radius", 0.4}}},
       {"posterize", {{"levels", 4}, {"softness", 0.1}}},
       {"solarize", {{"threshold", 0.5}}},
@@ -57,8 +61,10 @@ ReferenceParams DocumentedDefaults(const std::string& look) {
   return params;
 }
 
-void ExpectMatches(const Look& look, const std::vector<Difference>& differences, const std::string& where) {
-  std::printf("%-22s %s: %s\n", std::string(look.name).c_str(), where.c_str(), ToString(differences).c_str());
+void ExpectMatches(const Look& look, const std::vector<Difference>& differences,
+                   const std::string& where) {
+  std::printf("%-22s %s: %s\n", std::string(look.name).c_str(), where.c_str(),
+              ToString(differences).c_str());
   for (const Difference& d : differences) {
     if (look.neighbourhood) {
       EXPECT_GE(d.psnr, 45.0) << look.name << " " << where;
@@ -69,12 +75,14 @@ void ExpectMatches(const Look& look, const std::vector<Difference>& differences,
 }
 
 std::string Describe(const sluice_format& f, const std::string& content) {
-  return FourccName(f.fourcc) + " " + std::to_string(f.width) + "x" + std::to_string(f.height) + " " + content;
+  return FourccName(f.fourcc) + " " + std::to_string(f.width) + "x" + std::to_string(f.height) +
+         " " + content;
 }
 
 class LookTest : public DeviceTest {
  protected:
-  void Check(const Look& look, const Picture& src, const sluice_format& to, const std::string& where) {
+  void Check(const Look& look, const Picture& src, const sluice_format& to,
+             const std::string& where) {
     Picture got(to), want(to);
     bench_->Run(src, got, look.id, ParamsOf(look, {}));
     Reference(src, want, std::string(look.name), DocumentedDefaults(std::string(look.name)));
@@ -92,10 +100,12 @@ std::vector<Look> Some(std::initializer_list<const char*> names) {
 TEST_F(LookTest, EveryLookMatchesTheReferenceOnPatterns) {
   for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_AB24}) {
     const sluice_format format = MakeFormat(fourcc, 320, 180);
-    for (const Pattern pattern : {Pattern::kGradients, Pattern::kBars, Pattern::kNoise, Pattern::kZonePlate}) {
+    for (const Pattern pattern :
+         {Pattern::kGradients, Pattern::kBars, Pattern::kNoise, Pattern::kZonePlate}) {
       Picture src(format);
       Fill(src, pattern);
-      for (const Look& look : Looks()) Check(look, src, format, Describe(format, PatternName(pattern)));
+      for (const Look& look : Looks())
+        Check(look, src, format, Describe(format, PatternName(pattern)));
     }
   }
 }
@@ -113,10 +123,12 @@ TEST_F(LookTest, LooksMatchTheReferenceInOtherFormats) {
 
 TEST_F(LookTest, LooksMatchTheReferenceAtOddSizes) {
   for (const uint32_t fourcc : {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV}) {
-    const sluice_format format = MakeFormat(fourcc, 641, 359, SLUICE_MATRIX_BT601, SLUICE_RANGE_FULL, SLUICE_SITING_CENTER);
+    const sluice_format format =
+        MakeFormat(fourcc, 641, 359, SLUICE_MATRIX_BT601, SLUICE_RANGE_FULL, SLUICE_SITING_CENTER);
     Picture src(format);
     Fill(src, Pattern::kNoise);
-    for (const Look& look : Some({"duotone", "vignette", "pencil"})) Check(look, src, format, Describe(format, "noise"));
+    for (const Look& look : Some({"duotone", "vignette", "pencil"}))
+      Check(look, src, format, Describe(format, "noise"));
   }
 }
 
@@ -135,7 +147,8 @@ TEST_F(LookTest, LooksMatchTheReferenceFromOneFormatToAnother) {
 TEST_F(LookTest, EveryLookMatchesTheReferenceOnAFrameOfAClip) {
   uint32_t width = 0, height = 0;
   const auto rgb = LoadRgb(kClip, &width, &height);
-  if (rgb.empty()) GTEST_SKIP() << kClip << " is not there: apt-get install forensics-samples-files";
+  if (rgb.empty())
+    GTEST_SKIP() << kClip << " is not there: apt-get install forensics-samples-files";
   const sluice_format format = MakeFormat(SLUICE_FORMAT_YU12, width, height);
   Picture src(format);
   FillRgb(src, rgb);
@@ -148,10 +161,16 @@ TEST_F(LookTest, ALookTakesItsNumbersFromTheGraph) {
   Fill(src, Pattern::kNoise);
   const Look& duotone = *FindLook("duotone").value();
   bench_->Run(src, got, duotone.id,
-              ParamsOf(duotone, {Color("shadow", "#102030"), Color("highlight", "#ff8001"), Number("amount", 0.5)}));
+              ParamsOf(duotone, {Color("shadow", "#102030"), Color("highlight", "#ff8001"),
+                                 Number("amount", 0.5)}));
   Reference(src, want, "duotone",
-            {{"amount", 0.5}, {"shadow.r", 16 / 255.0}, {"shadow.g", 32 / 255.0}, {"shadow.b", 48 / 255.0},
-             {"highlight.r", 1.0}, {"highlight.g", 128 / 255.0}, {"highlight.b", 1 / 255.0}});
+            {{"amount", 0.5},
+             {"shadow.r", 16 / 255.0},
+             {"shadow.g", 32 / 255.0},
+             {"shadow.b", 48 / 255.0},
+             {"highlight.r", 1.0},
+             {"highlight.g", 128 / 255.0},
+             {"highlight.b", 1 / 255.0}});
   ExpectMatches(duotone, Compare(got, want), "given colours");
 }
 
@@ -170,10 +189,12 @@ TEST_F(LookTest, NothingIsWrittenOutsideThePictureRows) {
   const sluice_format format = MakeFormat(SLUICE_FORMAT_YU12, 641, 359);
   Picture src(format), got(format);
   Fill(src, Pattern::kNoise);
-  bench_->Run(src, got, FindLook("negative").value()->id, ParamsOf(*FindLook("negative").value(), {}));
+  bench_->Run(src, got, FindLook("negative").value()->id,
+              ParamsOf(*FindLook("negative").value(), {}));
   // Rows of blocks of 8 pixels; after that the padding keeps what it held.
   for (uint32_t y = 0; y < 359; ++y) {
-    for (uint64_t x = 648; x < got.stride(0); ++x) ASSERT_EQ(got.plane(0)[y * got.stride(0) + x], 0xA5) << x << "," << y;
+    for (uint64_t x = 648; x < got.stride(0); ++x)
+      ASSERT_EQ(got.plane(0)[y * got.stride(0) + x], 0xA5) << x << "," << y;
   }
   const uint64_t end = got.layout().planes[2].offset + got.layout().planes[2].size;
   for (uint64_t i = end; i < got.bytes(); ++i) ASSERT_EQ(got.base()[i], 0xA5) << i;

@@ -37,8 +37,9 @@ Result<double> ValueOf(const LookParam& p, const sluice_param& given) {
   const double value = given.type == SLUICE_VALUE_INT ? static_cast<double>(given.i) : given.f;
   // Written so that NaN is refused too.
   if (!(value >= p.minimum && value <= p.maximum)) {
-    return Fail(SLUICE_E_INVALID_ARGUMENT, std::string(p.name) + ": " + std::to_string(value) + " is not in " +
-                                               std::to_string(p.minimum) + " .. " + std::to_string(p.maximum));
+    return Fail(SLUICE_E_INVALID_ARGUMENT, std::string(p.name) + ": " + std::to_string(value) +
+                                               " is not in " + std::to_string(p.minimum) + " .. " +
+                                               std::to_string(p.maximum));
   }
   return value;
 }
@@ -50,20 +51,35 @@ const std::vector<Look>& Looks() {
       {"mono", 1, false, {kAmount}},
       {"sepia", 2, false, {kAmount}},
       {"noir", 3, false, {kAmount, {"contrast", 1, 0.5, 3.0, 1.25}}},
-      {"vivid", 4, false, {kAmount, {"saturation", 1, 0.0, 3.0, 1.35}, {"contrast", 2, 0.5, 3.0, 1.1}}},
+      {"vivid",
+       4,
+       false,
+       {kAmount, {"saturation", 1, 0.0, 3.0, 1.35}, {"contrast", 2, 0.5, 3.0, 1.1}}},
       {"cool", 5, false, {kAmount, {"strength", 1, 0.0, 1.0, 0.5}}},
       {"warm", 6, false, {kAmount, {"strength", 1, 0.0, 1.0, 0.5}}},
       {"fade", 7, false, {kAmount, {"lift", 1, 0.0, 0.5, 0.12}, {"saturation", 2, 0.0, 3.0, 0.75}}},
-      {"duotone", 8, false, {kAmount, {"shadow", 1, 0, 0, 0x1B1464, true}, {"highlight", 4, 0, 0, 0xF7D358, true}}},
-      {"vignette", 9, false, {kAmount, {"strength", 1, 0.0, 1.0, 0.8}, {"radius", 2, 0.0, 0.95, 0.4}}},
+      {"duotone",
+       8,
+       false,
+       {kAmount, {"shadow", 1, 0, 0, 0x1B1464, true}, {"highlight", 4, 0, 0, 0xF7D358, true}}},
+      {"vignette",
+       9,
+       false,
+       {kAmount, {"strength", 1, 0.0, 1.0, 0.8}, {"radius", 2, 0.0, 0.95, 0.4}}},
       {"negative", 10, false, {kAmount}},
-      {"posterize", 11, false, {kAmount, {"levels", 1, 2.0, 64.0, 4.0}, {"softness", 2, 0.02, 1.0, 0.1}}},
+      {"posterize",
+       11,
+       false,
+       {kAmount, {"levels", 1, 2.0, 64.0, 4.0}, {"softness", 2, 0.02, 1.0, 0.1}}},
       {"solarize", 12, false, {kAmount, {"threshold", 1, 0.05, 0.95, 0.5}}},
       {"chromatic-aberration", 13, true, {kAmount, {"shift", 1, 0.0, 0.05, 0.004}}},
       {"pencil",
        14,
        true,
-       {kAmount, {"darkness", 1, 0.0, 20.0, 4.0}, {"edge_floor", 2, 0.0, 0.5, 0.03}, {"shading", 3, 0.0, 1.0, 0.25}}},
+       {kAmount,
+        {"darkness", 1, 0.0, 20.0, 4.0},
+        {"edge_floor", 2, 0.0, 0.5, 0.03},
+        {"shading", 3, 0.0, 1.0, 0.25}}},
   };
   return *looks;
 }
@@ -85,7 +101,8 @@ Result<uint32_t> ParseColor(std::string_view text) {
     const auto [stop, error] = std::from_chars(text.data() + 1, end, value, 16);
     if (error == std::errc() && stop == end) return value;
   }
-  return Fail(SLUICE_E_INVALID_ARGUMENT, "\"" + std::string(text) + "\" is not a colour like \"#1b1464\"");
+  return Fail(SLUICE_E_INVALID_ARGUMENT,
+              "\"" + std::string(text) + "\" is not a colour like \"#1b1464\"");
 }
 
 Result<bool> SetLookParam(const Look& look, const sluice_param& param, Params& params) {
@@ -108,7 +125,8 @@ Result<Params> LookParams(const Look& look, const sluice_param_set& set) {
     auto known = SetLookParam(look, param, params);
     if (!known) return tl::unexpected(known.error());
     if (!*known && param.given) {
-      return Fail(SLUICE_E_INVALID_ARGUMENT, "look " + std::string(look.name) + " has no parameter \"" + param.name +
+      return Fail(SLUICE_E_INVALID_ARGUMENT, "look " + std::string(look.name) +
+                                                 " has no parameter \"" + param.name +
                                                  "\"; it has " + NamesOf(look));
     }
   }

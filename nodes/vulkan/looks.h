@@ -19,10 +19,10 @@ using Params = std::array<float, kParamCount>;
 /// One number or colour of a look. docs/looks.md lists them all.
 struct LookParam {
   std::string_view name;
-  uint32_t index;       ///< Into Params; a colour takes three.
+  uint32_t index;  ///< Into Params; a colour takes three.
   double minimum;
   double maximum;
-  double fallback;      ///< When the graph says nothing; a colour's is 0xRRGGBB.
+  double fallback;  ///< When the graph says nothing; a colour's is 0xRRGGBB.
   bool is_color = false;
 };
 
@@ -39,9 +39,9 @@ const std::vector<Look>& Looks();
 /// Errors: NotFound, with the names there are.
 Result<const Look*> FindLook(std::string_view name);
 
-/// The look's numbers: its defaults, then what `set` gives. A parameter that this look does not have is an error if the
-/// graph gave it. Parameters named in `other` belong to the node, not the look.
-/// Errors: InvalidArgument, naming parameter, value and range.
+/// The look's numbers: its defaults, then what `set` gives. A parameter of `set` that this look
+/// does not have is an error if the graph gave it; "look" itself is not looked at. Errors:
+/// InvalidArgument, naming parameter, value and range.
 Result<Params> LookParams(const Look& look, const sluice_param_set& set);
 
 /// "#rrggbb" to 0xRRGGBB. Errors: InvalidArgument.

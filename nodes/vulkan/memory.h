@@ -15,10 +15,11 @@ namespace sluice::vulkan {
 /// A VkBuffer and its memory, destroyed together. Move-only; the device must outlive it.
 class Memory {
  public:
-  /// The whole of a host mapping as one buffer, without a copy. The mapping must outlive the object.
-  /// Errors: Unsupported when base or size are not multiples of DeviceInfo::import_alignment (the message has the
-  /// numbers), or when the device cannot import or reach so much.
-  /// Spec: VK_EXT_external_memory_host, VUID-VkMemoryAllocateInfo-allocationSize-01745, -pHostPointer-02806.
+  /// The whole of a host mapping as one buffer, without a copy. The mapping must outlive the
+  /// object. Errors: Unsupported when base or size are not multiples of
+  /// DeviceInfo::import_alignment (the message has the numbers), or when the device cannot import
+  /// or reach so much. Spec: VK_EXT_external_memory_host,
+  /// VUID-VkMemoryAllocateInfo-allocationSize-01745, -pHostPointer-02806.
   static Result<Memory> ImportHost(const Device& device, void* base, uint64_t size);
   /// Memory that the CPU maps and the device reaches.
   static Result<Memory> AllocateHostVisible(const Device& device, uint64_t size);

@@ -49,7 +49,8 @@ sluice_param Number(const char* name, double value) {
 class TestNode final : public sdk::testing::NodeEvents {
  public:
   TestNode(FakeHost& host, const char* type, std::vector<sluice_param> params) {
-    const auto* factory = static_cast<const sluice_node_factory*>(sluice_plugin.get_factory(SLUICE_NODE_FACTORY_ID));
+    const auto* factory =
+        static_cast<const sluice_node_factory*>(sluice_plugin.get_factory(SLUICE_NODE_FACTORY_ID));
     const sluice_param_set set{static_cast<uint32_t>(params.size()), 0, params.data()};
     created = factory->create(host.c(), type, &set, c(), &node);
   }
@@ -85,7 +86,9 @@ class TestNode final : public sdk::testing::NodeEvents {
   void WakeAt(int64_t) override {}
   int32_t RequestRenegotiate(uint32_t) override { return SLUICE_E_UNSUPPORTED; }
   void SetError(int32_t, const char* message) override { error = message; }
-  void CountCopy(const char* port, uint64_t bytes, const char* reason) override { copies.push_back({port, bytes, reason}); }
+  void CountCopy(const char* port, uint64_t bytes, const char* reason) override {
+    copies.push_back({port, bytes, reason});
+  }
   void CountDrop(const char*, uint64_t, const char*) override {}
   void Note(const char*) override {}
   void Progress(uint64_t, uint64_t) override {}
@@ -104,13 +107,14 @@ class PluginTest : public ::testing::Test {
     if (island_ != nullptr) domain_.destroy_island(domain_.self, island_);
     if (domain_.self != nullptr) domain_.destroy(domain_.self);
     nodes_.clear();
-    for (const std::string& log : host_.logs()) EXPECT_EQ(log.find("validation messages"), std::string::npos) << log;
+    for (const std::string& log : host_.logs())
+      EXPECT_EQ(log.find("validation messages"), std::string::npos) << log;
     EXPECT_TRUE(host_.ledger().violations().empty());
   }
 
   void OpenDomain() {
-    const auto* factory =
-        static_cast<const sluice_domain_factory*>(sluice_plugin.get_factory(SLUICE_DOMAIN_FACTORY_ID));
+    const auto* factory = static_cast<const sluice_domain_factory*>(
+        sluice_plugin.get_factory(SLUICE_DOMAIN_FACTORY_ID));
     const sluice_param_set none{};
     char error[1024] = "";
     if (factory->create(host_.c(), "vulkan", &none, &domain_, error, sizeof error) < 0) {
@@ -119,7 +123,8 @@ class PluginTest : public ::testing::Test {
     }
   }
 
-  TestNode& Add(const char* type, std::vector<sluice_param> params, const sluice_format& from, const sluice_format& to) {
+  TestNode& Add(const char* type, std::vector<sluice_param> params, const sluice_format& from,
+                const sluice_format& to) {
     nodes_.push_back(std::make_unique<TestNode>(host_, type, std::move(params)));
     TestNode& node = *nodes_.back();
     EXPECT_EQ(node.created, SLUICE_OK) << node.error;
@@ -167,13 +172,15 @@ class PluginTest : public ::testing::Test {
   static void Write(FakeFrame* frame, const Picture& picture) {
     for (uint32_t p = 0; p < picture.layout().plane_count; ++p) {
       const sluice_plane& to = frame->pool->layout().planes[p];
-      std::memcpy(frame->buffer->base + to.offset, picture.plane(p), picture.layout().planes[p].size);
+      std::memcpy(frame->buffer->base + to.offset, picture.plane(p),
+                  picture.layout().planes[p].size);
     }
   }
   static void Read(const FakeFrame* frame, const Picture& picture) {
     for (uint32_t p = 0; p < picture.layout().plane_count; ++p) {
       const sluice_plane& from = frame->pool->layout().planes[p];
-      std::memcpy(picture.plane(p), frame->buffer->base + from.offset, picture.layout().planes[p].size);
+      std::memcpy(picture.plane(p), frame->buffer->base + from.offset,
+                  picture.layout().planes[p].size);
     }
   }
 
@@ -222,7 +229,8 @@ class PluginTest : public ::testing::Test {
 const sluice_format kYuv = MakeFormat(SLUICE_FORMAT_YU12, 641, 359);
 
 void ExpectWithin(int codes, const Picture& got, const Picture& want) {
-  for (const Difference& d : Compare(got, want)) EXPECT_LE(d.worst, codes) << ToString(Compare(got, want));
+  for (const Difference& d : Compare(got, want))
+    EXPECT_LE(d.worst, codes) << ToString(Compare(got, want));
 }
 
 TEST_F(PluginTest, ALookIsAppliedInSharedMemoryWithoutACopy) {
@@ -267,7 +275,8 @@ TEST_F(PluginTest, AFrameOfTheSameDeviceIsWaitedForOnTheDevice) {
   ASSERT_EQ(Build(), SLUICE_OK);
   Picture picture(format);
   Fill(picture, Pattern::kNoise);
-  // There and back again: the second firing reads what the first writes, and nothing waits in between.
+  // There and back again: the second firing reads what the first writes, and nothing waits in
+  // between.
   FakeFrame* a = Lease(*in_pool_);
   FakeFrame* b = Lease(*out_pool_);
   FakeFrame* c = Lease(*in_pool_);
@@ -352,7 +361,9 @@ TEST_F(PluginTest, TheDomainSaysWhatItIs) {
 TEST_F(PluginTest, AUsersShaderIsCompiledAndRun) {
   const sluice_format format = MakeFormat(SLUICE_FORMAT_AB24, 130, 33);
   Add("vulkan.shader",
-      {Text("source", "vec3 shade(vec3 color, ivec2 position) {\n  return position.x < int(edge) ? color.bgr : color;\n}"),
+      {Text("source",
+            "vec3 shade(vec3 color, ivec2 position) {\n  return position.x < int(edge) ? color.bgr "
+            ": color;\n}"),
        Text("params", R"({"edge": 20})")},
       format, format);
   ASSERT_EQ(Build(), SLUICE_OK);
@@ -403,7 +414,8 @@ std::string ErrorOf(const char* type, std::vector<sluice_param> params) {
 
 TEST(VulkanNodeTest, AShaderThatDoesNotCompileIsRefusedWithItsLine) {
   const std::string error =
-      ErrorOf("vulkan.shader", {Text("source", "vec3 shade(vec3 color, ivec2 position) {\n  return colour;\n}")});
+      ErrorOf("vulkan.shader",
+              {Text("source", "vec3 shade(vec3 color, ivec2 position) {\n  return colour;\n}")});
   EXPECT_NE(error.find("source:2:"), std::string::npos) << error;
   EXPECT_NE(error.find("colour"), std::string::npos) << error;
 }
@@ -412,22 +424,28 @@ TEST(VulkanNodeTest, AShaderWithAnotherInterfaceIsRefusedWithTheOneItNeeds) {
   for (const char* source : {"float f() { return 1.0; }", "// shade is missing\n", "void main() {}",
                              "#version 450\nvec3 shade(vec3 c, ivec2 p) { return c; }",
                              "vec4 shade(vec4 color) { return color; }"}) {
-    EXPECT_NE(ErrorOf("vulkan.shader", {Text("source", source)}).find("vec3 shade(vec3 color, ivec2 position)"),
+    EXPECT_NE(ErrorOf("vulkan.shader", {Text("source", source)})
+                  .find("vec3 shade(vec3 color, ivec2 position)"),
               std::string::npos)
         << source << ": " << ErrorOf("vulkan.shader", {Text("source", source)});
   }
 }
 
 TEST(VulkanNodeTest, AShaderFileThatIsNotThereIsNamed) {
-  EXPECT_NE(ErrorOf("vulkan.shader", {Text("shader", "/nonexistent/x.glsl")}).find("/nonexistent/x.glsl: No such file"),
+  EXPECT_NE(ErrorOf("vulkan.shader", {Text("shader", "/nonexistent/x.glsl")})
+                .find("/nonexistent/x.glsl: No such file"),
             std::string::npos);
 }
 
 TEST(VulkanNodeTest, AShadersParametersMustBeNumbersWithNamesOfGlsl) {
   const sluice_param source = Text("source", "vec3 shade(vec3 c, ivec2 p) { return c; }");
-  EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", R"({"a b": 1})")}).find("a b"), std::string::npos);
-  EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", R"({"a": "x"})")}).find("not a number"), std::string::npos);
-  EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", "[1]")}).find("not a map"), std::string::npos);
+  EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", R"({"a b": 1})")}).find("a b"),
+            std::string::npos);
+  EXPECT_NE(
+      ErrorOf("vulkan.shader", {source, Text("params", R"({"a": "x"})")}).find("not a number"),
+      std::string::npos);
+  EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", "[1]")}).find("not a map"),
+            std::string::npos);
 }
 
 TEST(VulkanNodeTest, AnUnknownLookIsRefusedWithTheNamesThereAre) {

@@ -13,7 +13,8 @@ Result<std::unique_ptr<Queue>> Queue::Create(const Device& device, Listener list
   const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
                                        VK_SEMAPHORE_TYPE_TIMELINE, 0};
   const VkSemaphoreCreateInfo create{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
-  const VkResult result = device.vk().vkCreateSemaphore(device.handle(), &create, nullptr, &queue->timeline_);
+  const VkResult result =
+      device.vk().vkCreateSemaphore(device.handle(), &create, nullptr, &queue->timeline_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateSemaphore");
   queue->waiter_ = std::thread([q = queue.get()] { q->Run(); });
   return queue;
@@ -29,7 +30,8 @@ Queue::~Queue() {
     changed_.notify_all();
     waiter_.join();
   }
-  if (timeline_ != VK_NULL_HANDLE) device_.vk().vkDestroySemaphore(device_.handle(), timeline_, nullptr);
+  if (timeline_ != VK_NULL_HANDLE)
+    device_.vk().vkDestroySemaphore(device_.handle(), timeline_, nullptr);
 }
 
 Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point) {
@@ -45,7 +47,8 @@ Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point,
   VkSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
   signal.semaphore = timeline_;
   signal.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
-  const VkCommandBufferSubmitInfo command{VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands, 0};
+  const VkCommandBufferSubmitInfo command{VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr,
+                                          commands, 0};
   VkSubmitInfo2 submit{VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
   submit.waitSemaphoreInfoCount = wait_point > 0 ? 1 : 0;
   submit.pWaitSemaphoreInfos = &wait;
@@ -69,7 +72,8 @@ Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point,
 
 uint64_t Queue::completed() const {
   uint64_t value = 0;
-  if (device_.vk().vkGetSemaphoreCounterValue(device_.handle(), timeline_, &value) != VK_SUCCESS) return 0;
+  if (device_.vk().vkGetSemaphoreCounterValue(device_.handle(), timeline_, &value) != VK_SUCCESS)
+    return 0;
   return value;
 }
 
@@ -82,7 +86,8 @@ Status Queue::WaitIdle(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
   const uint64_t target = submitted_;
   if (!changed_.wait_until(lock, deadline, [&] { return announced_ >= target || lost_; })) {
-    return Fail(SLUICE_E_TIMEOUT, device_.info().name + " did not finish: " + std::to_string(target - announced_) +
+    return Fail(SLUICE_E_TIMEOUT, device_.info().name +
+                                      " did not finish: " + std::to_string(target - announced_) +
                                       " submissions are outstanding");
   }
   if (lost_) return Fail(SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost");
@@ -115,7 +120,8 @@ void Queue::Run() {
       lost_ = true;
       const uint64_t last = submitted_;
       lock.unlock();
-      listener_.lost(now + 1, last, Error{SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost"});
+      listener_.lost(now + 1, last,
+                     Error{SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost"});
       lock.lock();
     }
     changed_.notify_all();

@@ -13,14 +13,16 @@
 
 namespace sluice::vulkan {
 
-/// The device's queue, one timeline semaphore that counts submissions, and the thread that waits for it.
-/// Points are 1, 2, 3, ... in the order of submission, and complete in that order.
+/// The device's queue, one timeline semaphore that counts submissions, and the thread that waits
+/// for it. Points are 1, 2, 3, ... in the order of submission, and complete in that order.
 class Queue {
  public:
   struct Listener {
-    /// All points up to `point` have completed. Called from the waiter thread, in order, once for each batch.
+    /// All points up to `point` have completed. Called from the waiter thread, in order, once for
+    /// each batch.
     std::function<void(uint64_t point)> completed;
-    /// The device is lost: the points `first`..`last` will never complete. Called once, from the waiter thread.
+    /// The device is lost: the points `first`..`last` will never complete. Called once, from the
+    /// waiter thread.
     std::function<void(uint64_t first, uint64_t last, const Error& error)> lost;
   };
 
@@ -31,14 +33,14 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  /// Submits once, after the point `wait_point` of this queue (0: nothing to wait for). Returns the new point.
-  /// Errors: DeviceLost, ResourceExhausted.
-  /// Threads: [thread-safe].
+  /// Submits once, after the point `wait_point` of this queue (0: nothing to wait for). Returns the
+  /// new point. Errors: DeviceLost, ResourceExhausted. Threads: [thread-safe].
   Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point);
 
-  /// The same; `prepare` is called with the point that the submission gets, under the queue's lock and before the
-  /// device sees it, so that the listener finds what it needs.
-  Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point, const std::function<void(uint64_t)>& prepare);
+  /// The same; `prepare` is called with the point that the submission gets, under the queue's lock
+  /// and before the device sees it, so that the listener finds what it needs.
+  Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point,
+                          const std::function<void(uint64_t)>& prepare);
 
   /// What the device has completed. Threads: [thread-safe].
   uint64_t completed() const;
@@ -49,7 +51,8 @@ class Queue {
   Status WaitIdle(std::chrono::steady_clock::time_point deadline);
 
  private:
-  Queue(const Device& device, Listener listener) : device_(device), listener_(std::move(listener)) {}
+  Queue(const Device& device, Listener listener)
+      : device_(device), listener_(std::move(listener)) {}
   void Run();
   /// Returns false when the device is lost.
   bool WaitSlice(uint64_t point);

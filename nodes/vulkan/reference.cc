@@ -40,7 +40,9 @@ double Clamp01(double v) { return std::clamp(v, 0.0, 1.0); }
 double Smooth(double t) { return t * t * (3 - 2 * t); }
 double Mix(double a, double b, double t) { return a * (1 - t) + b * t; }
 
-bool SubsampledV(uint32_t fourcc) { return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12; }
+bool SubsampledV(uint32_t fourcc) {
+  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12;
+}
 
 /// Where a chroma sample n lies among the pixels of an axis: pixel 2n, or half a pixel further.
 double Phase(const sluice_format& f, bool vertical) {
@@ -57,11 +59,13 @@ struct Axis {
 
 class Source {
  public:
-  Source(const Picture& p, const Picture& dst) : p_(p), dst_(dst), w_(static_cast<int>(p.width())), h_(static_cast<int>(p.height())) {
+  Source(const Picture& p, const Picture& dst)
+      : p_(p), dst_(dst), w_(static_cast<int>(p.width())), h_(static_cast<int>(p.height())) {
     const bool both = IsYuv(p.format().fourcc) && IsYuv(dst.format().fourcc);
-    h_axis_ = {IsYuv(p.format().fourcc), both, Phase(p.format(), false), Phase(dst.format(), false)};
-    v_axis_ = {SubsampledV(p.format().fourcc), both && SubsampledV(dst.format().fourcc), Phase(p.format(), true),
-               Phase(dst.format(), true)};
+    h_axis_ = {IsYuv(p.format().fourcc), both, Phase(p.format(), false),
+               Phase(dst.format(), false)};
+    v_axis_ = {SubsampledV(p.format().fourcc), both && SubsampledV(dst.format().fourcc),
+               Phase(p.format(), true), Phase(dst.format(), true)};
   }
 
   bool yuv() const { return IsYuv(p_.format().fourcc); }
@@ -83,11 +87,15 @@ class Source {
     y = std::clamp(y, 0, (sub ? (h_ + 1) / 2 : h_) - 1);
     double code = 0;
     if (p_.format().fourcc == SLUICE_FORMAT_YU12) {
-      code = p_.plane(static_cast<uint32_t>(1 + c))[static_cast<uint64_t>(y) * p_.stride(static_cast<uint32_t>(1 + c)) + static_cast<uint64_t>(x)];
+      code = p_.plane(static_cast<uint32_t>(
+          1 + c))[static_cast<uint64_t>(y) * p_.stride(static_cast<uint32_t>(1 + c)) +
+                  static_cast<uint64_t>(x)];
     } else if (p_.format().fourcc == SLUICE_FORMAT_NV12) {
-      code = p_.plane(1)[static_cast<uint64_t>(y) * p_.stride(1) + static_cast<uint64_t>(2 * x + c)];
+      code =
+          p_.plane(1)[static_cast<uint64_t>(y) * p_.stride(1) + static_cast<uint64_t>(2 * x + c)];
     } else {
-      code = p_.plane(0)[static_cast<uint64_t>(y) * p_.stride(0) + static_cast<uint64_t>(4 * x + 1 + 2 * c)];
+      code = p_.plane(
+          0)[static_cast<uint64_t>(y) * p_.stride(0) + static_cast<uint64_t>(4 * x + 1 + 2 * c)];
     }
     return p_.format().color.range == SLUICE_RANGE_FULL ? (code - 128) / 255 : (code - 128) / 224;
   }
@@ -95,8 +103,10 @@ class Source {
   Triple RgbSample(int x, int y) const {
     x = std::clamp(x, 0, w_ - 1);
     y = std::clamp(y, 0, h_ - 1);
-    const uint8_t* px = p_.plane(0) + static_cast<uint64_t>(y) * p_.stride(0) + static_cast<uint64_t>(4 * x);
-    const bool swap = p_.format().fourcc == SLUICE_FORMAT_AR24 || p_.format().fourcc == SLUICE_FORMAT_XR24;
+    const uint8_t* px =
+        p_.plane(0) + static_cast<uint64_t>(y) * p_.stride(0) + static_cast<uint64_t>(4 * x);
+    const bool swap =
+        p_.format().fourcc == SLUICE_FORMAT_AR24 || p_.format().fourcc == SLUICE_FORMAT_XR24;
     return {px[swap ? 2 : 0] / 255.0, px[1] / 255.0, px[swap ? 0 : 2] / 255.0};
   }
 
@@ -133,16 +143,19 @@ class Source {
     const double fx = std::floor(ax), fy = std::floor(ay);
     const int x = static_cast<int>(fx), y = static_cast<int>(fy);
     const auto bilinear = [&](const std::function<double(int, int)>& at) {
-      return Mix(Mix(at(x, y), at(x + 1, y), ax - fx), Mix(at(x, y + 1), at(x + 1, y + 1), ax - fx), ay - fy);
+      return Mix(Mix(at(x, y), at(x + 1, y), ax - fx), Mix(at(x, y + 1), at(x + 1, y + 1), ax - fx),
+                 ay - fy);
     };
     if (!yuv()) {
       Triple out{};
-      for (size_t i = 0; i < 3; ++i) out[i] = bilinear([&](int u, int v) { return RgbSample(u, v)[i]; });
+      for (size_t i = 0; i < 3; ++i)
+        out[i] = bilinear([&](int u, int v) { return RgbSample(u, v)[i]; });
       return out;
     }
     const double gx = (ax - Phase(p_.format(), false)) / 2;
     const double gy = v_axis_.src_sub ? (ay - Phase(p_.format(), true)) / 2 : ay;
-    Triple ycc{bilinear([&](int u, int v) { return LumaSample(u, v); }), ChromaBetween(0, gx, gy), ChromaBetween(1, gx, gy)};
+    Triple ycc{bilinear([&](int u, int v) { return LumaSample(u, v); }), ChromaBetween(0, gx, gy),
+               ChromaBetween(1, gx, gy)};
     Triple rgb = ToRgb(ycc, weights());
     for (double& v : rgb) v = Clamp01(v);
     return rgb;
@@ -162,13 +175,18 @@ class Source {
   Axis h_axis_{}, v_axis_{};
 };
 
-Triple ApplyLook(const Source& s, const std::string& look, const ReferenceParams& p, const Triple& in, int x, int y) {
+Triple ApplyLook(const Source& s, const std::string& look, const ReferenceParams& p,
+                 const Triple& in, int x, int y) {
   const Weights k = s.weights();
   const double l = k.kr * in[0] + k.kg * in[1] + k.kb * in[2];
-  const auto each = [&](const std::function<double(double)>& f) { return Triple{f(in[0]), f(in[1]), f(in[2])}; };
+  const auto each = [&](const std::function<double(double)>& f) {
+    return Triple{f(in[0]), f(in[1]), f(in[2])};
+  };
   if (look == "mono") return {l, l, l};
   if (look == "sepia") {
-    const auto row = [&](double r, double g, double b) { return std::min(1.0, r * in[0] + g * in[1] + b * in[2]); };
+    const auto row = [&](double r, double g, double b) {
+      return std::min(1.0, r * in[0] + g * in[1] + b * in[2]);
+    };
     return {row(0.393, 0.769, 0.189), row(0.349, 0.686, 0.168), row(0.272, 0.534, 0.131)};
   }
   if (look == "noir") {
@@ -176,7 +194,8 @@ Triple ApplyLook(const Source& s, const std::string& look, const ReferenceParams
     return {v, v, v};
   }
   if (look == "vivid") {
-    return each([&](double c) { return 0.5 + p.at("contrast") * (Mix(l, c, p.at("saturation")) - 0.5); });
+    return each(
+        [&](double c) { return 0.5 + p.at("contrast") * (Mix(l, c, p.at("saturation")) - 0.5); });
   }
   if (look == "cool") {
     const double t = p.at("strength");
@@ -187,23 +206,28 @@ Triple ApplyLook(const Source& s, const std::string& look, const ReferenceParams
     return {in[0] * (1 + 0.20 * t), in[1] * (1 + 0.04 * t), in[2] * (1 - 0.20 * t)};
   }
   if (look == "fade") {
-    return each([&](double c) { return p.at("lift") + Mix(l, c, p.at("saturation")) * (0.95 - p.at("lift")); });
+    return each([&](double c) {
+      return p.at("lift") + Mix(l, c, p.at("saturation")) * (0.95 - p.at("lift"));
+    });
   }
   if (look == "duotone") {
-    return {Mix(p.at("shadow.r"), p.at("highlight.r"), l), Mix(p.at("shadow.g"), p.at("highlight.g"), l),
+    return {Mix(p.at("shadow.r"), p.at("highlight.r"), l),
+            Mix(p.at("shadow.g"), p.at("highlight.g"), l),
             Mix(p.at("shadow.b"), p.at("highlight.b"), l)};
   }
   if (look == "vignette") {
     const double dx = x + 0.5 - s.w() / 2.0, dy = y + 0.5 - s.h() / 2.0;
     const double r = std::hypot(dx, dy) / (std::hypot(s.w(), s.h()) / 2);
-    const double gain = 1 - p.at("strength") * Smooth(Clamp01((r - p.at("radius")) / (1 - p.at("radius"))));
+    const double gain =
+        1 - p.at("strength") * Smooth(Clamp01((r - p.at("radius")) / (1 - p.at("radius"))));
     return each([&](double c) { return c * gain; });
   }
   if (look == "negative") return each([](double c) { return 1 - c; });
   if (look == "posterize") {
     return each([&](double c) {
       const double t = c * (p.at("levels") - 1), whole = std::floor(t);
-      return (whole + Smooth(Clamp01((t - whole - 0.5) / p.at("softness") + 0.5))) / (p.at("levels") - 1);
+      return (whole + Smooth(Clamp01((t - whole - 0.5) / p.at("softness") + 0.5))) /
+             (p.at("levels") - 1);
     });
   }
   if (look == "solarize") {
@@ -211,14 +235,17 @@ Triple ApplyLook(const Source& s, const std::string& look, const ReferenceParams
     return each([&](double c) { return c <= t ? c : t * (1 - c) / (1 - t); });
   }
   if (look == "chromatic-aberration") {
-    const double cx = s.w() / 2.0, cy = s.h() / 2.0, dx = x + 0.5 - cx, dy = y + 0.5 - cy, k2 = p.at("shift");
+    const double cx = s.w() / 2.0, cy = s.h() / 2.0, dx = x + 0.5 - cx, dy = y + 0.5 - cy,
+                 k2 = p.at("shift");
     return {s.SampleRgb(cx + dx * (1 - k2), cy + dy * (1 - k2))[0], in[1],
             s.SampleRgb(cx + dx * (1 + k2), cy + dy * (1 + k2))[2]};
   }
   if (look == "pencil") {
     const auto at = [&](int u, int v) { return s.LookLuma(x + u, y + v); };
-    const double gx = (at(1, -1) - at(-1, -1)) + 2 * (at(1, 0) - at(-1, 0)) + (at(1, 1) - at(-1, 1));
-    const double gy = (at(-1, 1) - at(-1, -1)) + 2 * (at(0, 1) - at(0, -1)) + (at(1, 1) - at(1, -1));
+    const double gx =
+        (at(1, -1) - at(-1, -1)) + 2 * (at(1, 0) - at(-1, 0)) + (at(1, 1) - at(-1, 1));
+    const double gy =
+        (at(-1, 1) - at(-1, -1)) + 2 * (at(0, 1) - at(0, -1)) + (at(1, 1) - at(1, -1));
     const double g = std::hypot(gx, gy) / 4;
     const double line = Clamp01(1 - p.at("darkness") * std::max(0.0, g - p.at("edge_floor")));
     const double v = line * Mix(1, l, p.at("shading"));
@@ -248,13 +275,15 @@ uint8_t Code(double v) { return static_cast<uint8_t>(std::clamp(std::lround(v), 
 
 }  // namespace
 
-void Reference(const Picture& src, Picture& dst, const std::string& look, const ReferenceParams& params) {
+void Reference(const Picture& src, Picture& dst, const std::string& look,
+               const ReferenceParams& params) {
   const Source s(src, dst);
   const sluice_format& df = dst.format();
   const bool dst_yuv = IsYuv(df.fourcc);
   const int w = s.w(), h = s.h();
   const Weights dst_weights = WeightsOf(df.color);
-  const bool stays = look.empty() && s.yuv() && dst_yuv && src.format().color.matrix == df.color.matrix;
+  const bool stays =
+      look.empty() && s.yuv() && dst_yuv && src.format().color.matrix == df.color.matrix;
   std::vector<Triple> work(static_cast<size_t>(w) * static_cast<size_t>(h));
   for (int y = 0; y < h; ++y) {
     for (int x = 0; x < w; ++x) {
@@ -278,11 +307,14 @@ void Reference(const Picture& src, Picture& dst, const std::string& look, const 
   };
   if (!dst_yuv) {
     const bool swap = df.fourcc == SLUICE_FORMAT_AR24 || df.fourcc == SLUICE_FORMAT_XR24;
-    const auto has_alpha = [](uint32_t f) { return f == SLUICE_FORMAT_AB24 || f == SLUICE_FORMAT_AR24; };
+    const auto has_alpha = [](uint32_t f) {
+      return f == SLUICE_FORMAT_AB24 || f == SLUICE_FORMAT_AR24;
+    };
     const bool alpha = has_alpha(df.fourcc) && has_alpha(src.format().fourcc);
     for (int y = 0; y < h; ++y) {
       for (int x = 0; x < w; ++x) {
-        uint8_t* px = dst.plane(0) + static_cast<uint64_t>(y) * dst.stride(0) + static_cast<uint64_t>(4 * x);
+        uint8_t* px =
+            dst.plane(0) + static_cast<uint64_t>(y) * dst.stride(0) + static_cast<uint64_t>(4 * x);
         const Triple& v = at(x, y);
         px[swap ? 2 : 0] = Code(255 * v[0]);
         px[1] = Code(255 * v[1]);
@@ -303,7 +335,8 @@ void Reference(const Picture& src, Picture& dst, const std::string& look, const 
   }
   const sluice_format& sf = src.format();
   const Axis ha{s.yuv(), true, Phase(sf, false), Phase(df, false)};
-  const Axis va{s.yuv() && SubsampledV(sf.fourcc), SubsampledV(df.fourcc), Phase(sf, true), Phase(df, true)};
+  const Axis va{s.yuv() && SubsampledV(sf.fourcc), SubsampledV(df.fourcc), Phase(sf, true),
+                Phase(df, true)};
   const int columns = (w + 1) / 2, rows = va.dst_sub ? (h + 1) / 2 : h;
   std::vector<std::vector<std::pair<int, double>>> all_across;
   for (int cx = 0; cx < columns; ++cx) all_across.push_back(Taps(ha, cx, ha.dst_phase));

@@ -1,5 +1,6 @@
 #include "nodes/vulkan/shape.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -69,9 +70,11 @@ Status CheckFormat(const sluice_format& format) {
   const std::string name(reinterpret_cast<const char*>(&format.fourcc), 4);
   if (!TraitsOf(format.fourcc)) return Fail(SLUICE_E_UNSUPPORTED, "pixel format " + name);
   if (format.modifier != SLUICE_MODIFIER_LINEAR) {
-    return Fail(SLUICE_E_UNSUPPORTED, "modifier " + std::to_string(format.modifier) + " of " + name);
+    return Fail(SLUICE_E_UNSUPPORTED,
+                "modifier " + std::to_string(format.modifier) + " of " + name);
   }
-  if (format.width == 0 || format.height == 0 || format.width > kMaxSide || format.height > kMaxSide) {
+  if (format.width == 0 || format.height == 0 || format.width > kMaxSide ||
+      format.height > kMaxSide) {
     return Fail(SLUICE_E_INVALID_ARGUMENT,
                 "size " + std::to_string(format.width) + "x" + std::to_string(format.height));
   }
@@ -84,7 +87,8 @@ Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout
   if (Status s = CheckFormat(format); !s) return tl::unexpected(s.error());
   const FourccTraits traits = *TraitsOf(format.fourcc);
   if (layout.plane_count < traits.planes) {
-    return Fail(SLUICE_E_INVALID_ARGUMENT, "the layout has " + std::to_string(layout.plane_count) + " planes");
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                "the layout has " + std::to_string(layout.plane_count) + " planes");
   }
   Shape shape;
   shape.pixels = traits.pixels;
@@ -93,21 +97,24 @@ Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout
   shape.height = format.height;
   shape.matrix = MatrixOf(format.color);
   shape.full_range = !shape.is_yuv() || format.color.range == SLUICE_RANGE_FULL;
-  shape.siting = format.color.siting == SLUICE_SITING_CENTER ? 1U : format.color.siting == SLUICE_SITING_TOP_LEFT ? 2U : 0U;
+  shape.siting = format.color.siting == SLUICE_SITING_CENTER     ? 1U
+                 : format.color.siting == SLUICE_SITING_TOP_LEFT ? 2U
+                                                                 : 0U;
   for (uint32_t p = 0; p < traits.planes; ++p) {
     const sluice_plane& plane = layout.planes[p];
     const uint64_t rows = RowsOf(traits.pixels, p, format.height);
     const uint64_t row_bytes = RowBytes(traits.pixels, p, format.width);
     // Sums of values bounded here cannot overflow 64 bits.
     constexpr uint64_t kBound = uint64_t{1} << 33;
-    if (plane.offset % kStrideMultiple != 0 || plane.stride % kStrideMultiple != 0 || plane.stride < row_bytes ||
-        plane.offset > kBound || plane.stride > kBound ||
+    if (plane.offset % kStrideMultiple != 0 || plane.stride % kStrideMultiple != 0 ||
+        plane.stride < row_bytes || plane.offset > kBound || plane.stride > kBound ||
         plane.offset + (rows - 1) * plane.stride + row_bytes > layout.size) {
-      return Fail(SLUICE_E_INVALID_ARGUMENT,
-                  "plane " + std::to_string(p) + ": offset " + std::to_string(plane.offset) + ", stride " +
-                      std::to_string(plane.stride) + ", " + std::to_string(rows) + " rows of " +
-                      std::to_string(row_bytes) + " bytes in " + std::to_string(layout.size) +
-                      " bytes; offset and stride must be multiples of " + std::to_string(kStrideMultiple));
+      return Fail(
+          SLUICE_E_INVALID_ARGUMENT,
+          "plane " + std::to_string(p) + ": offset " + std::to_string(plane.offset) + ", stride " +
+              std::to_string(plane.stride) + ", " + std::to_string(rows) + " rows of " +
+              std::to_string(row_bytes) + " bytes in " + std::to_string(layout.size) +
+              " bytes; offset and stride must be multiples of " + std::to_string(kStrideMultiple));
     }
     shape.offset[p] = static_cast<uint32_t>(plane.offset / 4);
     shape.stride[p] = static_cast<uint32_t>(plane.stride / 4);

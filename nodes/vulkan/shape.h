@@ -21,10 +21,10 @@ struct Shape {
   uint32_t height = 0;  ///< pixels
   uint32_t matrix = 1;  ///< kBt601 ...
   bool full_range = false;
-  uint32_t siting = 0;                  ///< kSitingLeft ...
-  std::array<uint32_t, 3> offset{};     ///< 32-bit words
-  std::array<uint32_t, 3> stride{};     ///< 32-bit words
-  uint64_t bytes = 0;                   ///< reached by a kernel, from the start of the allocation
+  uint32_t siting = 0;               ///< kSitingLeft ...
+  std::array<uint32_t, 3> offset{};  ///< 32-bit words
+  std::array<uint32_t, 3> stride{};  ///< 32-bit words
+  uint64_t bytes = 0;                ///< reached by a kernel, from the start of the allocation
 
   bool is_yuv() const { return pixels <= Pixels::kYuyv; }
 };
@@ -32,9 +32,9 @@ struct Shape {
 /// Rows must start at multiples of this many bytes: a kernel moves blocks of up to 32 bytes.
 constexpr uint32_t kStrideMultiple = 64;
 
-/// Checks that kernels stay inside the allocation when they work on such a frame. Colour that is not said: BT.709,
-/// limited range, left siting for Y'CbCr.
-/// Errors: Unsupported for the fourcc or modifier; InvalidArgument for a layout that is too small or misaligned.
+/// Checks that kernels stay inside the allocation when they work on such a frame. Colour that is
+/// not said: BT.709, limited range, left siting for Y'CbCr. Errors: Unsupported for the fourcc or
+/// modifier; InvalidArgument for a layout that is too small or misaligned.
 Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout);
 
 /// The smallest layout of this format that kernels can use, planes one after the other.

@@ -24,7 +24,9 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-bool SubsampledV(uint32_t fourcc) { return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12; }
+bool SubsampledV(uint32_t fourcc) {
+  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12;
+}
 bool IsBgr(uint32_t fourcc) { return fourcc == SLUICE_FORMAT_AR24 || fourcc == SLUICE_FORMAT_XR24; }
 
 uint32_t NextRandom(uint32_t& state) {
@@ -87,9 +89,11 @@ std::pair<uint64_t, uint64_t> PlaneBytes(uint32_t fourcc, uint32_t plane, uint64
 void SetSiting(SwsContext* context, const char* side, const sluice_format& format) {
   if (!IsYuv(format.fourcc)) return;
   const std::string prefix(side);
-  av_opt_set_int(context, (prefix + "_h_chr_pos").c_str(), format.color.siting == SLUICE_SITING_CENTER ? 128 : 0, 0);
+  av_opt_set_int(context, (prefix + "_h_chr_pos").c_str(),
+                 format.color.siting == SLUICE_SITING_CENTER ? 128 : 0, 0);
   if (SubsampledV(format.fourcc)) {
-    av_opt_set_int(context, (prefix + "_v_chr_pos").c_str(), format.color.siting == SLUICE_SITING_TOP_LEFT ? 0 : 128, 0);
+    av_opt_set_int(context, (prefix + "_v_chr_pos").c_str(),
+                   format.color.siting == SLUICE_SITING_TOP_LEFT ? 0 : 128, 0);
   }
 }
 
@@ -109,7 +113,8 @@ Picture Widened(const Picture& src) {
       std::memcpy(row, src.plane(p) + std::min(y, from_rows - 1) * src.stride(p), from_bytes);
       if (to_bytes > from_bytes) std::memcpy(row + from_bytes, row + from_bytes - unit, unit);
       // The second luma sample of an odd YUYV row's last word.
-      if (fourcc == SLUICE_FORMAT_YUYV && (src.width() & 1U) != 0) row[to_bytes - 2] = row[to_bytes - 4];
+      if (fourcc == SLUICE_FORMAT_YUYV && (src.width() & 1U) != 0)
+        row[to_bytes - 2] = row[to_bytes - 4];
     }
   }
   return out;
@@ -170,8 +175,8 @@ Shape Picture::shape() const {
   return *shape;
 }
 
-sluice_format MakeFormat(uint32_t fourcc, uint32_t width, uint32_t height, uint8_t matrix, uint8_t range,
-                         uint8_t siting) {
+sluice_format MakeFormat(uint32_t fourcc, uint32_t width, uint32_t height, uint8_t matrix,
+                         uint8_t range, uint8_t siting) {
   sluice_format format{};
   format.fourcc = fourcc;
   format.width = width;
@@ -183,10 +188,13 @@ sluice_format MakeFormat(uint32_t fourcc, uint32_t width, uint32_t height, uint8
 }
 
 bool IsYuv(uint32_t fourcc) {
-  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12 || fourcc == SLUICE_FORMAT_YUYV;
+  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12 ||
+         fourcc == SLUICE_FORMAT_YUYV;
 }
 
-std::string FourccName(uint32_t fourcc) { return std::string(reinterpret_cast<const char*>(&fourcc), 4); }
+std::string FourccName(uint32_t fourcc) {
+  return std::string(reinterpret_cast<const char*>(&fourcc), 4);
+}
 
 std::unique_ptr<Bench> Bench::Create(std::string* why) {
   auto device = Device::Create(DeviceOptionsFromEnvironment());
@@ -196,7 +204,9 @@ std::unique_ptr<Bench> Bench::Create(std::string* why) {
   }
   std::unique_ptr<Bench> bench(new Bench());
   bench->device_ = std::move(*device);
-  bench->queue_ = Queue::Create(*bench->device_, {[](uint64_t) {}, [](uint64_t, uint64_t, const Error&) {}}).value();
+  bench->queue_ =
+      Queue::Create(*bench->device_, {[](uint64_t) {}, [](uint64_t, uint64_t, const Error&) {}})
+          .value();
   bench->kernels_ = KernelModule::CreateBuiltin(*bench->device_).value();
   bench->ring_ = CommandRing::Create(*bench->device_, bench->kernels_->set_layout(), 1).value();
   return bench;
@@ -213,14 +223,16 @@ void Bench::Run(const Picture& src, const Picture& dst, uint32_t look, const Par
   TimeMs(src, dst, look, params, 1);
 }
 
-double Bench::TimeMs(const Picture& src, const Picture& dst, uint32_t look, const Params& params, int rounds) {
+double Bench::TimeMs(const Picture& src, const Picture& dst, uint32_t look, const Params& params,
+                     int rounds) {
   auto in = Memory::ImportHost(*device_, src.base(), src.bytes());
   auto out = Memory::ImportHost(*device_, dst.base(), dst.bytes());
   EXPECT_TRUE(in.has_value() && out.has_value());
   auto pipeline = kernels_->Get(ConstantsFor(src.shape(), dst.shape(), look));
   EXPECT_TRUE(pipeline.has_value());
   if (!in || !out || !pipeline) return -1;
-  const Step step{kernels_.get(), *pipeline, in->buffer(), out->buffer(), PushFor(src.shape(), dst.shape(), params)};
+  const Step step{kernels_.get(), *pipeline, in->buffer(), out->buffer(),
+                  PushFor(src.shape(), dst.shape(), params)};
   std::vector<double> times;
   for (int i = 0; i < rounds; ++i) {
     const auto start = std::chrono::steady_clock::now();
@@ -233,7 +245,9 @@ double Bench::TimeMs(const Picture& src, const Picture& dst, uint32_t look, cons
     ring_->Submitted(*point);
     const Status idle = queue_->WaitIdle(start + std::chrono::seconds(60));
     EXPECT_TRUE(idle.has_value()) << idle.error().message;
-    times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+            .count());
   }
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
@@ -269,7 +283,8 @@ void Fill(Picture& picture, Pattern pattern) {
   }
   uint32_t state = 7;
   for (uint32_t p = 0; p < picture.layout().plane_count; ++p) {
-    const auto [bytes, rows] = PlaneBytes(picture.format().fourcc, p, picture.width(), picture.height());
+    const auto [bytes, rows] =
+        PlaneBytes(picture.format().fourcc, p, picture.width(), picture.height());
     for (uint64_t y = 0; y < rows; ++y) {
       for (uint64_t x = 0; x < bytes; ++x) {
         picture.plane(p)[y * picture.stride(p) + x] = static_cast<uint8_t>(NextRandom(state));
@@ -279,8 +294,9 @@ void Fill(Picture& picture, Pattern pattern) {
 }
 
 void FillRgb(Picture& picture, const std::vector<uint8_t>& rgb) {
-  Picture source(MakeFormat(IsBgr(picture.format().fourcc) ? SLUICE_FORMAT_AR24 : SLUICE_FORMAT_AB24, picture.width(),
-                            picture.height()));
+  Picture source(
+      MakeFormat(IsBgr(picture.format().fourcc) ? SLUICE_FORMAT_AR24 : SLUICE_FORMAT_AB24,
+                 picture.width(), picture.height()));
   const bool swap = IsBgr(picture.format().fourcc);
   for (uint64_t y = 0; y < picture.height(); ++y) {
     for (uint64_t x = 0; x < picture.width(); ++x) {
@@ -299,7 +315,8 @@ std::vector<std::vector<uint8_t>> Components(const Picture& picture) {
   const uint32_t fourcc = picture.format().fourcc;
   const uint64_t w = picture.width(), h = picture.height(), half = (w + 1) / 2;
   std::vector<std::vector<uint8_t>> out(3);
-  const auto take = [&](size_t c, uint32_t plane, uint64_t rows, uint64_t count, uint64_t first, uint64_t step) {
+  const auto take = [&](size_t c, uint32_t plane, uint64_t rows, uint64_t count, uint64_t first,
+                        uint64_t step) {
     for (uint64_t y = 0; y < rows; ++y) {
       const uint8_t* row = picture.plane(plane) + y * picture.stride(plane);
       for (uint64_t x = 0; x < count; ++x) out[c].push_back(row[first + x * step]);
@@ -337,7 +354,8 @@ std::vector<Difference> Compare(const Picture& a, const Picture& b) {
       d.worst = std::max(d.worst, diff);
       sum += diff * diff;
     }
-    d.psnr = sum == 0 ? 200 : 10 * std::log10(255.0 * 255.0 * static_cast<double>(ca[c].size()) / sum);
+    d.psnr =
+        sum == 0 ? 200 : 10 * std::log10(255.0 * 255.0 * static_cast<double>(ca[c].size()) / sum);
     out.push_back(d);
   }
   return out;
@@ -347,7 +365,8 @@ std::string ToString(const std::vector<Difference>& differences) {
   std::string out;
   for (const Difference& d : differences) {
     char text[64];
-    std::snprintf(text, sizeof text, "%s%.1f dB (worst %d)", out.empty() ? "" : ", ", d.psnr, d.worst);
+    std::snprintf(text, sizeof text, "%s%.1f dB (worst %d)", out.empty() ? "" : ", ", d.psnr,
+                  d.worst);
     out += text;
   }
   return out;
@@ -382,9 +401,10 @@ std::vector<uint8_t> LoadRgb(const std::string& path, uint32_t* width, uint32_t*
       rgb.resize(size_t{*width} * *height * 3);
       uint8_t* data[1] = {rgb.data()};
       const int stride[1] = {frame->width * 3};
-      SwsContext* sws = sws_getContext(frame->width, frame->height, static_cast<AVPixelFormat>(frame->format), frame->width,
-                                       frame->height, AV_PIX_FMT_RGB24, SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr,
-                                       nullptr);
+      SwsContext* sws =
+          sws_getContext(frame->width, frame->height, static_cast<AVPixelFormat>(frame->format),
+                         frame->width, frame->height, AV_PIX_FMT_RGB24,
+                         SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr);
       sws_scale(sws, frame->data, frame->linesize, 0, frame->height, data, stride);
       sws_freeContext(sws);
     }
@@ -423,8 +443,10 @@ void RunSwscale(const SwsSide& from, const SwsSide& to, bool full_input) {
   av_opt_set_int(sws, "dsth", to.format.height, 0);
   av_opt_set_int(sws, "src_format", from.pixels, 0);
   av_opt_set_int(sws, "dst_format", to.pixels, 0);
-  av_opt_set_int(sws, "sws_flags",
-                 SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | (full_input ? SWS_FULL_CHR_H_INP : 0), 0);
+  av_opt_set_int(
+      sws, "sws_flags",
+      SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | (full_input ? SWS_FULL_CHR_H_INP : 0),
+      0);
   if (from.pixels != AV_PIX_FMT_YUV444P) SetSiting(sws, "src", from.format);
   if (to.pixels != AV_PIX_FMT_YUV444P) SetSiting(sws, "dst", to.format);
   sws_setColorspaceDetails(sws, SwsMatrix(IsYuv(from.format.fourcc) ? from.format : to.format),
@@ -432,7 +454,8 @@ void RunSwscale(const SwsSide& from, const SwsSide& to, bool full_input) {
                            SwsMatrix(IsYuv(to.format.fourcc) ? to.format : from.format),
                            to.format.color.range == SLUICE_RANGE_FULL, 0, 1 << 16, 1 << 16);
   ASSERT_GE(sws_init_context(sws, nullptr, nullptr), 0);
-  sws_scale(sws, from.data, from.stride, 0, static_cast<int>(from.format.height), to.data, to.stride);
+  sws_scale(sws, from.data, from.stride, 0, static_cast<int>(from.format.height), to.data,
+            to.stride);
   sws_freeContext(sws);
 }
 

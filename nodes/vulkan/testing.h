@@ -52,12 +52,14 @@ class Picture {
   SharedMapping memory_{0};
 };
 
-sluice_format MakeFormat(uint32_t fourcc, uint32_t width, uint32_t height, uint8_t matrix = SLUICE_MATRIX_BT709,
-                         uint8_t range = SLUICE_RANGE_LIMITED, uint8_t siting = SLUICE_SITING_LEFT);
+sluice_format MakeFormat(uint32_t fourcc, uint32_t width, uint32_t height,
+                         uint8_t matrix = SLUICE_MATRIX_BT709, uint8_t range = SLUICE_RANGE_LIMITED,
+                         uint8_t siting = SLUICE_SITING_LEFT);
 bool IsYuv(uint32_t fourcc);
 std::string FourccName(uint32_t fourcc);
 
-/// A device, its queue and the built-in kernels; one submission at a time. Fails the test on validation messages.
+/// A device, its queue and the built-in kernels; one submission at a time. Fails the test on
+/// validation messages.
 class Bench {
  public:
   /// Null where there is no Vulkan driver; `why` says so.
@@ -70,7 +72,8 @@ class Bench {
   /// Imports both, runs one dispatch, waits. Fails the test on any error.
   void Run(const Picture& src, const Picture& dst, uint32_t look, const Params& params);
   /// Median milliseconds of `rounds` runs of the same.
-  double TimeMs(const Picture& src, const Picture& dst, uint32_t look, const Params& params, int rounds);
+  double TimeMs(const Picture& src, const Picture& dst, uint32_t look, const Params& params,
+                int rounds);
 
  private:
   Bench() = default;
@@ -80,8 +83,8 @@ class Bench {
   std::unique_ptr<CommandRing> ring_;
 };
 
-/// Base of tests that need a device; skips with the reason where there is none. One device for a suite: its pipelines
-/// take most of the time, and hold no state.
+/// Base of tests that need a device; skips with the reason where there is none. One device for a
+/// suite: its pipelines take most of the time, and hold no state.
 class DeviceTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite();
@@ -96,7 +99,8 @@ enum class Pattern { kGradients, kBars, kNoise, kZonePlate };
 std::string PatternName(Pattern pattern);
 void Fill(Picture& picture, Pattern pattern);
 
-/// A picture with R'G'B' `rgb(x, y)` in 0..255 in any format, by a plain conversion in double precision.
+/// A picture with R'G'B' `rgb(x, y)` in 0..255 in any format, by a plain conversion in double
+/// precision.
 void FillRgb(Picture& picture, const std::vector<uint8_t>& rgb);
 
 /// Differences of one component.
@@ -111,14 +115,18 @@ std::vector<Difference> Compare(const Picture& a, const Picture& b);
 std::vector<std::vector<uint8_t>> Components(const Picture& picture);
 std::string ToString(const std::vector<Difference>& differences);
 
-/// The decoded still or first frame of a file as R'G'B' bytes. Empty when the file is not installed.
+/// The decoded still or first frame of a file as R'G'B' bytes. Empty when the file is not
+/// installed.
 std::vector<uint8_t> LoadRgb(const std::string& path, uint32_t* width, uint32_t* height);
-constexpr char kPhoto[] = "/usr/share/forensics-samples/original-files/pic2/IMG_20200124_231153.jpg";
-constexpr char kClip[] = "/usr/share/forensics-samples/original-files/movie1/VID_20191220_170832.mp4";
+constexpr char kPhoto[] =
+    "/usr/share/forensics-samples/original-files/pic2/IMG_20200124_231153.jpg";
+constexpr char kClip[] =
+    "/usr/share/forensics-samples/original-files/movie1/VID_20191220_170832.mp4";
 
-/// swscale's conversion: bilinear, accurate rounding, full chroma interpolation, and the sitings, ranges and matrices
-/// of both formats. Odd sizes are widened to even by repeating the last column and row, and cut afterwards: swscale
-/// would stretch the chroma plane instead. `full_input`: SWS_FULL_CHR_H_INP as well.
+/// swscale's conversion: bilinear, accurate rounding, full chroma interpolation, and the sitings,
+/// ranges and matrices of both formats. Odd sizes are widened to even by repeating the last column
+/// and row, and cut afterwards: swscale would stretch the chroma plane instead. `full_input`:
+/// SWS_FULL_CHR_H_INP as well.
 void Swscale(const Picture& src, Picture& dst, bool full_input);
 
 /// The same from Y'CbCr to R'G'B' in two steps, up-sampling and then the matrix.

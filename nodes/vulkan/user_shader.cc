@@ -23,7 +23,8 @@ class Includer final : public shaderc::CompileOptions::IncluderInterface {
  public:
   explicit Includer(std::string user) : user_(std::move(user)) {}
 
-  shaderc_include_result* GetInclude(const char* requested, shaderc_include_type, const char*, size_t) override {
+  shaderc_include_result* GetInclude(const char* requested, shaderc_include_type, const char*,
+                                     size_t) override {
     std::string_view text;
     if (std::strcmp(requested, "user.glsl") == 0) {
       text = user_;
@@ -49,7 +50,8 @@ class Includer final : public shaderc::CompileOptions::IncluderInterface {
 };
 
 bool IsIdentifier(std::string_view name) {
-  if (name.empty() || name.size() > 64 || std::isdigit(static_cast<unsigned char>(name[0])) != 0) return false;
+  if (name.empty() || name.size() > 64 || std::isdigit(static_cast<unsigned char>(name[0])) != 0)
+    return false;
   for (const char c : name) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') return false;
   }
@@ -62,10 +64,12 @@ Status AddParam(const std::string& name, double value, UserShader& shader) {
     return Fail(SLUICE_E_INVALID_ARGUMENT, "\"" + name + "\" is not a name that a shader can use");
   }
   for (const std::string& known : shader.param_names) {
-    if (known == name) return Fail(SLUICE_E_INVALID_ARGUMENT, "parameter \"" + name + "\" is there twice");
+    if (known == name)
+      return Fail(SLUICE_E_INVALID_ARGUMENT, "parameter \"" + name + "\" is there twice");
   }
   if (shader.param_names.size() == kParamCount) {
-    return Fail(SLUICE_E_INVALID_ARGUMENT, "a shader has at most " + std::to_string(kParamCount - 1) + " parameters");
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                "a shader has at most " + std::to_string(kParamCount - 1) + " parameters");
   }
   shader.values[shader.param_names.size()] = static_cast<float>(value);
   shader.param_names.push_back(name);
@@ -105,7 +109,8 @@ Result<std::string> ReadText(const std::string& path) {
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kMaxShaderBytes) {
-    return Fail(SLUICE_E_INVALID_ARGUMENT, path + ": a shader has at most " + std::to_string(kMaxShaderBytes) + " bytes");
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                path + ": a shader has at most " + std::to_string(kMaxShaderBytes) + " bytes");
   }
   return text;
 }
@@ -116,7 +121,8 @@ int LineStartingWith(const std::string& text, std::string_view word) {
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
     const size_t at = line.find_first_not_of(" \t");
-    if (at != std::string::npos && std::string_view(line).substr(at).substr(0, word.size()) == word) return number;
+    if (at != std::string::npos && std::string_view(line).substr(at).substr(0, word.size()) == word)
+      return number;
   }
   return 0;
 }
@@ -125,8 +131,9 @@ int LineStartingWith(const std::string& text, std::string_view word) {
 Status CheckInterface(const UserShader& shader) {
   for (const char* word : {"#version", "void main", "#extension GL_GOOGLE_include_directive"}) {
     if (const int line = LineStartingWith(shader.text, word); line > 0) {
-      return Fail(SLUICE_E_INVALID_ARGUMENT, shader.name + ":" + std::to_string(line) + ": `" + word +
-                                                 "` is Sluice's part: define only `" + kInterface + "`");
+      return Fail(SLUICE_E_INVALID_ARGUMENT, shader.name + ":" + std::to_string(line) + ": `" +
+                                                 word + "` is Sluice's part: define only `" +
+                                                 kInterface + "`");
     }
   }
   if (shader.text.find("shade") == std::string::npos) {
@@ -197,7 +204,8 @@ Result<std::vector<uint32_t>> CompileUserShader(const UserShader& shader) {
     if (part.name == std::string_view("frame.comp")) main = part.text;
   }
   const shaderc::Compiler compiler;
-  const auto result = compiler.CompileGlslToSpv(main.data(), main.size(), shaderc_compute_shader, "frame.comp", options);
+  const auto result = compiler.CompileGlslToSpv(main.data(), main.size(), shaderc_compute_shader,
+                                                "frame.comp", options);
   if (result.GetCompilationStatus() != shaderc_compilation_status_success) {
     std::string message = result.GetErrorMessage();
     while (!message.empty() && message.back() == '\n') message.pop_back();

@@ -20,13 +20,14 @@ struct UserShader {
   Params values{};
 };
 
-/// From the node's parameters: `shader` (a file) or `source` (the text); `params` (a map of numbers), and every other
-/// number: those that the manifest of a plugin without code declares.
+/// From the node's parameters: `shader` (a file) or `source` (the text); `params` (a map of
+/// numbers), and every other number: those that the manifest of a plugin without code declares.
 /// Errors: InvalidArgument, NotFound, Io.
 Result<UserShader> LoadUserShader(const sdk::Params& params);
 
 /// Compiles to SPIR-V that has the interface of the built-in kernels.
-/// Errors: InvalidArgument; the message has the compiler's lines, each with the shader's name and line.
+/// Errors: InvalidArgument; the message has the compiler's lines, each with the shader's name and
+/// line.
 Result<std::vector<uint32_t>> CompileUserShader(const UserShader& shader);
 
 }  // namespace sluice::vulkan
