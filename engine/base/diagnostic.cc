@@ -99,14 +99,14 @@ std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view sour
 
 void DiagnosticList::Error(std::string_view code, SourceMark mark, std::string message,
                            std::string hint) {
-  items_.push_back({Severity::kError, std::string(code), file_, mark, std::move(message),
-                    std::move(hint)});
+  items_.push_back(
+      {Severity::kError, std::string(code), file_, mark, std::move(message), std::move(hint)});
 }
 
 void DiagnosticList::Warn(std::string_view code, SourceMark mark, std::string message,
                           std::string hint) {
-  items_.push_back({Severity::kWarning, std::string(code), file_, mark, std::move(message),
-                    std::move(hint)});
+  items_.push_back(
+      {Severity::kWarning, std::string(code), file_, mark, std::move(message), std::move(hint)});
 }
 
 bool DiagnosticList::has_errors() const { return error_count() > 0; }
@@ -146,7 +146,8 @@ std::string NearestName(std::string_view name, std::span<const std::string> cand
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kMaxNameLength) continue;
     size_t distance = EditDistance(wanted, Lower(candidate));
-    if (distance < best_distance || (distance == best_distance && !best.empty() && candidate < best)) {
+    if (distance < best_distance ||
+        (distance == best_distance && !best.empty() && candidate < best)) {
       best_distance = distance;
       best = candidate;
     }

@@ -17,7 +17,8 @@ TEST(DiagnosticTest, PrintsTheOffendingLineWithACaret) {
 
 TEST(DiagnosticTest, KeepsTabsBeforeTheCaretSoThatItLinesUp) {
   Diagnostic finding{.code = "C", .file = "f", .mark = {1, 3}, .message = "m"};
-  EXPECT_EQ(FormatDiagnostic(finding, "\t\tx"), "f:1:3: error: m [C]\n    1 | \t\tx\n      | \t\t^\n");
+  EXPECT_EQ(FormatDiagnostic(finding, "\t\tx"),
+            "f:1:3: error: m [C]\n    1 | \t\tx\n      | \t\t^\n");
 }
 
 TEST(DiagnosticTest, PlacesBeyondTheTextPrintOnlyTheHeadline) {

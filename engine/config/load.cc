@@ -1,9 +1,9 @@
 #include "engine/config/load.h"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -27,7 +27,8 @@ using yaml::Value;
 /// A mapping below a node becomes JSON text, which is what crosses the plugin ABI.
 nlohmann::ordered_json ToJson(const Value& value) {
   switch (value.kind()) {
-    case Value::Kind::kNull: return nullptr;
+    case Value::Kind::kNull:
+      return nullptr;
     case Value::Kind::kSequence: {
       auto array = nlohmann::ordered_json::array();
       for (const Value& item : value.items()) array.push_back(ToJson(item));
@@ -38,7 +39,8 @@ nlohmann::ordered_json ToJson(const Value& value) {
       for (const Entry& entry : value.entries()) object[entry.key] = ToJson(entry.value);
       return object;
     }
-    case Value::Kind::kScalar: break;
+    case Value::Kind::kScalar:
+      break;
   }
   if (auto flag = value.AsBool()) return *flag;
   if (auto number = value.AsInt()) return *number;
@@ -49,7 +51,9 @@ nlohmann::ordered_json ToJson(const Value& value) {
 class GraphReader {
  public:
   GraphReader(const Overrides& overrides, DiagnosticList* diagnostics)
-      : overrides_(overrides), diagnostics_(diagnostics), reader_(diagnostics),
+      : overrides_(overrides),
+        diagnostics_(diagnostics),
+        reader_(diagnostics),
         substitution_(diagnostics) {}
 
   std::optional<GraphConfig> Read(Value root) {
@@ -223,7 +227,8 @@ class GraphReader {
     param.faulty = substitution_.failed(param.mark);
     if (entry.value.is_mapping()) {
       param.is_map = true;
-      param.text = ToJson(entry.value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      param.text =
+          ToJson(entry.value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     } else if (entry.value.is_scalar()) {
       param.text = entry.value.text();
     } else {
@@ -249,7 +254,8 @@ class GraphReader {
         policy.backoff_ns = reader_.Duration(*pause, "backoff").value_or(policy.backoff_ns);
       }
       if (const Value* pause = value.Find("max_backoff")) {
-        policy.backoff_max_ns = reader_.Duration(*pause, "max_backoff").value_or(policy.backoff_max_ns);
+        policy.backoff_max_ns =
+            reader_.Duration(*pause, "max_backoff").value_or(policy.backoff_max_ns);
       }
       if (action == nullptr) {
         diagnostics_->Error(graph::kErrMissingKey, value.mark(), "on_error has no `action`",
@@ -296,8 +302,9 @@ class GraphReader {
       } else if (item.is_scalar()) {
         ReadChain(item, graph::QueueConfig{}, false);
       } else {
-        diagnostics_->Error(graph::kErrKind, item.mark(),
-                            fmt::format("an edge is `a -> b` or a mapping, not {}", item.Describe()));
+        diagnostics_->Error(
+            graph::kErrKind, item.mark(),
+            fmt::format("an edge is `a -> b` or a mapping, not {}", item.Describe()));
       }
     }
   }
@@ -319,7 +326,8 @@ class GraphReader {
     std::vector<std::optional<EndpointConfig>> ends;
     for (size_t at = 0;;) {
       const size_t arrow = text.find("->", at);
-      std::string_view part(text.data() + at, (arrow == std::string::npos ? text.size() : arrow) - at);
+      std::string_view part(text.data() + at,
+                            (arrow == std::string::npos ? text.size() : arrow) - at);
       SourceMark mark = value.mark();
       const size_t spaces = std::min(part.find_first_not_of(" \t"), part.size());
       mark.column += static_cast<int>(at + spaces) + (value.quoted() ? 1 : 0);
@@ -345,7 +353,8 @@ class GraphReader {
       if (!ends[i] || ends[i]->port.empty()) continue;
       diagnostics_->Error(graph::kErrEdgeSyntax, ends[i]->mark,
                           fmt::format("'{}.{}' stands in the middle of a chain, where a port is "
-                                      "ambiguous", ends[i]->node, ends[i]->port),
+                                      "ambiguous",
+                                      ends[i]->node, ends[i]->port),
                           "write two edges");
       ExcuseNode(ends[i]);
       ends[i].reset();
@@ -406,7 +415,8 @@ class GraphReader {
       queue.depth = reader_.Count(*depth, "queue depth", 1, kMaxDepth).value_or(queue.depth);
     }
     if (const Value* when_full = value.Find("when_full")) {
-      if (auto i = reader_.Choice(*when_full, "when_full", {"block", "drop-oldest", "drop-newest"})) {
+      if (auto i =
+              reader_.Choice(*when_full, "when_full", {"block", "drop-oldest", "drop-newest"})) {
         queue.when_full = static_cast<graph::WhenFull>(*i);
       }
     }
@@ -425,8 +435,7 @@ class GraphReader {
 Status AddOverride(std::string_view assignment, Overrides* overrides) {
   const size_t equals = assignment.find('=');
   if (equals == std::string_view::npos || equals == 0) {
-    return Fail(Code::kInvalidArgument,
-                fmt::format("--set {}: expected NAME=VALUE", assignment));
+    return Fail(Code::kInvalidArgument, fmt::format("--set {}: expected NAME=VALUE", assignment));
   }
   (*overrides)[std::string(assignment.substr(0, equals))] = assignment.substr(equals + 1);
   return {};
@@ -460,6 +469,8 @@ Result<std::string> ReadGraphFile(const std::string& path) {
   struct stat info = {};
   if (fstat(fd.get(), &info) != 0) return FailErrno(path, errno);
   if (S_ISDIR(info.st_mode)) return Fail(Code::kInvalidArgument, path + ": is a folder");
+  // A writer that is there may take its time, as in `sluice run <(make-graph)`.
+  if (fcntl(fd.get(), F_SETFL, O_RDONLY) != 0) return FailErrno(path, errno);
   std::string text;
   char buffer[16384];
   for (;;) {

@@ -27,7 +27,8 @@ struct Loaded {
     std::string out;
     for (const Diagnostic& d : list.items()) {
       if (!out.empty()) out += ", ";
-      out += d.code.substr(4) + " " + std::to_string(d.mark.line) + ":" + std::to_string(d.mark.column);
+      out += d.code.substr(4) + " " + std::to_string(d.mark.line) + ":" +
+             std::to_string(d.mark.column);
     }
     return out;
   }
@@ -154,20 +155,24 @@ Loaded LoadClip(const std::string& params) {
               " }, n: { type: test.null } }\nedges: [ c -> n ]\n");
 }
 Loaded LoadLook(const std::string& params) {
-  return Load("sluice: 1\nnodes: { c: { type: test.clip, file: f }, l: { type: test.look, " + params +
-              " }, n: { type: test.null } }\nedges: [ c -> l -> n ]\n");
+  return Load("sluice: 1\nnodes: { c: { type: test.clip, file: f }, l: { type: test.look, " +
+              params + " }, n: { type: test.null } }\nedges: [ c -> l -> n ]\n");
 }
 
 TEST(LoadTest, ParametersAreHeldToTypeRangeAndUnit) {
   EXPECT_TRUE(LoadLook("strength: 0.5").graph);
-  EXPECT_NE(LoadLook("strength: 1.5").Text().find("out of range: expected 0..1"), std::string::npos);
+  EXPECT_NE(LoadLook("strength: 1.5").Text().find("out of range: expected 0..1"),
+            std::string::npos);
   EXPECT_NE(LoadLook("strength: much").Text().find("is not a number"), std::string::npos);
   EXPECT_TRUE(LoadLook("radius: 5 px").graph);
   EXPECT_TRUE(LoadLook("radius: 5").graph);
-  EXPECT_NE(LoadLook("radius: 5 cm").Text().find("has unit 'cm', but takes 'px'"), std::string::npos);
+  EXPECT_NE(LoadLook("radius: 5 cm").Text().find("has unit 'cm', but takes 'px'"),
+            std::string::npos);
   EXPECT_NE(LoadLook("radius: 2.5").Text().find("is not a whole number"), std::string::npos);
-  EXPECT_NE(LoadLook("radius: 65").Text().find("out of range: expected 1..64 px"), std::string::npos);
-  EXPECT_NE(LoadLook("radius: 99999999999999999999").Text().find("is not a whole number"), std::string::npos);
+  EXPECT_NE(LoadLook("radius: 65").Text().find("out of range: expected 1..64 px"),
+            std::string::npos);
+  EXPECT_NE(LoadLook("radius: 99999999999999999999").Text().find("is not a whole number"),
+            std::string::npos);
   EXPECT_NE(LoadLook("strength: nan").Text().find("is not a number"), std::string::npos);
   EXPECT_NE(LoadLook("strength: 1 px").Text().find("takes none"), std::string::npos);
   EXPECT_NE(LoadLook("look: [noir]").Text().find("must be a value, not a list"), std::string::npos);
@@ -185,16 +190,19 @@ TEST(LoadTest, DurationsNeedAUnit) {
 }
 
 TEST(LoadTest, SizesAndRatesAreParsed) {
-  EXPECT_EQ(LoadClip("size: 641x359").graph->nodes()[0].FindParam("size")->size, (graph::Size{641, 359}));
+  EXPECT_EQ(LoadClip("size: 641x359").graph->nodes()[0].FindParam("size")->size,
+            (graph::Size{641, 359}));
   EXPECT_NE(LoadClip("size: 0x5").Text().find("is not a size"), std::string::npos);
   EXPECT_NE(LoadClip("size: 1920").Text().find("is not a size"), std::string::npos);
-  EXPECT_EQ(LoadClip("rate: 29.97").graph->nodes()[0].FindParam("rate")->rate, (media::Rate{2997, 100}));
+  EXPECT_EQ(LoadClip("rate: 29.97").graph->nodes()[0].FindParam("rate")->rate,
+            (media::Rate{2997, 100}));
   EXPECT_NE(LoadClip("rate: 0").Text().find("is not a rate"), std::string::npos);
   EXPECT_NE(LoadClip("loop: maybe").Text().find("neither true nor false"), std::string::npos);
 }
 
 TEST(LoadTest, MissingRequiredParametersAreNamed) {
-  Loaded loaded = Load("sluice: 1\nnodes: { c: { type: test.clip }, n: { type: test.null } }\nedges: [c -> n]");
+  Loaded loaded =
+      Load("sluice: 1\nnodes: { c: { type: test.clip }, n: { type: test.null } }\nedges: [c -> n]");
   EXPECT_EQ(loaded.Codes(), "E124 2:10");
   EXPECT_NE(loaded.Text().find("node 'c' (test.clip) needs 'file' (path)"), std::string::npos);
 }
@@ -216,18 +224,24 @@ edges: [ c -> l -> o ]
 TEST(LoadTest, SubstitutionFindingsAreAtTheScalar) {
   EXPECT_EQ(LoadClip("start: \"${st}\"").Codes(), "E106 2:48");
   EXPECT_NE(LoadClip("start: \"${st\"").Text().find("without '}'"), std::string::npos);
-  Loaded unset = Load("sluice: 1\nparams: { f: ~ }\nnodes: { c: { type: test.clip, file: \"${f}\" }, n: { type: test.null } }\nedges: [c -> n]");
+  Loaded unset = Load(
+      "sluice: 1\nparams: { f: ~ }\nnodes: { c: { type: test.clip, file: \"${f}\" }, n: { type: "
+      "test.null } }\nedges: [c -> n]");
   EXPECT_NE(unset.Text().find("give one: --set f=VALUE"), std::string::npos);
 }
 
 TEST(LoadTest, ADoubledDollarIsLiteral) {
-  Loaded loaded = Load("sluice: 1\nnodes: { c: { type: test.clip, file: \"a$${b}\" }, n: { type: test.null } }\nedges: [c -> n]");
+  Loaded loaded = Load(
+      "sluice: 1\nnodes: { c: { type: test.clip, file: \"a$${b}\" }, n: { type: test.null } "
+      "}\nedges: [c -> n]");
   ASSERT_TRUE(loaded.graph) << loaded.Text();
   EXPECT_EQ(loaded.graph->nodes()[0].FindParam("file")->text, "a${b}");
 }
 
 TEST(LoadTest, UnusedParametersAreOnlyWarnedAbout) {
-  Loaded loaded = Load("sluice: 1\nparams: { x: 1 }\nnodes: { c: { type: test.clip, file: f }, n: { type: test.null } }\nedges: [c -> n]");
+  Loaded loaded = Load(
+      "sluice: 1\nparams: { x: 1 }\nnodes: { c: { type: test.clip, file: f }, n: { type: test.null "
+      "} }\nedges: [c -> n]");
   EXPECT_TRUE(loaded.graph);
   EXPECT_EQ(loaded.Codes(), "W101 2:11");
 }
@@ -245,7 +259,8 @@ edges:
 }
 
 TEST(LoadTest, PortsAreNamedWhereThereAreSeveral) {
-  Loaded loaded = LoadEdges("  - c -> m.a\n  - { from: d, to: m.b, queue: 4, require: zero-copy }\n  - m -> l -> n\n");
+  Loaded loaded = LoadEdges(
+      "  - c -> m.a\n  - { from: d, to: m.b, queue: 4, require: zero-copy }\n  - m -> l -> n\n");
   ASSERT_TRUE(loaded.graph) << loaded.Text();
   const graph::GraphEdge& edge = loaded.graph->edges()[1];
   EXPECT_EQ(loaded.graph->PortName(edge.to), "m.b");
@@ -262,9 +277,12 @@ TEST(LoadTest, EdgeFaultsAreFound) {
   EXPECT_EQ(LoadEdges("  - c\n  - c -> m.a\n" + rest).Codes(), "E109 9:5");
   EXPECT_EQ(LoadEdges("  - c -> \n  - c -> m.a\n" + rest).Codes(), "E109 9:9");
   EXPECT_EQ(LoadEdges("  - [c, m]\n  - c -> m.a\n" + rest).Codes(), "E101 9:5");
-  EXPECT_EQ(LoadEdges("  - { from: c, too: m.a }\n  - c -> m.a\n" + rest).Codes(), "E104 9:5, E103 9:16");
-  EXPECT_EQ(LoadEdges("  - { from: c, to: m.a, queue: { depth: 0 } }\n" + rest).Codes(), "E105 9:41");
-  EXPECT_EQ(LoadEdges("  - { from: c, to: m.a, queue: { when_full: drop } }\n" + rest).Codes(), "E105 9:45");
+  EXPECT_EQ(LoadEdges("  - { from: c, too: m.a }\n  - c -> m.a\n" + rest).Codes(),
+            "E104 9:5, E103 9:16");
+  EXPECT_EQ(LoadEdges("  - { from: c, to: m.a, queue: { depth: 0 } }\n" + rest).Codes(),
+            "E105 9:41");
+  EXPECT_EQ(LoadEdges("  - { from: c, to: m.a, queue: { when_full: drop } }\n" + rest).Codes(),
+            "E105 9:45");
   EXPECT_EQ(LoadEdges("  - c -> m.a -> l -> n\n  - d -> m.b\n").Codes(), "E109 9:10");
 }
 
@@ -291,8 +309,8 @@ edges:
   ASSERT_EQ(loaded.list.items().size(), 1u) << loaded.Text();
   EXPECT_EQ(loaded.list.items()[0].code, "SLU-E130");
   const std::string& message = loaded.list.items()[0].message;
-  const bool named = message.ends_with("m -> l -> s -> m") || message.ends_with("l -> s -> m -> l") ||
-                     message.ends_with("s -> m -> l -> s");
+  const bool named = message.ends_with("m -> l -> s -> m") ||
+                     message.ends_with("l -> s -> m -> l") || message.ends_with("s -> m -> l -> s");
   EXPECT_TRUE(named) << message;
 }
 
@@ -304,8 +322,10 @@ TEST(LoadTest, ANodeMayNotFeedItself) {
 
 TEST(LoadTest, LatestNeedsInputsAndAKnownTrigger) {
   auto load = [](const std::string& sync) {
-    return Load("sluice: 1\nnodes: { c: { type: test.clip, file: f }, d: { type: test.clip, file: f }, m: { type: test.mix, sync: " +
-                sync + " }, n: { type: test.null } }\nedges: [ c -> m.a, d -> m.b, m -> n ]");
+    return Load(
+        "sluice: 1\nnodes: { c: { type: test.clip, file: f }, d: { type: test.clip, file: f }, m: "
+        "{ type: test.mix, sync: " +
+        sync + " }, n: { type: test.null } }\nedges: [ c -> m.a, d -> m.b, m -> n ]");
   };
   Loaded loaded = load("{ policy: latest, trigger: b }");
   ASSERT_TRUE(loaded.graph) << loaded.Text();
@@ -319,7 +339,8 @@ TEST(LoadTest, LatestNeedsInputsAndAKnownTrigger) {
 }
 
 TEST(LoadTest, RestartTakesABackOff) {
-  Loaded loaded = LoadClip("on_error: { action: restart, attempts: 3, backoff: 50ms, max_backoff: 1s }");
+  Loaded loaded =
+      LoadClip("on_error: { action: restart, attempts: 3, backoff: 50ms, max_backoff: 1s }");
   ASSERT_TRUE(loaded.graph) << loaded.Text();
   const graph::ErrorPolicy& policy = loaded.graph->nodes()[0].on_error;
   EXPECT_EQ(policy.action, graph::ErrorAction::kRestart);
@@ -332,7 +353,9 @@ TEST(LoadTest, RestartTakesABackOff) {
 
 TEST(LoadTest, SettingsAreChecked) {
   auto load = [](const std::string& settings) {
-    return Load("sluice: 1\nsettings: " + settings + "\nnodes: { c: { type: test.clip, file: f }, n: { type: test.null } }\nedges: [c -> n]");
+    return Load(
+        "sluice: 1\nsettings: " + settings +
+        "\nnodes: { c: { type: test.clip, file: f }, n: { type: test.null } }\nedges: [c -> n]");
   };
   Loaded loaded = load("{ zero_copy: require, clock: realtime, convert: never, gpu: llvmpipe }");
   ASSERT_TRUE(loaded.graph) << loaded.Text();
@@ -347,7 +370,8 @@ TEST(LoadTest, SettingsAreChecked) {
 
 TEST(LoadTest, NamesAreChecked) {
   EXPECT_EQ(Load("sluice: 1\nnodes: { 1c: { type: test.null } }").list.items()[0].code, "SLU-E108");
-  EXPECT_EQ(Load("sluice: 1\nnodes: { a.b: { type: test.null } }").list.items()[0].code, "SLU-E108");
+  EXPECT_EQ(Load("sluice: 1\nnodes: { a.b: { type: test.null } }").list.items()[0].code,
+            "SLU-E108");
   EXPECT_EQ(Load("sluice: 1\nnodes: { c: { tpe: test.null } }").Codes(), "E104 2:10");
 }
 

@@ -34,10 +34,10 @@ std::optional<size_t> Reader::Choice(const yaml::Value& value, std::string_view 
     if (choices[i] == value.text()) return i;
   }
   std::string hint = NearestName(value.text(), choices);
-  diagnostics_->Error(kErrBadValue, value.mark(),
-                      fmt::format("{}: '{}' is none of: {}", what, value.text(),
-                                  fmt::join(choices, ", ")),
-                      hint.empty() ? "" : fmt::format("did you mean '{}'?", hint));
+  diagnostics_->Error(
+      kErrBadValue, value.mark(),
+      fmt::format("{}: '{}' is none of: {}", what, value.text(), fmt::join(choices, ", ")),
+      hint.empty() ? "" : fmt::format("did you mean '{}'?", hint));
   return std::nullopt;
 }
 
@@ -54,9 +54,9 @@ std::optional<uint32_t> Reader::Count(const yaml::Value& value, std::string_view
   if (!ExpectScalar(value, what)) return std::nullopt;
   auto number = value.AsInt();
   if (number && *number >= min && *number <= max) return static_cast<uint32_t>(*number);
-  diagnostics_->Error(kErrBadValue, value.mark(),
-                      fmt::format("{}: '{}' is not a whole number in {}..{}", what, value.text(),
-                                  min, max));
+  diagnostics_->Error(
+      kErrBadValue, value.mark(),
+      fmt::format("{}: '{}' is not a whole number in {}..{}", what, value.text(), min, max));
   return std::nullopt;
 }
 

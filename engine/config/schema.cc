@@ -20,7 +20,8 @@ Json NumberSchema(const ParamDesc& desc, const char* type) {
   if (desc.min) number["minimum"] = *desc.min;
   if (desc.max) number["maximum"] = *desc.max;
   Json any = Json::array({number});
-  if (!desc.unit.empty()) any.push_back({{"type", "string"}, {"pattern", "^[-+0-9.eE]+ ?" + desc.unit + "$"}});
+  if (!desc.unit.empty())
+    any.push_back({{"type", "string"}, {"pattern", "^[-+0-9.eE]+ ?" + desc.unit + "$"}});
   any.push_back(kSubstituted);
   return {{"anyOf", any}};
 }
@@ -31,22 +32,29 @@ Json PatternSchema(const char* pattern) {
 
 Json ValueSchema(const ParamDesc& desc) {
   switch (desc.type) {
-    case ParamType::kInt: return NumberSchema(desc, "integer");
-    case ParamType::kFloat: return NumberSchema(desc, "number");
+    case ParamType::kInt:
+      return NumberSchema(desc, "integer");
+    case ParamType::kFloat:
+      return NumberSchema(desc, "number");
     case ParamType::kBool:
       return {{"anyOf", Json::array({{{"type", "boolean"}}, kSubstituted})}};
     case ParamType::kEnum:
       return {{"anyOf", Json::array({{{"enum", desc.choices}}, kSubstituted})}};
-    case ParamType::kSize: return PatternSchema("^[0-9]+x[0-9]+$");
+    case ParamType::kSize:
+      return PatternSchema("^[0-9]+x[0-9]+$");
     case ParamType::kRate:
       return {{"anyOf", Json::array({{{"type", "number"}, {"exclusiveMinimum", 0}},
                                      {{"type", "string"},
                                       {"pattern", "^[0-9]+(\\.[0-9]+|/[0-9]+)?( ?fps)?$"}},
                                      kSubstituted})}};
-    case ParamType::kDuration: return PatternSchema("^([0-9.]+ ?(ns|us|ms|s|min)|0)$");
-    case ParamType::kMap: return {{"type", Json::array({"object", "string"})}};
-    case ParamType::kString: return {{"type", Json::array({"string", "number", "boolean"})}};
-    case ParamType::kPath: return {{"type", "string"}};
+    case ParamType::kDuration:
+      return PatternSchema("^([0-9.]+ ?(ns|us|ms|s|min)|0)$");
+    case ParamType::kMap:
+      return {{"type", Json::array({"object", "string"})}};
+    case ParamType::kString:
+      return {{"type", Json::array({"string", "number", "boolean"})}};
+    case ParamType::kPath:
+      return {{"type", "string"}};
   }
   return Json::object();
 }
@@ -59,10 +67,18 @@ Json ParamSchema(const ParamDesc& desc) {
   if (desc.default_value) {
     // Numbers and booleans as such; the rest as a text would write them.
     switch (desc.type) {
-      case ParamType::kInt: schema["default"] = desc.default_value->i; break;
-      case ParamType::kFloat: schema["default"] = desc.default_value->f; break;
-      case ParamType::kBool: schema["default"] = desc.default_value->i != 0; break;
-      default: schema["default"] = desc.default_value->ToString(); break;
+      case ParamType::kInt:
+        schema["default"] = desc.default_value->i;
+        break;
+      case ParamType::kFloat:
+        schema["default"] = desc.default_value->f;
+        break;
+      case ParamType::kBool:
+        schema["default"] = desc.default_value->i != 0;
+        break;
+      default:
+        schema["default"] = desc.default_value->ToString();
+        break;
     }
   }
   return schema;
@@ -74,26 +90,25 @@ Json CommonNodeProperties(const NodeType& type) {
   properties["type"] = {{"const", type.id}};
   if (!type.doc.empty()) properties["type"]["description"] = type.doc;
   properties["on_error"] = {
-      {"anyOf",
-       Json::array({{{"enum", {"stop", "restart"}}},
-                    {{"type", "object"},
-                     {"required", Json::array({"action"})},
-                     {"additionalProperties", false},
-                     {"properties",
-                      {{"action", {{"enum", {"stop", "restart"}}}},
-                       {"attempts", {{"type", "integer"}, {"minimum", 0}}},
-                       {"backoff", duration},
-                       {"max_backoff", duration}}}}})}};
+      {"anyOf", Json::array({{{"enum", {"stop", "restart"}}},
+                             {{"type", "object"},
+                              {"required", Json::array({"action"})},
+                              {"additionalProperties", false},
+                              {"properties",
+                               {{"action", {{"enum", {"stop", "restart"}}}},
+                                {"attempts", {{"type", "integer"}, {"minimum", 0}}},
+                                {"backoff", duration},
+                                {"max_backoff", duration}}}}})}};
   Json inputs = Json::array();
-  for (const graph::PortDesc* port : type.Ports(graph::Direction::kInput)) inputs.push_back(port->name);
+  for (const graph::PortDesc* port : type.Ports(graph::Direction::kInput))
+    inputs.push_back(port->name);
   if (inputs.size() > 1) {
-    properties["sync"] = {{"anyOf",
-                           Json::array({{{"enum", {"all", "latest"}}},
-                                        {{"type", "object"},
-                                         {"additionalProperties", false},
-                                         {"properties",
-                                          {{"policy", {{"enum", {"all", "latest"}}}},
-                                           {"trigger", {{"enum", inputs}}}}}}})}};
+    properties["sync"] = {{"anyOf", Json::array({{{"enum", {"all", "latest"}}},
+                                                 {{"type", "object"},
+                                                  {"additionalProperties", false},
+                                                  {"properties",
+                                                   {{"policy", {{"enum", {"all", "latest"}}}},
+                                                    {"trigger", {{"enum", inputs}}}}}}})}};
     properties["end"] = {{"enum", {"all", "any"}}};
   }
   if (type.domain != "cpu") {
@@ -121,8 +136,10 @@ Json NodeSchema(const NodeType& type) {
 Json AnyNodeSchema(const std::vector<std::string>& names) {
   Json rules = Json::array();
   for (const std::string& name : names) {
-    rules.push_back({{"if", {{"properties", {{"type", {{"const", name}}}}}, {"required", Json::array({"type"})}}},
-                     {"then", {{"$ref", "#/$defs/" + name}}}});
+    rules.push_back(
+        {{"if",
+          {{"properties", {{"type", {{"const", name}}}}}, {"required", Json::array({"type"})}}},
+         {"then", {{"$ref", "#/$defs/" + name}}}});
   }
   Json schema = {{"type", "object"},
                  {"required", Json::array({"type"})},
@@ -140,16 +157,15 @@ Json EdgeSchema() {
                      {"properties",
                       {{"depth", {{"type", "integer"}, {"minimum", 1}, {"maximum", 1024}}},
                        {"when_full", {{"enum", {"block", "drop-oldest", "drop-newest"}}}}}}}})}};
-  return {{"anyOf",
-           Json::array({{{"type", "string"}, {"pattern", "->"}},
-                        {{"type", "object"},
-                         {"required", Json::array({"from", "to"})},
-                         {"additionalProperties", false},
-                         {"properties",
-                          {{"from", {{"type", "string"}}},
-                           {"to", {{"type", "string"}}},
-                           {"queue", queue},
-                           {"require", {{"enum", {"zero-copy"}}}}}}}})}};
+  return {{"anyOf", Json::array({{{"type", "string"}, {"pattern", "->"}},
+                                 {{"type", "object"},
+                                  {"required", Json::array({"from", "to"})},
+                                  {"additionalProperties", false},
+                                  {"properties",
+                                   {{"from", {{"type", "string"}}},
+                                    {"to", {{"type", "string"}}},
+                                    {"queue", queue},
+                                    {"require", {{"enum", {"zero-copy"}}}}}}}})}};
 }
 
 Json SettingsSchema() {

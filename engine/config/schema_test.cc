@@ -36,7 +36,8 @@ TEST(SchemaTest, ParametersCarryChoicesRangesDefaultsAndDocs) {
 TEST(SchemaTest, SyncIsOfferedOnlyWhereThereAreSeveralInputs) {
   nlohmann::json schema = StandardSchema();
   EXPECT_FALSE(schema["$defs"]["test.look"]["properties"].contains("sync"));
-  EXPECT_EQ(schema["$defs"]["test.mix"]["properties"]["sync"]["anyOf"][1]["properties"]["trigger"]["enum"],
+  EXPECT_EQ(schema["$defs"]["test.mix"]["properties"]["sync"]["anyOf"][1]["properties"]["trigger"]
+                  ["enum"],
             nlohmann::json({"a", "b"}));
 }
 

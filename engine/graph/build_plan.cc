@@ -47,8 +47,8 @@ Bridge ChooseBridge(const Offer& from, Access from_access, const Offer& to, Acce
   }
   const Syncs both = from.sync & to.sync;
   if (to_access == Access::kCpu) {
-    return {SyncBridge::kHostSignal, from.sync & ~kSyncCpuDone ? from.sync & -from.sync : kSyncCpuDone,
-            kSyncCpuDone};
+    return {SyncBridge::kHostSignal,
+            from.sync & ~kSyncCpuDone ? from.sync & -from.sync : kSyncCpuDone, kSyncCpuDone};
   }
   if ((both & kSyncTimeline) != 0 && same_device) {
     return {SyncBridge::kDomain, kSyncTimeline, kSyncTimeline};
@@ -109,8 +109,8 @@ class PlanBuilder {
       planned.name = port.desc->name;
       planned.direction = port.desc->direction;
       planned.access = port.desc->access;
-      planned.net = model_.NetOf({static_cast<uint32_t>(plan_.nodes.size()),
-                                  static_cast<uint32_t>(out.ports.size())});
+      planned.net = model_.NetOf(
+          {static_cast<uint32_t>(plan_.nodes.size()), static_cast<uint32_t>(out.ports.size())});
       out.ports.push_back(std::move(planned));
     }
     plan_.nodes.push_back(std::move(out));
@@ -143,8 +143,8 @@ class PlanBuilder {
     PlanNet out;
     out.producer = net.producer;
     out.edges = net.edges;
-    out.format = {chosen.fourcc, choice.size.width, choice.size.height, chosen.modifier, choice.rate,
-                  choice.color};
+    out.format = {chosen.fourcc,   choice.size.width, choice.size.height,
+                  chosen.modifier, choice.rate,       choice.color};
     out.views = chosen.allocation.views;
     out.allocator_kind = chosen.allocation.kind;
     out.allocator = chosen.allocation.name;
@@ -158,7 +158,8 @@ class PlanBuilder {
     out.dynamic_reserve = producer_offer.dynamic_reserve;
     SLUICE_RETURN_IF_ERROR(Align(index, &out));
     // A modifier other than linear has a layout that only its allocator knows.
-    if (auto layout = media::ComputeLayout(out.format, out.alignment)) out.buffer_bytes = layout->size;
+    if (auto layout = media::ComputeLayout(out.format, out.alignment))
+      out.buffer_bytes = layout->size;
     FillPorts(index);
     SLUICE_RETURN_IF_ERROR(Deepen(index, &out));
     AddOfferCopies(index, out);
@@ -190,8 +191,8 @@ class PlanBuilder {
   }
 
   tl::unexpected<Error> Unaligned(PortRef ref, const Error& error) const {
-    return Fail(Code::kUnsupported,
-                fmt::format("{}: alignments cannot be combined: {}", model_.Port(ref).name, error.message));
+    return Fail(Code::kUnsupported, fmt::format("{}: alignments cannot be combined: {}",
+                                                model_.Port(ref).name, error.message));
   }
 
   void FillPorts(uint32_t index) {
@@ -311,8 +312,8 @@ class PlanBuilder {
       copy.where = model_.Port(ref).name;
       if (i > 0) copy.edge = model_.nets[index].edges[i - 1];
       copy.bytes_per_frame = media::VisibleBytes(net.format);
-      copy.reason = transfers ? fmt::format("{} cannot import {}: transferred", node.facts->device_name,
-                                            ViewsToString(view))
+      copy.reason = transfers ? fmt::format("{} cannot import {}: transferred",
+                                            node.facts->device_name, ViewsToString(view))
                               : offer.copies;
       plan_.copies.push_back(std::move(copy));
     }
@@ -344,7 +345,8 @@ class PlanBuilder {
     for (const PlanEdge& edge : plan_.edges) into[edge.to.node].push_back(&edge);
     for (uint32_t node : plan_.order) {
       for (const PlanEdge* edge : into[node]) {
-        const uint32_t here = plan_.nodes[edge->from.node].latency_frames + edge->queue.depth + edge->hold;
+        const uint32_t here =
+            plan_.nodes[edge->from.node].latency_frames + edge->queue.depth + edge->hold;
         plan_.nodes[node].latency_frames = std::max(plan_.nodes[node].latency_frames, here);
       }
     }
@@ -359,9 +361,8 @@ class PlanBuilder {
     const ModelNode& producer = model_.nodes[net.producer.node];
     const ModelNode& consumer = model_.nodes[edge.to.node];
     const bool same_device = !producer.device.empty() && producer.device == consumer.device;
-    const Bridge bridge =
-        ChooseBridge(from, model_.Port(net.producer).desc->access, to,
-                     model_.Port(edge.to).desc->access, same_device);
+    const Bridge bridge = ChooseBridge(from, model_.Port(net.producer).desc->access, to,
+                                       model_.Port(edge.to).desc->access, same_device);
     edge.bridge = bridge.bridge;
     edge.producer_sync = bridge.producer;
     edge.consumer_sync = bridge.consumer;
@@ -372,12 +373,15 @@ class PlanBuilder {
       const PlanNet& net = plan_.nets[i];
       const std::string& name = model_.Port(net.producer).name;
       if (net.color_assumed != 0) {
-        plan_.warnings.push_back(
-            fmt::format("{}: colour assumed: {}", name, AssumedFields(net.color_assumed, net.format.color)));
+        plan_.warnings.push_back(fmt::format("{}: colour assumed: {}", name,
+                                             AssumedFields(net.color_assumed, net.format.color)));
       }
-      if (net.size_assumed) {
-        plan_.warnings.push_back(fmt::format("{}: size assumed: {}x{}; nothing in the graph fixes it",
-                                             name, net.format.width, net.format.height));
+      // Said once, where it comes from, not for every net that is tied to it.
+      const bool is_source = plan_.nodes[net.producer.node].type->Ports(Direction::kInput).empty();
+      if (net.size_assumed && is_source) {
+        plan_.warnings.push_back(
+            fmt::format("{}: size assumed: {}x{}; nothing in the graph fixes it", name,
+                        net.format.width, net.format.height));
       }
       WarnUncached(net);
       WarnStarving(net);
@@ -392,8 +396,8 @@ class PlanBuilder {
     for (uint32_t edge : net.edges) {
       const PortRef to = plan_.edges[edge].to;
       if (model_.Port(to).desc->access != Access::kCpu) continue;
-      plan_.warnings.push_back(fmt::format("{}: the CPU reads device memory, which is slow",
-                                           model_.Port(to).name));
+      plan_.warnings.push_back(
+          fmt::format("{}: the CPU reads device memory, which is slow", model_.Port(to).name));
     }
   }
 
@@ -404,10 +408,10 @@ class PlanBuilder {
       const PlanEdge& edge = plan_.edges[index];
       if (edge.from != net.producer || edge.queue.when_full != WhenFull::kBlock) continue;
       if (plan_.nodes[edge.to.node].type->live) continue;
-      plan_.warnings.push_back(
-          fmt::format("{} -> {} blocks: when it is slow, the other arms of {} starve; "
-                      "`queue: {{ when_full: drop-oldest }}` lets it drop instead",
-                      plan_.PortName(edge.from), plan_.PortName(edge.to), plan_.PortName(net.producer)));
+      plan_.warnings.push_back(fmt::format(
+          "{} -> {} blocks: when it is slow, the other arms of {} starve; "
+          "`queue: {{ when_full: drop-oldest }}` lets it drop instead",
+          plan_.PortName(edge.from), plan_.PortName(edge.to), plan_.PortName(net.producer)));
     }
   }
 

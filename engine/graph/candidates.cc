@@ -15,13 +15,19 @@ struct Quality {
 
 Quality QualityOf(uint32_t fourcc) {
   switch (fourcc) {
-    case media::kR8: return {8, 0};
+    case media::kR8:
+      return {8, 0};
     case media::kYu12:
-    case media::kNv12: return {8, 1};
-    case media::kYuyv: return {8, 2};
-    case media::kP010: return {10, 1};
-    case media::kAb4h: return {16, 4};
-    default: return {8, 4};
+    case media::kNv12:
+      return {8, 1};
+    case media::kYuyv:
+      return {8, 2};
+    case media::kP010:
+      return {10, 1};
+    case media::kAb4h:
+      return {16, 4};
+    default:
+      return {8, 4};
   }
 }
 
@@ -66,7 +72,11 @@ using States = std::map<StateKey, State>;
 class Enumerator {
  public:
   Enumerator(const Model& model, const ModelNet& net, Size nominal, uint32_t constraints)
-      : model_(model), input_(*model.input), net_(net), nominal_(nominal), constraints_(constraints) {
+      : model_(model),
+        input_(*model.input),
+        net_(net),
+        nominal_(nominal),
+        constraints_(constraints) {
     for (size_t i = 0; i <= net.edges.size(); ++i) {
       const PortRef ref = model.Participant(net, i);
       ports_.push_back(&model.Port(ref));
@@ -149,7 +159,8 @@ class Enumerator {
                   const Allocation& allocation, Views view) const {
     if (!On(kOnExclusions)) return false;
     for (const Exclusion& e : input_.exclusions) {
-      const bool named = e.consumer.empty() ? participant == 0 : e.consumer == ports_[participant]->name;
+      const bool named =
+          e.consumer.empty() ? participant == 0 : e.consumer == ports_[participant]->name;
       if (!named || (!e.producer.empty() && e.producer != ports_[0]->name)) continue;
       if (e.fourcc != 0 && e.fourcc != fourcc) continue;
       if (e.modifier && *e.modifier != modifier) continue;

@@ -36,7 +36,8 @@ std::string Distinct(const std::vector<Offer>& offers, F text) {
   std::vector<std::string> parts;
   for (const Offer& offer : offers) {
     std::string part = text(offer);
-    if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(std::move(part));
+    if (std::find(parts.begin(), parts.end(), part) == parts.end())
+      parts.push_back(std::move(part));
   }
   return fmt::format("{}", fmt::join(parts, " or "));
 }
@@ -54,7 +55,8 @@ std::string MemoryText(const Model& model, PortRef ref, const Offer& offer) {
     const std::string device = model.DeviceOf(model.nodes[ref.node], offer);
     text += device.empty() ? " of any device" : fmt::format(" of {}", device);
   }
-  if (offer.allocates != 0) text += fmt::format(" (can allocate {})", ViewsToString(offer.allocates));
+  if (offer.allocates != 0)
+    text += fmt::format(" (can allocate {})", ViewsToString(offer.allocates));
   return text;
 }
 
@@ -72,12 +74,13 @@ std::string CopyText(const Model& model, PortRef ref, const Offer& offer) {
 std::string OfferText(const Model& model, PortRef ref, Constraint constraint) {
   const std::vector<Offer>& offers = model.Port(ref).offers;
   switch (constraint) {
-    case kOnFourcc: return FourccList(offers);
-    case kOnModifier: return Distinct(offers, ModifierList);
+    case kOnFourcc:
+      return FourccList(offers);
+    case kOnModifier:
+      return Distinct(offers, ModifierList);
     case kOnSize:
-      return Distinct(offers, [](const Offer& o) {
-        return ToString(o.width) + " x " + ToString(o.height);
-      });
+      return Distinct(
+          offers, [](const Offer& o) { return ToString(o.width) + " x " + ToString(o.height); });
     case kOnRate:
       return Distinct(offers, [](const Offer& o) { return ToString(RateRangeOf(o)) + " fps"; });
     case kOnColor:
@@ -94,15 +97,24 @@ std::string OfferText(const Model& model, PortRef ref, Constraint constraint) {
 
 std::string_view ConstraintText(Constraint constraint) {
   switch (constraint) {
-    case kOnFourcc: return "no common pixel format";
-    case kOnModifier: return "no common modifier";
-    case kOnSize: return "no common size";
-    case kOnRate: return "no common frame rate";
-    case kOnColor: return "no common colour";
-    case kOnCopies: return "zero-copy is required, and only offers that copy are left";
-    case kOnMemory: return "no memory that all can reach";
-    case kOnExclusions: return "what was left has failed before";
-    default: return "no combination of offers fits";
+    case kOnFourcc:
+      return "no common pixel format";
+    case kOnModifier:
+      return "no common modifier";
+    case kOnSize:
+      return "no common size";
+    case kOnRate:
+      return "no common frame rate";
+    case kOnColor:
+      return "no common colour";
+    case kOnCopies:
+      return "zero-copy is required, and only offers that copy are left";
+    case kOnMemory:
+      return "no memory that all can reach";
+    case kOnExclusions:
+      return "what was left has failed before";
+    default:
+      return "no combination of offers fits";
   }
 }
 
@@ -140,7 +152,8 @@ std::string NearestFourccs(const Model& model, const ModelNet& net) {
 }
 
 /// The best candidate that dropping the constraint would leave.
-std::string NearestMiss(const Model& model, const ModelNet& net, Size nominal, Constraint constraint) {
+std::string NearestMiss(const Model& model, const ModelNet& net, Size nominal,
+                        Constraint constraint) {
   if (constraint == kOnFourcc) return NearestFourccs(model, net);
   const uint32_t left = constraint == kOnAll ? kOnFourcc | kOnSize : kOnAll & ~uint32_t{constraint};
   CandidateSet set = MakeCandidates(model, net, nominal, left);
@@ -157,14 +170,16 @@ std::string ConverterNames(const Model& model) {
 }
 
 std::string Help(const Model& model, const ModelNet& net, Constraint constraint) {
-  if (constraint == kOnCopies) return "help: drop `require: zero-copy`, or choose another input format";
+  if (constraint == kOnCopies)
+    return "help: drop `require: zero-copy`, or choose another input format";
   if (constraint == kOnExclusions) return "help: another device or node, or an explicit converter";
   if (model.input->graph->settings().convert == Convert::kNever) {
     return "help: `convert: auto` in settings would allow a converter here";
   }
   if (net.zero_copy) return "help: without `require: zero-copy` a converter may be inserted here";
   if (model.input->converters.empty()) {
-    return "help: no installed plugin offers a converter; put a node between them that takes the one "
+    return "help: no installed plugin offers a converter; put a node between them that takes the "
+           "one "
            "and gives the other";
   }
   return fmt::format("help: none of the converters fits here either ({}); put a node between them",
@@ -214,14 +229,16 @@ std::vector<std::string> TieTexts(const Model& model, const FailedNet& failed) {
     for (const Tie& tie : node.type->ties) {
       if (failed.field && tie.field != *failed.field) continue;
       for (uint32_t p = 0; p < node.ports.size(); ++p) {
-        if (node.ports[p].desc->name != tie.left_port && node.ports[p].desc->name != tie.right_port) continue;
+        if (node.ports[p].desc->name != tie.left_port && node.ports[p].desc->name != tie.right_port)
+          continue;
         auto net = model.NetOf({i, p});
         const bool concerned =
             net && (*net == failed.net || std::find(failed.tied_to.begin(), failed.tied_to.end(),
                                                     *net) != failed.tied_to.end());
         if (concerned) {
           texts.insert(fmt::format("{}: {}.{} == {}.{}", node.name, tie.left_port,
-                                   TieFieldName(tie.field), tie.right_port, TieFieldName(tie.field)));
+                                   TieFieldName(tie.field), tie.right_port,
+                                   TieFieldName(tie.field)));
         }
       }
     }
@@ -232,10 +249,14 @@ std::vector<std::string> TieTexts(const Model& model, const FailedNet& failed) {
 Constraint ConstraintOf(std::optional<TieField> field) {
   if (!field) return kOnAll;
   switch (*field) {
-    case TieField::kFourcc: return kOnFourcc;
-    case TieField::kSize: return kOnSize;
-    case TieField::kRate: return kOnRate;
-    case TieField::kColor: return kOnColor;
+    case TieField::kFourcc:
+      return kOnFourcc;
+    case TieField::kSize:
+      return kOnSize;
+    case TieField::kRate:
+      return kOnRate;
+    case TieField::kColor:
+      return kOnColor;
   }
   return kOnAll;
 }
@@ -247,17 +268,25 @@ std::string NetText(const Model& model, uint32_t index, Size nominal, Constraint
   for (const Candidate& c : MakeCandidates(model, net, nominal).items) {
     std::string part;
     switch (constraint) {
-      case kOnSize: part = ToString(c.width) + " x " + ToString(c.height); break;
-      case kOnRate: part = ToString(c.rate) + " fps"; break;
-      case kOnColor: part = media::ToString(c.color); break;
-      default: part = media::FourccName(c.fourcc); break;
+      case kOnSize:
+        part = ToString(c.width) + " x " + ToString(c.height);
+        break;
+      case kOnRate:
+        part = ToString(c.rate) + " fps";
+        break;
+      case kOnColor:
+        part = media::ToString(c.color);
+        break;
+      default:
+        part = media::FourccName(c.fourcc);
+        break;
     }
     if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
   }
   std::vector<std::string> consumers;
   for (uint32_t edge : net.edges) consumers.push_back(model.Port(model.edges[edge].to).name);
-  return fmt::format("{} -> {} can be: {}", model.Port(net.producer).name, fmt::join(consumers, ", "),
-                     fmt::join(parts, " or "));
+  return fmt::format("{} -> {} can be: {}", model.Port(net.producer).name,
+                     fmt::join(consumers, ", "), fmt::join(parts, " or "));
 }
 
 std::string ExplainTies(const Model& model, const Solution& solution, const FailedNet& failed) {
@@ -266,9 +295,9 @@ std::string ExplainTies(const Model& model, const Solution& solution, const Fail
            "fix formats or sizes by parameters to narrow it";
   }
   const Constraint constraint = ConstraintOf(failed.field);
-  std::string out = fmt::format("{}: {} under the ties between ports",
-                                model.Port(model.nets[failed.net].producer).name,
-                                ConstraintText(constraint));
+  std::string out =
+      fmt::format("{}: {} under the ties between ports",
+                  model.Port(model.nets[failed.net].producer).name, ConstraintText(constraint));
   constexpr size_t kMaxLines = 8;
   std::vector<std::string> ties = TieTexts(model, failed);
   if (ties.size() > kMaxLines) ties.resize(kMaxLines);
@@ -305,7 +334,8 @@ std::vector<BadPair> BadPairs(const Model& model, uint32_t net, Size nominal) {
 std::string InsertionReason(const Model& model, uint32_t edge, Constraint constraint) {
   const ModelEdge& e = model.edges[edge];
   const PortRef producer = model.nets[e.net].producer;
-  std::string_view what = constraint == kOnAll ? "the ties between ports leave nothing" : ConstraintText(constraint);
+  std::string_view what =
+      constraint == kOnAll ? "the ties between ports leave nothing" : ConstraintText(constraint);
   if (constraint == kOnAll || constraint == kOnExclusions) return std::string(what);
   return fmt::format("{}: {} offers {}, {} takes {}", what, model.Port(producer).name,
                      OfferText(model, producer, constraint), model.Port(e.to).name,

@@ -13,9 +13,12 @@ namespace sluice::graph {
 
 std::string_view WhenFullName(WhenFull when_full) {
   switch (when_full) {
-    case WhenFull::kBlock: return "block";
-    case WhenFull::kDropOldest: return "drop-oldest";
-    case WhenFull::kDropNewest: return "drop-newest";
+    case WhenFull::kBlock:
+      return "block";
+    case WhenFull::kDropOldest:
+      return "drop-oldest";
+    case WhenFull::kDropNewest:
+      return "drop-newest";
   }
   return "?";
 }
@@ -108,7 +111,8 @@ class Validator {
       hint = "`sluice list` shows the installed types";
     }
     diagnostics_->Error(kErrUnknownType, config.type_mark,
-                        fmt::format("node '{}': unknown type '{}'", config.name, config.type), hint);
+                        fmt::format("node '{}': unknown type '{}'", config.name, config.type),
+                        hint);
   }
 
   void ReadParams(const NodeConfig& config, GraphNode* node) {
@@ -137,9 +141,9 @@ class Validator {
         continue;
       }
       faulty.insert(param.name);
-      diagnostics_->Error(kErrParamValue, param.mark,
-                          fmt::format("{}.{}: '{}' {}", config.name, param.name, param.text, problem),
-                          desc->doc);
+      diagnostics_->Error(
+          kErrParamValue, param.mark,
+          fmt::format("{}.{}: '{}' {}", config.name, param.name, param.text, problem), desc->doc);
     }
     for (const ParamDesc& desc : node->type->params) {
       if (auto found = given.find(desc.name); found != given.end()) {
@@ -163,10 +167,9 @@ class Validator {
     std::string hint = NearestName(param.name, all);
     hint = hint.empty() ? NameHint(param.name, names) : fmt::format("did you mean '{}'?", hint);
     if (hint.empty() && names.empty()) hint = fmt::format("{} has no parameters", type.id);
-    diagnostics_->Error(kErrUnknownParam, param.name_mark,
-                        fmt::format("node '{}': {} has no parameter '{}'", config.name, type.id,
-                                    param.name),
-                        hint);
+    diagnostics_->Error(
+        kErrUnknownParam, param.name_mark,
+        fmt::format("node '{}': {} has no parameter '{}'", config.name, type.id, param.name), hint);
   }
 
   std::optional<PortRef> Resolve(const EndpointConfig& end, Direction direction) {
@@ -187,8 +190,9 @@ class Validator {
                 ? fmt::format("'{}' ({}) has no {}", end.node, type->id, DirectionName(direction))
                 : fmt::format("'{}' ({}) has several {}s; name one", end.node, type->id,
                               DirectionName(direction)),
-            names.empty() ? "" : fmt::format("there is: {}.{}", end.node,
-                                             fmt::join(names, fmt::format(", {}.", end.node))));
+            names.empty() ? ""
+                          : fmt::format("there is: {}.{}", end.node,
+                                        fmt::join(names, fmt::format(", {}.", end.node))));
         return std::nullopt;
       }
       return FindPort(found->second, names[0]);
@@ -229,11 +233,11 @@ class Validator {
     if (!from || !to) return;
     if (auto taken = input_edges_.find(*to); taken != input_edges_.end()) {
       const GraphEdge& other = edges_[taken->second];
-      diagnostics_->Error(kErrInputTaken, config.to.mark,
-                          fmt::format("'{}.{}' already has an edge, from '{}'", config.to.node,
-                                      nodes_[to->node].type->ports[to->port].name,
-                                      nodes_[other.from.node].name),
-                          fmt::format("first connected at line {}", other.mark.line));
+      diagnostics_->Error(
+          kErrInputTaken, config.to.mark,
+          fmt::format("'{}.{}' already has an edge, from '{}'", config.to.node,
+                      nodes_[to->node].type->ports[to->port].name, nodes_[other.from.node].name),
+          fmt::format("first connected at line {}", other.mark.line));
       return;
     }
     input_edges_[*to] = edges_.size();
@@ -253,7 +257,8 @@ class Validator {
       if (!port.required || connected_.contains(ref)) continue;
       diagnostics_->Error(
           kErrUnconnected, node.mark,
-          fmt::format("{} '{}.{}' has no edge", DirectionName(port.direction), node.name, port.name),
+          fmt::format("{} '{}.{}' has no edge", DirectionName(port.direction), node.name,
+                      port.name),
           port.direction == Direction::kInput
               ? fmt::format("add `- SOURCE -> {}.{}` to edges", node.name, port.name)
               : fmt::format("add `- {}.{} -> SINK` to edges", node.name, port.name));
@@ -265,8 +270,9 @@ class Validator {
     GraphNode& node = nodes_[index];
     const std::vector<std::string> inputs = PortNames(*node.type, Direction::kInput);
     if (config.sync == SyncPolicy::kLatest && inputs.size() < 2) {
-      diagnostics_->Error(kErrSync, config.sync_mark,
-                          fmt::format("'{}': sync latest needs a node with several inputs", node.name));
+      diagnostics_->Error(
+          kErrSync, config.sync_mark,
+          fmt::format("'{}': sync latest needs a node with several inputs", node.name));
       return;
     }
     if (!config.trigger.empty() && node.sync != SyncPolicy::kLatest) {

@@ -137,8 +137,9 @@ class Builder {
       node.facts = found->second;
     }
     if (type->domain != "cpu") {
-      node.device = node.facts && node.facts->device_uuid != DeviceUuid{} ? UuidKey(node.facts->device_uuid)
-                                                           : "domain:" + type->domain;
+      node.device = node.facts && node.facts->device_uuid != DeviceUuid{}
+                        ? UuidKey(node.facts->device_uuid)
+                        : "domain:" + type->domain;
     }
     model_.nodes.push_back(std::move(node));
     return model_.nodes.back();
@@ -156,11 +157,12 @@ class Builder {
     const auto index = static_cast<uint32_t>(model_.nodes.size());
     for (ModelEdge& edge : model_.edges) {
       const ModelNode& consumer = model_.nodes[edge.to.node];
-      if (consumer.name + "." + consumer.type->ports[edge.to.port].name != insertion.consumer) continue;
+      if (consumer.name + "." + consumer.type->ports[edge.to.port].name != insertion.consumer)
+        continue;
       // The graph's edge stays the one that leads to its consumer; what leads to
       // the inserted node is an inner edge with the shortest queue.
-      ModelEdge inner{edge.from, {index, in}, 0, std::nullopt, QueueConfig{1, WhenFull::kBlock, false},
-                      false};
+      ModelEdge inner{
+          edge.from, {index, in}, 0, std::nullopt, QueueConfig{1, WhenFull::kBlock, false}, false};
       edge.from = {index, out};
       model_.edges.push_back(inner);
       break;
@@ -221,8 +223,9 @@ class Builder {
 };
 
 /// Collects the edges that a port's buffers travel, those behind pass-through ports too.
-std::vector<uint32_t> CollectEdges(const Model& model, PortRef producer,
-                                   const std::vector<std::vector<std::vector<uint32_t>>>& edges_from) {
+std::vector<uint32_t> CollectEdges(
+    const Model& model, PortRef producer,
+    const std::vector<std::vector<std::vector<uint32_t>>>& edges_from) {
   std::vector<uint32_t> collected;
   std::vector<PortRef> sources = {producer};
   while (!sources.empty()) {
@@ -234,7 +237,8 @@ std::vector<uint32_t> CollectEdges(const Model& model, PortRef producer,
       const std::vector<ModelPort>& ports = model.nodes[to.node].ports;
       for (uint32_t i = 0; i < ports.size(); ++i) {
         if (ports[i].desc->direction != Direction::kOutput) continue;
-        if (ports[i].desc->passthrough == ports[to.port].desc->name) sources.push_back({to.node, i});
+        if (ports[i].desc->passthrough == ports[to.port].desc->name)
+          sources.push_back({to.node, i});
       }
     }
   }
@@ -248,9 +252,7 @@ std::string InsertedName(const Insertion& insertion) {
   return insertion.type->id + "@" + insertion.consumer;
 }
 
-std::optional<uint32_t> Model::NetOf(PortRef ref) const {
-  return net_of_port_[ref.node][ref.port];
-}
+std::optional<uint32_t> Model::NetOf(PortRef ref) const { return net_of_port_[ref.node][ref.port]; }
 
 std::string Model::DeviceOf(const ModelNode& node, const Offer& offer) const {
   return offer.device_uuid != DeviceUuid{} ? UuidKey(offer.device_uuid) : node.device;

@@ -30,14 +30,15 @@ class Digest {
 };
 
 void AddOffer(const Offer& o, Digest* digest) {
-  digest->Add("offer {} {} {} {} {} {}", fmt::join(o.fourccs, ","), fmt::join(o.modifiers, ","), o.views,
-              o.allocates, o.sync, fmt::join(o.device_uuid, ""));
-  digest->Add("{} {} {} {} {} {}", o.width.min, o.width.max, o.width.step, o.height.min, o.height.max,
-              o.height.step);
+  digest->Add("offer {} {} {} {} {} {}", fmt::join(o.fourccs, ","), fmt::join(o.modifiers, ","),
+              o.views, o.allocates, o.sync, fmt::join(o.device_uuid, ""));
+  digest->Add("{} {} {} {} {} {}", o.width.min, o.width.max, o.width.step, o.height.min,
+              o.height.max, o.height.step);
   digest->Add("{} {} {} {} {}", RateToString(o.rate_min), RateToString(o.rate_max),
               media::ToString(o.color), o.color_assumed, o.copies);
   const media::Alignment& a = o.alignment;
-  digest->Add("{} {} {} {} {} {} {}", a.width, a.height, a.stride, a.offset, a.base, a.size, a.tail);
+  digest->Add("{} {} {} {} {} {} {}", a.width, a.height, a.stride, a.offset, a.base, a.size,
+              a.tail);
   digest->Add("{} {} {} {} {} {}", o.buffers_min, o.buffers_max, o.hold_min, o.hold_max, o.retains,
               o.dynamic_reserve);
 }
@@ -51,7 +52,8 @@ std::string DigestOf(const NegotiationInput& input, const Model& model) {
     const DomainFacts facts = node.facts.value_or(DomainFacts{});
     digest.Add("node {} {} {} {} {} {} {}", node.name, node.type->id, node.device, facts.views,
                facts.base_multiple, facts.size_multiple, facts.offset_multiple);
-    for (const NodeParam& param : node.params) digest.Add("{}={}", param.name, param.value.ToString());
+    for (const NodeParam& param : node.params)
+      digest.Add("{}={}", param.name, param.value.ToString());
     for (const ModelPort& port : node.ports) {
       digest.Add("port {}", port.name);
       for (const Offer& offer : port.offers) AddOffer(offer, &digest);
@@ -67,7 +69,8 @@ std::string DigestOf(const NegotiationInput& input, const Model& model) {
                e.modifier ? ModifierToString(*e.modifier) : "", e.view, e.allocator, e.size.width,
                e.size.height);
   }
-  for (const EngineAllocator& a : input.allocators) digest.Add("{} {} {}", a.name, a.views, a.max_buffers);
+  for (const EngineAllocator& a : input.allocators)
+    digest.Add("{} {} {}", a.name, a.views, a.max_buffers);
   const Profile& p = input.profile;
   digest.Add("{} {} {} {} {}", p.cpu_bandwidth, p.device_bandwidth, p.host_link_bandwidth,
              p.software_device_bandwidth, p.cpu_device_bandwidth);
@@ -187,8 +190,8 @@ class Negotiator {
     for (const NodeType* type : types) {
       // The same name twice would be the same converter in a row.
       if (!IsUsable(*type) || consumer.starts_with(type->id + "@")) return;
-      insertions.push_back({consumer, type,
-                            InsertionReason(current.model, suspect.edge, suspect.constraint)});
+      insertions.push_back(
+          {consumer, type, InsertionReason(current.model, suspect.edge, suspect.constraint)});
       consumer = InsertedName(insertions.back()) + "." + type->Ports(Direction::kInput)[0]->name;
     }
     if (trials_ >= input_.limits.max_insertions) return;

@@ -15,12 +15,12 @@ namespace sluice::graph {
 /// Speeds in bytes a second. The defaults are of the right order for a desktop;
 /// `doctor` measures.
 struct Profile {
-  double cpu_bandwidth = 10e9;           ///< CPU, cached memory
-  double device_bandwidth = 300e9;       ///< device, its own memory
-  double host_link_bandwidth = 12e9;     ///< device, host memory (shm, dma-buf)
+  double cpu_bandwidth = 10e9;             ///< CPU, cached memory
+  double device_bandwidth = 300e9;         ///< device, its own memory
+  double host_link_bandwidth = 12e9;       ///< device, host memory (shm, dma-buf)
   double software_device_bandwidth = 4e9;  ///< a domain whose device is the CPU
-  double cpu_device_bandwidth = 1e9;     ///< CPU, device memory
-  double edge_us = 1;                    ///< fixed cost of an inserted node
+  double cpu_device_bandwidth = 1e9;       ///< CPU, device memory
+  double edge_us = 1;                      ///< fixed cost of an inserted node
 };
 
 /// Memory that the engine can make. In order of preference.

@@ -1,84 +1,37 @@
 #include "engine/graph/negotiate.h"
 
-#include <algorithm>
-
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "engine/graph/testing/negotiation_case.h"
 #include "engine/graph/testing/types.h"
 
 namespace sluice::graph {
 namespace {
 
+using testing::Case;
 using testing::Converter;
 using testing::CpuOffer;
+using testing::DeviceOffer;
 using testing::Filter;
+using testing::FourccOf;
 using testing::Fourccs;
-using testing::Input;
-using testing::MakeGraph;
-using testing::Output;
+using testing::Has;
+using testing::NetOf;
+using testing::OnDevice;
 using testing::Param;
 using testing::Sink;
 using testing::SizedOffer;
 using testing::Source;
 using testing::StandardTypes;
 
-/// Types, a graph of them and the input of a negotiation, kept together.
-struct Case {
-  Case(std::vector<NodeType> list, const std::string& text, const Settings& settings = {})
-      : types(std::move(list)), graph(MakeGraph(text, types, settings)) {
-    input.graph = &graph;
-    for (const std::string& name : types.Names()) {
-      if (types.Find(name)->converter) input.converters.push_back(types.Find(name));
-    }
-  }
-  Result<Plan> Run() const { return Negotiate(input); }
-  Plan Succeed() const {
-    Result<Plan> plan = Run();
-    EXPECT_TRUE(plan) << plan.error().message;
-    return plan ? *plan : Plan();
-  }
-  std::string Refusal() const {
-    Result<Plan> plan = Run();
-    EXPECT_FALSE(plan);
-    return plan ? "" : plan.error().message;
-  }
-
-  TypeList types;
-  Graph graph;
-  NegotiationInput input;
-};
-
-const PlanNet& NetOf(const Plan& plan, const std::string& producer) {
-  for (const PlanNet& net : plan.nets) {
-    if (plan.PortName(net.producer) == producer) return net;
-  }
-  ADD_FAILURE() << "no net " << producer;
-  static const PlanNet none;
-  return none;
-}
-std::string FourccOf(const Plan& plan, const std::string& producer) {
-  return media::FourccName(NetOf(plan, producer).format.fourcc);
-}
-bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-Offer DeviceOffer(const std::string& fourccs, uint8_t device) {
-  Offer offer = CpuOffer(fourccs, kViewDevice);
-  offer.allocates = kViewDevice;
-  offer.device_uuid[0] = device;
-  offer.sync = kSyncTimeline | kSyncCpuDone;
-  return offer;
-}
-NodeType OnDevice(NodeType type) {
-  type.domain = "vulkan";
-  for (PortDesc& port : type.ports) port.access = Access::kDevice;
-  return type;
-}
-
-// --- Formats ---------------------------------------------------------------
+// --- Formats -------------------------------------------------------------------
 
 TEST(NegotiateTest, TakesTheIntersectionInTheProducersOrder) {
-  Case c({Source("s", {SizedOffer("AB24 NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("YU12 NV12 R8")})},
-         "s: s\nt: t\ns -> t\n");
+  Case c(
+      {Source("s", {SizedOffer("AB24 NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("YU12 NV12 R8")})},
+      "s: s\nt: t\ns -> t\n");
   Plan plan = c.Succeed();
   EXPECT_EQ(FourccOf(plan, "s.out"), "NV12");
   EXPECT_EQ(NetOf(plan, "s.out").format.width, 64u);
@@ -86,7 +39,8 @@ TEST(NegotiateTest, TakesTheIntersectionInTheProducersOrder) {
 }
 
 TEST(NegotiateTest, DoesNotThrowColourAwayBecauseGreyIsCheaper) {
-  Case c({Source("s", {SizedOffer("YU12 R8", 64, 48)}), Sink("t", {CpuOffer("")})}, "s: s\nt: t\ns -> t\n");
+  Case c({Source("s", {SizedOffer("YU12 R8", 64, 48)}), Sink("t", {CpuOffer("")})},
+         "s: s\nt: t\ns -> t\n");
   EXPECT_EQ(FourccOf(c.Succeed(), "s.out"), "YU12");
 }
 
@@ -103,7 +57,9 @@ TEST(NegotiateTest, FanOutIntersectsAllConsumers) {
 TEST(NegotiateTest, TiesCarryADecisionThroughTheGraph) {
   // The source prefers NV12; three nodes later only YU12 is taken.
   std::vector<NodeType> types = StandardTypes();
-  Case c(types, "c: test.clip file=a\nl: test.look\nm: test.look\nf: test.file file=b\nc -> l -> m -> f\n");
+  Case c(
+      types,
+      "c: test.clip file=a\nl: test.look\nm: test.look\nf: test.file file=b\nc -> l -> m -> f\n");
   Plan plan = c.Succeed();
   EXPECT_EQ(FourccOf(plan, "c.out"), "YU12");
   EXPECT_EQ(FourccOf(plan, "l.out"), "YU12");
@@ -111,9 +67,10 @@ TEST(NegotiateTest, TiesCarryADecisionThroughTheGraph) {
 }
 
 TEST(NegotiateTest, WithoutATieEachNetChoosesForItself) {
-  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Filter("f", {CpuOffer("NV12")}, {CpuOffer("AB24")}, false),
-          Sink("t", {CpuOffer("AB24")})},
-         "s: s\nf: f\nt: t\ns -> f -> t\n");
+  Case c(
+      {Source("s", {SizedOffer("NV12", 64, 48)}),
+       Filter("f", {CpuOffer("NV12")}, {CpuOffer("AB24")}, false), Sink("t", {CpuOffer("AB24")})},
+      "s: s\nf: f\nt: t\ns -> f -> t\n");
   Plan plan = c.Succeed();
   EXPECT_EQ(FourccOf(plan, "f.out"), "AB24");
   EXPECT_EQ(NetOf(plan, "f.out").format.width, 64u);  // the size is tied
@@ -123,7 +80,8 @@ TEST(NegotiateTest, ColoursTravelThroughTiesAndRatesAreKept) {
   Offer offer = SizedOffer("NV12", 64, 48);
   offer.color = {.matrix = media::Matrix::kBt601, .range = media::Range::kFull};
   offer.rate_min = offer.rate_max = {30000, 1001};
-  Case c({Source("s", {offer}), Filter("f", {CpuOffer("NV12")}, {CpuOffer("NV12")}), Sink("t", {CpuOffer("")})},
+  Case c({Source("s", {offer}), Filter("f", {CpuOffer("NV12")}, {CpuOffer("NV12")}),
+          Sink("t", {CpuOffer("")})},
          "s: s\nf: f\nt: t\ns -> f -> t\n");
   Plan plan = c.Succeed();
   EXPECT_EQ(NetOf(plan, "f.out").format.color.range, media::Range::kFull);
@@ -136,8 +94,10 @@ TEST(NegotiateTest, ParametersNarrowTheOffersThatReferToThem) {
   offer.rate_param = "rate";
   offer.fourcc_param = "format";
   NodeType source = Source("s", {offer});
-  source.params = {Param("size", ParamType::kSize), Param("rate", ParamType::kRate), Param("format", ParamType::kString)};
-  Case c({source, Sink("t", {CpuOffer("")})}, "s: s size=641x359 rate=25 format=NV12\nt: t\ns -> t\n");
+  source.params = {Param("size", ParamType::kSize), Param("rate", ParamType::kRate),
+                   Param("format", ParamType::kString)};
+  Case c({source, Sink("t", {CpuOffer("")})},
+         "s: s size=641x359 rate=25 format=NV12\nt: t\ns -> t\n");
   const Plan plan = c.Succeed();
   const media::Format& format = NetOf(plan, "s.out").format;
   EXPECT_EQ(format.width, 641u);
@@ -157,210 +117,11 @@ TEST(NegotiateTest, AnAssumedSizeAndAssumedColoursAreWarnedAbout) {
   EXPECT_TRUE(Has(plan.warnings[1], "size assumed: 1920x1080"));
 }
 
-// --- Memory ----------------------------------------------------------------
-
-TEST(NegotiateTest, TheEngineAllocatesWhereNobodyNeedsTo) {
-  Case c(StandardTypes(), "c: test.clip file=a\nn: test.null\nc -> n\n");
-  const Plan plan = c.Succeed();
-  EXPECT_EQ(plan.nets[0].allocator, "memfd");
-  EXPECT_EQ(plan.nets[0].allocator_kind, AllocatorKind::kEngine);
-  EXPECT_EQ(plan.nets[0].views, kViewShm | kViewCpu);
-}
-
-TEST(NegotiateTest, APortAllocatesWhereOnlyItsMemoryReachesEveryone) {
-  Offer camera = SizedOffer("NV12", 64, 48);
-  camera.views = kViewDmabuf;
-  camera.allocates = kViewDmabuf;
-  Offer encoder = CpuOffer("NV12", kViewDmabuf);
-  Case c({Source("s", {camera}), Sink("t", {encoder})}, "s: s\nt: t\ns -> t\n");
-  const Plan plan = c.Succeed();
-  EXPECT_EQ(plan.nets[0].allocator, "s.out");
-  EXPECT_EQ(plan.nets[0].allocator_kind, AllocatorKind::kPort);
-  EXPECT_EQ(plan.PortName(plan.nets[0].allocator_port), "s.out");
-  EXPECT_EQ(plan.edges[0].consumer_view, kViewDmabuf);
-}
-
-TEST(NegotiateTest, AConsumerMayAllocateForItsProducer) {
-  Offer display = CpuOffer("NV12", kViewDmabuf);
-  display.allocates = kViewDmabuf;
-  Offer source = SizedOffer("NV12", 64, 48);
-  source.views = kViewDmabuf;
-  Case c({Source("s", {source}), Sink("t", {display})}, "s: s\nt: t\ns -> t\n");
-  EXPECT_EQ(c.Succeed().nets[0].allocator, "t.in");
-}
-
-TEST(NegotiateTest, DeviceMemoryIsSharedOnlyOnTheSameDevice) {
-  Case same({OnDevice(Source("s", {DeviceOffer("NV12", 1)})), OnDevice(Sink("t", {DeviceOffer("NV12", 1)}))},
-            "s: s\nt: t\ns -> t\n");
-  const Plan plan = same.Succeed();
-  EXPECT_EQ(plan.nets[0].views, kViewDevice);
-  EXPECT_EQ(plan.nets[0].device, "01000000000000000000000000000000");
-  EXPECT_EQ(plan.edges[0].bridge, SyncBridge::kDomain);
-
-  Case other({OnDevice(Source("s", {DeviceOffer("NV12", 1)})), OnDevice(Sink("t", {DeviceOffer("NV12", 2)}))},
-             "s: s\nt: t\ns -> t\n");
-  const std::string refusal = other.Refusal();
-  EXPECT_TRUE(Has(refusal, "s.out -> t.in: no memory that all can reach")) << refusal;
-  EXPECT_TRUE(Has(refusal, "device of 01")) << refusal;
-  EXPECT_TRUE(Has(refusal, "the engine can allocate memfd: shm|cpu")) << refusal;
-}
-
-TEST(NegotiateTest, ACpuNodeThatNamesNoDeviceTakesTheMemoryOfAny) {
-  NodeType sink = Sink("t", {CpuOffer("", kViewCpu | kViewDevice)});
-  Case c({OnDevice(Source("s", {DeviceOffer("NV12", 1)})), sink}, "s: s\nt: t\ns -> t\n");
-  EXPECT_EQ(c.Succeed().edges[0].consumer_view, kViewDevice);
-}
-
-TEST(NegotiateTest, PrefersTheMemoryThatIsFasterForTheDevice) {
-  Offer gpu = DeviceOffer("NV12", 1);
-  gpu.views |= kViewShm;
-  Case c({OnDevice(Source("s", {gpu})), OnDevice(Sink("t", {gpu}))}, "s: s\nt: t\ns -> t\n");
-  EXPECT_EQ(c.Succeed().nets[0].views, kViewDevice);
-  c.input.profile.device_bandwidth = 1e9;  // a device whose own memory is slower than the host's
-  EXPECT_EQ(c.Succeed().nets[0].allocator, "memfd");
-}
-
-TEST(NegotiateTest, AlignmentsCombineToTheLeastCommonMultiple) {
-  Offer a = SizedOffer("NV12", 64, 48), b = CpuOffer("NV12");
-  a.alignment.stride = 64;
-  a.alignment.height = 2;
-  a.alignment.tail = 16;
-  b.alignment.stride = 48;
-  b.alignment.tail = 8;
-  Case c({Source("s", {a}), Sink("t", {b})}, "s: s\nt: t\ns -> t\n");
-  const Plan plan = c.Succeed();
-  EXPECT_EQ(plan.nets[0].alignment.stride, 192u);
-  EXPECT_EQ(plan.nets[0].alignment.height, 2u);
-  EXPECT_EQ(plan.nets[0].alignment.tail, 16u);
-}
-
-TEST(NegotiateTest, ADevicesImportDemandsJoinTheAlignment) {
-  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm)}));
-  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t\n");
-  c.input.domains["vulkan"] = {.views = kViewShm, .base_multiple = 4096, .size_multiple = 4096, .offset_multiple = 16};
-  const Plan plan = c.Succeed();
-  EXPECT_EQ(plan.nets[0].alignment.base, 4096u);
-  EXPECT_EQ(plan.nets[0].alignment.size, 4096u);
-  EXPECT_EQ(plan.nets[0].alignment.offset, 16u);
-}
-
-TEST(NegotiateTest, ADeviceThatCannotImportSharedMemoryIsServedByACountedTransfer) {
-  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm)}));
-  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t\n");
-  c.input.domains["vulkan"] = {.device_name = "Test GPU", .views = kViewShm};
-  EXPECT_TRUE(c.Succeed().copies.empty());
-  c.input.domains["vulkan"].views = kViewDmabuf;
-  const Plan plan = c.Succeed();
-  ASSERT_EQ(plan.copies.size(), 1u);
-  EXPECT_EQ(plan.copies[0].where, "t.in");
-  EXPECT_EQ(plan.copies[0].edge, 0u);
-  EXPECT_EQ(plan.copies[0].bytes_per_frame, 64u * 48 * 3 / 2);
-  EXPECT_EQ(plan.copies[0].reason, "Test GPU cannot import shm: transferred");
-}
-
-TEST(NegotiateTest, RequireZeroCopyRefusesATransferAndNamesTheDevice) {
-  NodeType gpu = OnDevice(Sink("t", {CpuOffer("NV12", kViewShm)}));
-  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), gpu}, "s: s\nt: t\ns -> t require\n");
-  c.input.domains["vulkan"] = {.device_name = "Test GPU"};
-  const std::string refusal = c.Refusal();
-  EXPECT_TRUE(Has(refusal, "zero-copy is required")) << refusal;
-  EXPECT_TRUE(Has(refusal, "t.in takes: a transfer: Test GPU cannot import shm")) << refusal;
-}
-
-TEST(NegotiateTest, ADmaBufThatADeviceCannotImportIsOutOfItsReach) {
-  Offer camera = SizedOffer("NV12", 64, 48);
-  camera.views = camera.allocates = kViewDmabuf;
-  Case c({Source("s", {camera}), OnDevice(Sink("t", {CpuOffer("NV12", kViewShm | kViewDmabuf)}))},
-         "s: s\nt: t\ns -> t\n");
-  EXPECT_TRUE(c.Run());
-  c.input.domains["vulkan"] = {.views = kViewShm};
-  EXPECT_TRUE(Has(c.Refusal(), "no memory that all can reach"));
-}
-
-// --- Pass-through ----------------------------------------------------------
-
-TEST(NegotiateTest, PassThroughPortsShareTheirInputsPool) {
-  Case c(StandardTypes(), "c: test.clip file=a\ns: test.select\nf: test.file file=b\nc -> s -> f\n");
-  const Plan plan = c.Succeed();
-  ASSERT_EQ(plan.nets.size(), 1u);
-  EXPECT_EQ(FourccOf(plan, "c.out"), "YU12");
-  EXPECT_EQ(plan.nets[0].edges.size(), 2u);
-  EXPECT_EQ(plan.nets[0].depth, 7u);  // writing 1 + twice (queue 2 + running 1)
-  EXPECT_EQ(plan.edges[1].consumer_view, kViewShm);
-}
-
-// --- Depth -----------------------------------------------------------------
-
-TEST(NegotiateTest, DepthAddsUpAllItsTerms) {
-  Offer camera = SizedOffer("NV12", 64, 48), display = CpuOffer("NV12");
-  camera.buffers_min = 3;
-  camera.retains = 1;
-  display.hold_max = 2;
-  NodeType sink = Sink("t", {display});
-  sink.in_flight = 1;
-  Case c({Source("s", {camera}), sink, Sink("u", {CpuOffer("NV12")})}, "s: s\nt: t\nu: u\ns -> t queue=4\ns -> u\n");
-  const Plan plan = c.Succeed();
-  // writing 1, minimum 3, retains 1; t: queue 4, running 1, hold 2, in flight 1; u: queue 2, running 1
-  EXPECT_EQ(plan.nets[0].depth, 16u);
-  uint32_t sum = 0;
-  for (const DepthTerm& term : plan.nets[0].depth_terms) sum += term.frames;
-  EXPECT_EQ(sum, plan.nets[0].depth);
-}
-
-TEST(NegotiateTest, DynamicPortsReserveTheirWorstCase) {
-  Offer decoder = SizedOffer("NV12", 64, 48);
-  decoder.dynamic_reserve = 11;
-  NodeType source = Source("s", {decoder});
-  source.ports[0].acquisition = Acquisition::kDynamic;
-  Case c({source, Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
-  const Plan plan = c.Succeed();
-  EXPECT_EQ(plan.nets[0].depth, 14u);
-  EXPECT_EQ(plan.nets[0].dynamic_reserve, 11u);
-}
-
-TEST(NegotiateTest, SampledInputsNeedOneFrameMore) {
-  Case c(StandardTypes(), "c: test.clip file=a\nd: test.clip file=b\nm: test.mix sync=latest\nn: test.null\n"
-                          "c -> m.a\nd -> m.b\nm -> n\n");
-  const Plan plan = c.Succeed();
-  EXPECT_EQ(NetOf(plan, "c.out").depth, 4u);
-  EXPECT_EQ(NetOf(plan, "d.out").depth, 5u);
-  EXPECT_TRUE(plan.edges[1].sampled);
-  EXPECT_FALSE(plan.edges[0].sampled);
-}
-
-TEST(NegotiateTest, ConsumersMinimumRaisesThePool) {
-  Offer encoder = CpuOffer("NV12");
-  encoder.buffers_min = 9;
-  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {encoder})}, "s: s\nt: t\ns -> t\n");
-  EXPECT_EQ(c.Succeed().nets[0].depth, 9u);
-}
-
-TEST(NegotiateTest, AQueueThatTheTextLeavesOpenShrinksToFit) {
-  Offer camera = SizedOffer("NV12", 64, 48);
-  camera.buffers_max = 3;
-  Case c({Source("s", {camera}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
-  const Plan plan = c.Succeed();
-  EXPECT_EQ(plan.nets[0].depth, 3u);
-  EXPECT_EQ(plan.edges[0].queue.depth, 1u);
-}
-
-TEST(NegotiateTest, APoolBeyondAPortsMaximumIsRefusedWithItsTerms) {
-  Offer camera = SizedOffer("NV12", 64, 48);
-  camera.buffers_max = 4;
-  Case c({Source("s", {camera}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t queue=4\n");
-  Result<Plan> plan = c.Run();
-  ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, Code::kResourceExhausted);
-  EXPECT_EQ(plan.error().message,
-            "s.out: the pool needs 6 buffers, but s.out takes at most 4\n"
-            "  terms: writing s.out 1 + queue t.in 4 + running t.in 1\n"
-            "  help: smaller queues on its edges");
-}
-
-// --- Converters ------------------------------------------------------------
+// --- Converters ----------------------------------------------------------------
 
 std::vector<NodeType> Mismatch() {
-  return {Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("AB24")}), Sink("u", {CpuOffer("NV12")})};
+  return {Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("AB24")}),
+          Sink("u", {CpuOffer("NV12")})};
 }
 
 TEST(NegotiateTest, AConverterIsInsertedWithItsReason) {
@@ -398,8 +159,9 @@ TEST(NegotiateTest, TheCheapestConverterWins) {
 }
 
 TEST(NegotiateTest, ConsumersThatExcludeEachOtherGetOneConverter) {
-  std::vector<NodeType> types = {Source("s", {SizedOffer("NV12 AB24", 64, 48)}), Sink("t", {CpuOffer("AB24")}),
-                                 Sink("u", {CpuOffer("NV12")}), Converter("conv", "NV12", "AB24")};
+  std::vector<NodeType> types = {Source("s", {SizedOffer("NV12 AB24", 64, 48)}),
+                                 Sink("t", {CpuOffer("AB24")}), Sink("u", {CpuOffer("NV12")}),
+                                 Converter("conv", "NV12", "AB24")};
   Case c(types, "s: s\nt: t\nu: u\ns -> t\ns -> u\n");
   const Plan plan = c.Succeed();
   EXPECT_EQ(plan.nodes.size(), 4u);
@@ -418,7 +180,8 @@ TEST(NegotiateTest, AChainOfTwoConvertersIsFoundWhereOneIsNotEnough) {
   Offer vram = DeviceOffer("NV12", 1);
   vram.width = {64, 64, 1};
   vram.height = {48, 48, 1};
-  NodeType download = OnDevice(Filter("a.download", {CpuOffer("NV12", kViewDevice)}, {CpuOffer("NV12", kViewShm)}));
+  NodeType download =
+      OnDevice(Filter("a.download", {CpuOffer("NV12", kViewDevice)}, {CpuOffer("NV12", kViewShm)}));
   download.ports[0].offers[0].device_uuid[0] = 1;
   download.converter = download.copies = true;
   Case c({OnDevice(Source("s", {vram})), Sink("t", {CpuOffer("AB24")}), download,
@@ -454,7 +217,7 @@ TEST(NegotiateTest, ConvertNeverRefusesAndSaysWhatWouldHelp) {
             "  help: `convert: auto` in settings would allow a converter here");
 }
 
-// --- Zero-copy -------------------------------------------------------------
+// --- Zero-copy -----------------------------------------------------------------
 
 TEST(NegotiateTest, RequireZeroCopyForbidsConvertersOnItsEdge) {
   std::vector<NodeType> types = Mismatch();
@@ -468,8 +231,8 @@ TEST(NegotiateTest, RequireZeroCopyForbidsConvertersOnItsEdge) {
 TEST(NegotiateTest, OffersThatCopyAreTakenLastAndCounted) {
   Offer direct = SizedOffer("YU12", 64, 48), converted = SizedOffer("NV12", 64, 48);
   converted.copies = "yuv420p is converted by swscale";
-  std::vector<NodeType> types = {Source("s", {converted, direct}), Sink("t", {CpuOffer("NV12 YU12")}),
-                                 Sink("u", {CpuOffer("NV12")})};
+  std::vector<NodeType> types = {Source("s", {converted, direct}),
+                                 Sink("t", {CpuOffer("NV12 YU12")}), Sink("u", {CpuOffer("NV12")})};
   Case free(types, "s: s\nt: t\ns -> t\n");
   EXPECT_EQ(FourccOf(free.Succeed(), "s.out"), "YU12");
   EXPECT_TRUE(free.Succeed().copies.empty());
@@ -486,14 +249,16 @@ TEST(NegotiateTest, OffersThatCopyAreTakenLastAndCounted) {
   EXPECT_TRUE(Has(required.Refusal(), "swscale"));
 }
 
-// --- Refusals --------------------------------------------------------------
+// --- Refusals ------------------------------------------------------------------
 
 TEST(NegotiateTest, RefusalsNameTheConstraintThatEmptiedTheSet) {
   auto refuse = [](Offer from, Offer to) {
     return Case({Source("s", {from}), Sink("t", {to})}, "s: s\nt: t\ns -> t\n").Refusal();
   };
   const std::string size = refuse(SizedOffer("NV12", 64, 48), SizedOffer("NV12", 32, 48));
-  EXPECT_TRUE(Has(size, "s.out -> t.in: no common size\n  s.out offers: 64 x 48\n  t.in takes: 32 x 48")) << size;
+  EXPECT_TRUE(
+      Has(size, "s.out -> t.in: no common size\n  s.out offers: 64 x 48\n  t.in takes: 32 x 48"))
+      << size;
   EXPECT_TRUE(Has(size, "nearest: NV12")) << size;
 
   Offer fast = SizedOffer("NV12", 64, 48), slow = CpuOffer("NV12");
@@ -509,7 +274,9 @@ TEST(NegotiateTest, RefusalsNameTheConstraintThatEmptiedTheSet) {
   Offer tiled = SizedOffer("NV12", 64, 48);
   tiled.modifiers = {7};
   const std::string modifier = refuse(tiled, CpuOffer("NV12"));
-  EXPECT_TRUE(Has(modifier, "no common modifier\n  s.out offers: 0x0000000000000007\n  t.in takes: LINEAR")) << modifier;
+  EXPECT_TRUE(
+      Has(modifier, "no common modifier\n  s.out offers: 0x0000000000000007\n  t.in takes: LINEAR"))
+      << modifier;
 
   const std::string memory = refuse(SizedOffer("NV12", 64, 48), CpuOffer("NV12", kViewDmabuf));
   EXPECT_TRUE(Has(memory, "no memory that all can reach")) << memory;
@@ -524,7 +291,8 @@ TEST(NegotiateTest, AllFaultsOfAGraphAreNamedAtOnce) {
 }
 
 TEST(NegotiateTest, RefusalsByTiesNameTheTieAndWhatEachSideCouldBe) {
-  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Filter("f", {CpuOffer("NV12")}, {CpuOffer("NV12")}),
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}),
+          Filter("f", {CpuOffer("NV12")}, {CpuOffer("NV12")}),
           Sink("t", {SizedOffer("NV12", 32, 32)})},
          "s: s\nf: f\nt: t\ns -> f -> t\n");
   const std::string refusal = c.Refusal();
@@ -534,12 +302,14 @@ TEST(NegotiateTest, RefusalsByTiesNameTheTieAndWhatEachSideCouldBe) {
   EXPECT_TRUE(Has(refusal, "f.out -> t.in can be: 32 x 32")) << refusal;
 }
 
-// --- Exclusions and refined offers ------------------------------------------
+// --- Exclusions and refined offers ---------------------------------------------
 
 TEST(NegotiateTest, ExclusionsMoveThePlanToTheNextBestAndThenEnd) {
-  Case c({Source("s", {SizedOffer("NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("")})}, "s: s\nt: t\ns -> t\n");
+  Case c({Source("s", {SizedOffer("NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("")})},
+         "s: s\nt: t\ns -> t\n");
   EXPECT_EQ(FourccOf(c.Succeed(), "s.out"), "NV12");
-  c.input.exclusions.push_back({.producer = "s.out", .fourcc = media::kNv12, .reason = "import failed: EINVAL"});
+  c.input.exclusions.push_back(
+      {.producer = "s.out", .fourcc = media::kNv12, .reason = "import failed: EINVAL"});
   const Plan plan = c.Succeed();
   EXPECT_EQ(FourccOf(plan, "s.out"), "YU12");
   EXPECT_EQ(plan.exclusions.size(), 1u);
@@ -550,9 +320,11 @@ TEST(NegotiateTest, ExclusionsMoveThePlanToTheNextBestAndThenEnd) {
 }
 
 TEST(NegotiateTest, AnExcludedViewOfOneConsumerChoosesAnotherView) {
-  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("NV12")})},
+         "s: s\nt: t\ns -> t\n");
   EXPECT_EQ(c.Succeed().edges[0].consumer_view, kViewShm);
-  c.input.exclusions.push_back({.producer = "s.out", .consumer = "t.in", .view = kViewShm, .reason = "mmap"});
+  c.input.exclusions.push_back(
+      {.producer = "s.out", .consumer = "t.in", .view = kViewShm, .reason = "mmap"});
   EXPECT_EQ(c.Succeed().edges[0].consumer_view, kViewCpu);
 }
 
@@ -586,46 +358,18 @@ TEST(NegotiateTest, RefinedOffersBeyondTheDeclaredOnesAreRefused) {
   Result<Plan> plan = c.Run();
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().code, Code::kInvalidArgument);
-  EXPECT_TRUE(Has(plan.error().message, "c.out: a refined offer goes beyond what the manifest declares (fourcc)"));
+  EXPECT_TRUE(Has(plan.error().message,
+                  "c.out: a refined offer goes beyond what the manifest declares (fourcc)"));
   c.input.offers["c.out"] = {SizedOffer("YU12", 640, 480)};
   EXPECT_TRUE(Has(c.Refusal(), "(size)"));
 }
 
-// --- Sync ------------------------------------------------------------------
-
-TEST(NegotiateTest, TheBridgeFollowsWhatBothEndsCanDo) {
-  auto bridge = [](Syncs from, Syncs to, Access access = Access::kDevice) {
-    Offer a = SizedOffer("NV12", 64, 48), b = CpuOffer("NV12");
-    a.sync = from;
-    b.sync = to;
-    NodeType source = OnDevice(Source("s", {a})), sink = OnDevice(Sink("t", {b}));
-    sink.domain = "other";
-    sink.ports[0].access = access;
-    return Case({source, sink}, "s: s\nt: t\ns -> t\n").Succeed().edges.at(0).bridge;
-  };
-  EXPECT_EQ(bridge(kSyncCpuDone, kSyncSyncFile), SyncBridge::kNone);
-  EXPECT_EQ(bridge(kSyncSyncFile, kSyncSyncFile | kSyncImplicit), SyncBridge::kSyncFile);
-  EXPECT_EQ(bridge(kSyncSyncFile | kSyncSyncobj, kSyncSyncFile | kSyncSyncobj), SyncBridge::kSyncobj);
-  EXPECT_EQ(bridge(kSyncImplicit, kSyncImplicit), SyncBridge::kImplicit);
-  EXPECT_EQ(bridge(kSyncSyncFile, kSyncImplicit), SyncBridge::kImport);
-  EXPECT_EQ(bridge(kSyncImplicit, kSyncSyncFile), SyncBridge::kExport);
-  EXPECT_EQ(bridge(kSyncTimeline, kSyncTimeline), SyncBridge::kHostSignal);  // of two domains
-  EXPECT_EQ(bridge(kSyncSyncFile, kSyncSyncFile, Access::kCpu), SyncBridge::kHostSignal);
-}
-
-TEST(NegotiateTest, AnArmThatCanStarveOthersIsWarnedAboutInRealTime) {
-  Case c(StandardTypes(), "c: test.clip file=a\nn: test.null\nm: test.null\nc -> n\nc -> m drop\n",
-         {.clock = ClockMode::kRealtime});
-  const Plan plan = c.Succeed();
-  ASSERT_EQ(plan.warnings.size(), 1u);
-  EXPECT_TRUE(Has(plan.warnings[0], "c.out -> n.in blocks"));
-}
-
-// --- The search itself ------------------------------------------------------
+// --- The search itself ---------------------------------------------------------
 
 TEST(NegotiateTest, EqualInputsGiveEqualPlans) {
-  const std::string text = "c: test.clip file=a\nd: test.clip file=b\nm: test.mix\nn: test.null\nf: test.file file=c\n"
-                           "c -> m.a\nd -> m.b\nm -> n\nm -> f\n";
+  const std::string text =
+      "c: test.clip file=a\nd: test.clip file=b\nm: test.mix\nn: test.null\nf: test.file file=c\n"
+      "c -> m.a\nd -> m.b\nm -> n\nm -> f\n";
   Case a(StandardTypes(), text), b(StandardTypes(), text);
   EXPECT_EQ(a.Succeed().ToJson(), b.Succeed().ToJson());
   const std::string digest = a.Succeed().digest;
@@ -638,11 +382,12 @@ TEST(NegotiateTest, TheSearchIsExactAgainstBruteForce) {
   // differ. Brute force over all assignments must find nothing cheaper.
   const char* const sets[] = {"NV12 AB24", "AB24 YUYV", "NV12 YUYV AB24", "AB24"};
   for (int mask = 0; mask < 256; ++mask) {
-    std::vector<NodeType> types = {
-        Source("s", {SizedOffer(sets[mask & 3], 640, 480)}),
-        Filter("f", {CpuOffer(sets[(mask >> 2) & 3])}, {CpuOffer(sets[(mask >> 2) & 3])}, (mask & 64) != 0),
-        Filter("g", {CpuOffer(sets[(mask >> 4) & 3])}, {CpuOffer(sets[(mask >> 4) & 3])}, (mask & 128) != 0),
-        Sink("t", {CpuOffer("AB24 YUYV")})};
+    std::vector<NodeType> types = {Source("s", {SizedOffer(sets[mask & 3], 640, 480)}),
+                                   Filter("f", {CpuOffer(sets[(mask >> 2) & 3])},
+                                          {CpuOffer(sets[(mask >> 2) & 3])}, (mask & 64) != 0),
+                                   Filter("g", {CpuOffer(sets[(mask >> 4) & 3])},
+                                          {CpuOffer(sets[(mask >> 4) & 3])}, (mask & 128) != 0),
+                                   Sink("t", {CpuOffer("AB24 YUYV")})};
     Case c(types, "s: s\nf: f\ng: g\nt: t\ns -> f -> g -> t\n");
     Result<Plan> plan = c.Run();
 
@@ -654,18 +399,21 @@ TEST(NegotiateTest, TheSearchIsExactAgainstBruteForce) {
     auto bytes = [](uint32_t f) { return f == media::kAb24 ? 8u : f == media::kYuyv ? 4u : 3u; };
     auto chroma = [](uint32_t f) { return f == media::kAb24 ? 4u : f == media::kYuyv ? 2u : 1u; };
     std::optional<std::pair<uint32_t, uint32_t>> best;
-    for (uint32_t x : all) for (uint32_t y : all) for (uint32_t z : all) {
-      const auto& s = types[0].ports[0].offers[0];
-      const auto& f = types[1].ports[0].offers[0];
-      const auto& g = types[2].ports[0].offers[0];
-      const bool fits = listed(s, x) && listed(f, x) && listed(f, y) && listed(g, y) && listed(g, z) &&
-                        z != media::kNv12 && (!(mask & 64) || x == y) && (!(mask & 128) || y == z);
-      if (!fits) continue;
-      const uint32_t first = chroma(s.fourccs[0]);
-      const uint32_t loss = first > chroma(x) ? first - chroma(x) : 0;
-      const std::pair<uint32_t, uint32_t> cost = {loss, bytes(x) + bytes(y) + bytes(z)};
-      if (!best || cost < *best) best = cost;
-    }
+    for (uint32_t x : all)
+      for (uint32_t y : all)
+        for (uint32_t z : all) {
+          const auto& s = types[0].ports[0].offers[0];
+          const auto& f = types[1].ports[0].offers[0];
+          const auto& g = types[2].ports[0].offers[0];
+          const bool fits = listed(s, x) && listed(f, x) && listed(f, y) && listed(g, y) &&
+                            listed(g, z) && z != media::kNv12 && (!(mask & 64) || x == y) &&
+                            (!(mask & 128) || y == z);
+          if (!fits) continue;
+          const uint32_t first = chroma(s.fourccs[0]);
+          const uint32_t loss = first > chroma(x) ? first - chroma(x) : 0;
+          const std::pair<uint32_t, uint32_t> cost = {loss, bytes(x) + bytes(y) + bytes(z)};
+          if (!best || cost < *best) best = cost;
+        }
     ASSERT_EQ(plan.has_value(), best.has_value()) << mask;
     if (!plan) continue;
     uint32_t sum = 0;
@@ -690,8 +438,9 @@ TEST(NegotiateTest, ALongChainIsSolvedWithoutRecursion) {
 }
 
 TEST(NegotiateTest, AWideFanOutCostsASumNotAProduct) {
-  std::vector<NodeType> types = {Source("s", {SizedOffer("NV12 YU12 AB24", 64, 48)}),
-                                 Sink("t", {CpuOffer("NV12"), CpuOffer("YU12 AB24"), CpuOffer("AB24", kViewCpu)})};
+  std::vector<NodeType> types = {
+      Source("s", {SizedOffer("NV12 YU12 AB24", 64, 48)}),
+      Sink("t", {CpuOffer("NV12"), CpuOffer("YU12 AB24"), CpuOffer("AB24", kViewCpu)})};
   std::string text = "s: s\n";
   for (int i = 0; i < 200; ++i) {
     text += "t" + std::to_string(i) + ": t\ns -> t" + std::to_string(i) + "\n";

@@ -16,11 +16,10 @@ struct NamedType {
   ParamType type;
 };
 constexpr NamedType kTypeNames[] = {
-    {"string", ParamType::kString},     {"int", ParamType::kInt},
-    {"float", ParamType::kFloat},       {"bool", ParamType::kBool},
-    {"size", ParamType::kSize},         {"rate", ParamType::kRate},
-    {"duration", ParamType::kDuration}, {"enum", ParamType::kEnum},
-    {"path", ParamType::kPath},         {"map", ParamType::kMap},
+    {"string", ParamType::kString},     {"int", ParamType::kInt},   {"float", ParamType::kFloat},
+    {"bool", ParamType::kBool},         {"size", ParamType::kSize}, {"rate", ParamType::kRate},
+    {"duration", ParamType::kDuration}, {"enum", ParamType::kEnum}, {"path", ParamType::kPath},
+    {"map", ParamType::kMap},
 };
 
 /// "12.5 px" -> "12.5" and "px".
@@ -177,16 +176,23 @@ std::optional<ParamType> ParseParamType(std::string_view name) {
 
 std::string ParamValue::ToString() const {
   switch (type) {
-    case ParamType::kInt: return fmt::format("{}", i);
-    case ParamType::kFloat: return fmt::format("{}", f);
-    case ParamType::kBool: return i != 0 ? "true" : "false";
-    case ParamType::kSize: return fmt::format("{}x{}", size.width, size.height);
-    case ParamType::kRate: return RateToString(rate);
-    case ParamType::kDuration: return i % 1'000'000 == 0 ? fmt::format("{}ms", i / 1'000'000) : fmt::format("{}ns", i);
+    case ParamType::kInt:
+      return fmt::format("{}", i);
+    case ParamType::kFloat:
+      return fmt::format("{}", f);
+    case ParamType::kBool:
+      return i != 0 ? "true" : "false";
+    case ParamType::kSize:
+      return fmt::format("{}x{}", size.width, size.height);
+    case ParamType::kRate:
+      return RateToString(rate);
+    case ParamType::kDuration:
+      return i % 1'000'000 == 0 ? fmt::format("{}ms", i / 1'000'000) : fmt::format("{}ns", i);
     case ParamType::kString:
     case ParamType::kEnum:
     case ParamType::kPath:
-    case ParamType::kMap: return text;
+    case ParamType::kMap:
+      return text;
   }
   return {};
 }
@@ -195,7 +201,8 @@ std::optional<ParamValue> ParseParamValue(const ParamDesc& desc, std::string_vie
                                           std::string* problem) {
   switch (desc.type) {
     case ParamType::kString:
-    case ParamType::kMap: return ParamValue{.type = desc.type, .text = std::string(text)};
+    case ParamType::kMap:
+      return ParamValue{.type = desc.type, .text = std::string(text)};
     case ParamType::kPath:
       if (!text.empty() && text.find('\0') == std::string_view::npos) {
         return ParamValue{.type = desc.type, .text = std::string(text)};
@@ -203,7 +210,8 @@ std::optional<ParamValue> ParseParamValue(const ParamDesc& desc, std::string_vie
       *problem = "is not a path";
       return std::nullopt;
     case ParamType::kInt:
-    case ParamType::kFloat: return ParseNumber(desc, text, problem);
+    case ParamType::kFloat:
+      return ParseNumber(desc, text, problem);
     case ParamType::kBool:
       if (text == "true" || text == "false") {
         return ParamValue{.type = desc.type, .i = text == "true" ? 1 : 0};
@@ -213,7 +221,8 @@ std::optional<ParamValue> ParseParamValue(const ParamDesc& desc, std::string_vie
     case ParamType::kSize: {
       ParamValue value{.type = desc.type};
       if (ParseSize(text, &value.size.width, &value.size.height)) return value;
-      *problem = fmt::format("is not a size: expected WIDTHxHEIGHT, each 1..{}", media::kMaxDimension);
+      *problem =
+          fmt::format("is not a size: expected WIDTHxHEIGHT, each 1..{}", media::kMaxDimension);
       return std::nullopt;
     }
     case ParamType::kRate: {
@@ -229,8 +238,10 @@ std::optional<ParamValue> ParseParamValue(const ParamDesc& desc, std::string_vie
       *problem = "is not a rate: expected frames a second as 30, 29.97 or 30000/1001";
       return std::nullopt;
     }
-    case ParamType::kDuration: return ParseDuration(desc, text, problem);
-    case ParamType::kEnum: return ParseEnum(desc, text, problem);
+    case ParamType::kDuration:
+      return ParseDuration(desc, text, problem);
+    case ParamType::kEnum:
+      return ParseEnum(desc, text, problem);
   }
   *problem = "has an unknown type";
   return std::nullopt;

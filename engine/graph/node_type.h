@@ -104,9 +104,9 @@ struct NodeType {
   std::vector<ParamDesc> params;
   std::vector<Tie> ties;
   std::string domain = "cpu";
-  bool heavy = false;  ///< `cost: heavy`: a run group of its own
-  bool async = false;  ///< may answer ASYNC: a run group of its own
-  bool live = false;   ///< a source that real time drives: drops when nothing is free
+  bool heavy = false;      ///< `cost: heavy`: a run group of its own
+  bool async = false;      ///< may answer ASYNC: a run group of its own
+  bool live = false;       ///< a source that real time drives: drops when nothing is free
   uint32_t parallel = 1;   ///< invocations at once
   uint32_t in_flight = 0;  ///< more frames that an async or device node has under way
   SyncPolicy sync = SyncPolicy::kAll;  ///< default on fan-in

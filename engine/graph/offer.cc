@@ -13,10 +13,8 @@ struct NamedBit {
   uint32_t bit;
 };
 
-constexpr NamedBit kViewNames[] = {{"dma-buf", kViewDmabuf},
-                                   {"shm", kViewShm},
-                                   {"device", kViewDevice},
-                                   {"cpu", kViewCpu}};
+constexpr NamedBit kViewNames[] = {
+    {"dma-buf", kViewDmabuf}, {"shm", kViewShm}, {"device", kViewDevice}, {"cpu", kViewCpu}};
 constexpr NamedBit kSyncNames[] = {{"cpu-done", kSyncCpuDone},
                                    {"implicit", kSyncImplicit},
                                    {"sync_file", kSyncSyncFile},
@@ -77,10 +75,14 @@ constexpr uint32_t kMaxRateTerm = 1'000'000'000;
 
 std::string_view TieFieldName(TieField field) {
   switch (field) {
-    case TieField::kFourcc: return "fourcc";
-    case TieField::kSize: return "size";
-    case TieField::kRate: return "rate";
-    case TieField::kColor: return "color";
+    case TieField::kFourcc:
+      return "fourcc";
+    case TieField::kSize:
+      return "size";
+    case TieField::kRate:
+      return "rate";
+    case TieField::kColor:
+      return "color";
   }
   return "?";
 }
@@ -130,7 +132,8 @@ bool ParseRate(std::string_view text, media::Rate* rate) {
     if (decimals.empty() || decimals.size() > 6) return false;
     for (size_t i = 0; i < decimals.size(); ++i) denominator *= 10;
     uint32_t whole = 0, fraction = 0;
-    if (!ParseUnsigned(text.substr(0, dot), &whole) || !ParseUnsigned(decimals, &fraction)) return false;
+    if (!ParseUnsigned(text.substr(0, dot), &whole) || !ParseUnsigned(decimals, &fraction))
+      return false;
     const uint64_t wide = uint64_t{whole} * denominator + fraction;
     if (wide > kMaxRateTerm) return false;
     numerator = static_cast<uint32_t>(wide);

@@ -47,25 +47,26 @@ struct Extent {
 /// order of preference. The static ones stand in the manifest; an opened node
 /// replaces them by refined ones, each a subset of a declared one.
 struct Offer {
-  std::vector<uint32_t> fourccs;     ///< empty = any (a port that does not look at pixels)
-  std::vector<uint64_t> modifiers;   ///< empty = linear only
-  Views views = kViewCpu;            ///< views the port can use
-  Views allocates = 0;               ///< views of memory that it can allocate itself; 0 = cannot
+  std::vector<uint32_t> fourccs;    ///< empty = any (a port that does not look at pixels)
+  std::vector<uint64_t> modifiers;  ///< empty = linear only
+  Views views = kViewCpu;           ///< views the port can use
+  Views allocates = 0;              ///< views of memory that it can allocate itself; 0 = cannot
   std::array<uint8_t, 16> device_uuid{};  ///< of kViewDevice; zero = the node's domain's device
   Syncs sync = kSyncCpuDone;
   Extent width;
   Extent height;
   media::Rate rate_min;  ///< both 0/0 = any
   media::Rate rate_max;
-  media::Color color;  ///< a field of 0 = any
+  media::Color color;          ///< a field of 0 = any
   uint32_t color_assumed = 0;  ///< kColorField*: guessed, not read (warned about in the plan)
   media::Alignment alignment;  ///< what this port asks of the memory's shape
-  uint32_t buffers_min = 0;  ///< a driver's minimum
-  uint32_t buffers_max = 0;  ///< 0 = no bound
-  uint32_t hold_min = 0;     ///< inputs: frames kept after the work is done
+  uint32_t buffers_min = 0;    ///< a driver's minimum
+  uint32_t buffers_max = 0;    ///< 0 = no bound
+  uint32_t hold_min = 0;       ///< inputs: frames kept after the work is done
   uint32_t hold_max = 0;
-  uint32_t retains = 0;          ///< outputs: frames still read after emit
-  uint32_t dynamic_reserve = 0;  ///< outputs with dynamic acquisition: the most the node holds at once
+  uint32_t retains = 0;  ///< outputs: frames still read after emit
+  uint32_t dynamic_reserve =
+      0;  ///< outputs with dynamic acquisition: the most the node holds at once
   /// Not empty: taking this offer makes the node copy each frame, for this
   /// reason ("yuv422p10 is converted by swscale"). Counted, and refused where
   /// zero-copy is required.

@@ -18,7 +18,8 @@ std::string Bytes(uint64_t bytes) {
 
 std::string DepthText(const PlanNet& net) {
   std::vector<std::string> parts;
-  for (const DepthTerm& term : net.depth_terms) parts.push_back(fmt::format("{} {}", term.what, term.frames));
+  for (const DepthTerm& term : net.depth_terms)
+    parts.push_back(fmt::format("{} {}", term.what, term.frames));
   return fmt::format("{} = {}", net.depth, fmt::join(parts, " + "));
 }
 
@@ -108,8 +109,9 @@ Json NetJson(const Plan& plan, const PlanNet& net) {
                    {"color", ColorJson(f.color)},
                    {"color_assumed", net.color_assumed != 0},
                    {"size_assumed", net.size_assumed}};
-  out["alignment"] = {{"width", a.width}, {"height", a.height}, {"stride", a.stride},
-                      {"offset", a.offset}, {"base", a.base}, {"size", a.size}, {"tail", a.tail}};
+  out["alignment"] = {{"width", a.width},   {"height", a.height}, {"stride", a.stride},
+                      {"offset", a.offset}, {"base", a.base},     {"size", a.size},
+                      {"tail", a.tail}};
   out["views"] = ViewsToString(net.views);
   out["allocator"] = {{"kind", net.allocator_kind == AllocatorKind::kEngine ? "engine" : "port"},
                       {"name", net.allocator}};
@@ -145,9 +147,8 @@ Json EdgeJson(const Plan& plan, const PlanEdge& edge) {
 Json CopiesJson(const Plan& plan) {
   Json out = Json::array();
   for (const PlannedCopy& copy : plan.copies) {
-    Json entry = {{"where", copy.where},
-                  {"bytes_per_frame", copy.bytes_per_frame},
-                  {"reason", copy.reason}};
+    Json entry = {
+        {"where", copy.where}, {"bytes_per_frame", copy.bytes_per_frame}, {"reason", copy.reason}};
     if (copy.edge) entry["edge"] = *copy.edge;
     out.push_back(std::move(entry));
   }
@@ -182,8 +183,9 @@ std::string NetTable(const Plan& plan) {
   std::string out;
   for (const PlanNet& net : plan.nets) {
     out += fmt::format("{}: {}\n", plan.PortName(net.producer), media::ToString(net.format));
-    out += fmt::format("  memory: {} ({}), {} buffers of {}\n", net.allocator, ViewsToString(net.views),
-                       net.depth, net.buffer_bytes == 0 ? "unknown size" : Bytes(net.buffer_bytes));
+    out += fmt::format("  memory: {} ({}), {} buffers of {}\n", net.allocator,
+                       ViewsToString(net.views), net.depth,
+                       net.buffer_bytes == 0 ? "unknown size" : Bytes(net.buffer_bytes));
     out += fmt::format("  depth:  {}\n", DepthText(net));
     if (std::string alignment = AlignmentText(net.alignment); !alignment.empty()) {
       out += fmt::format("  align:  {}\n", alignment);
@@ -193,7 +195,9 @@ std::string NetTable(const Plan& plan) {
       const PlanEdge& edge = plan.edges[index];
       rows.push_back({"-> " + plan.PortName(edge.to), ViewsToString(edge.consumer_view),
                       std::string(SyncBridgeName(edge.bridge)), QueueText(edge),
-                      edge.sampled ? "sampled" : edge.require_zero_copy ? "zero-copy" : ""});
+                      edge.sampled             ? "sampled"
+                      : edge.require_zero_copy ? "zero-copy"
+                                               : ""});
     }
     out += Columns(rows, "  ");
   }
@@ -204,14 +208,22 @@ std::string NetTable(const Plan& plan) {
 
 std::string_view SyncBridgeName(SyncBridge bridge) {
   switch (bridge) {
-    case SyncBridge::kNone: return "complete";
-    case SyncBridge::kDomain: return "timeline";
-    case SyncBridge::kSyncFile: return "sync_file";
-    case SyncBridge::kSyncobj: return "syncobj";
-    case SyncBridge::kImplicit: return "implicit";
-    case SyncBridge::kImport: return "import";
-    case SyncBridge::kExport: return "export";
-    case SyncBridge::kHostSignal: return "host-signal";
+    case SyncBridge::kNone:
+      return "complete";
+    case SyncBridge::kDomain:
+      return "timeline";
+    case SyncBridge::kSyncFile:
+      return "sync_file";
+    case SyncBridge::kSyncobj:
+      return "syncobj";
+    case SyncBridge::kImplicit:
+      return "implicit";
+    case SyncBridge::kImport:
+      return "import";
+    case SyncBridge::kExport:
+      return "export";
+    case SyncBridge::kHostSignal:
+      return "host-signal";
   }
   return "?";
 }
@@ -228,31 +240,34 @@ const PlanNode* Plan::FindNode(std::string_view name) const {
 }
 
 std::string Plan::ToTable() const {
-  std::string out = fmt::format("plan {} epoch {} digest {}{}\n\n",
-                                graph_name.empty() ? "(unnamed)" : graph_name, epoch, digest,
-                                optimal ? "" : " (not proven optimal)");
+  std::string out =
+      fmt::format("plan {} epoch {} digest {}{}\n\n", graph_name.empty() ? "(unnamed)" : graph_name,
+                  epoch, digest, optimal ? "" : " (not proven optimal)");
   out += NetTable(*this);
   std::vector<std::vector<std::string>> rows;
   for (uint32_t index : order) {
     const PlanNode& node = nodes[index];
-    std::string where = node.island
-                            ? fmt::format("island {} ({})", *node.island, islands[*node.island].domain)
-                            : fmt::format("group {}", node.run_group);
-    rows.push_back({node.name, node.type->id, std::move(where),
-                    node.latency_frames == 0 ? "" : fmt::format("<= {} frames late", node.latency_frames),
-                    node.graph_node ? "" : "inserted: " + node.inserted_reason});
+    std::string where =
+        node.island ? fmt::format("island {} ({})", *node.island, islands[*node.island].domain)
+                    : fmt::format("group {}", node.run_group);
+    rows.push_back(
+        {node.name, node.type->id, std::move(where),
+         node.latency_frames == 0 ? "" : fmt::format("<= {} frames late", node.latency_frames),
+         node.graph_node ? "" : "inserted: " + node.inserted_reason});
   }
   out += "\nnodes:\n" + Columns(rows, "  ");
   uint64_t total = 0;
   for (const PlannedCopy& copy : copies) total += copy.bytes_per_frame;
   out += fmt::format("\ncopies: {}\n", copies.empty() ? "none" : Bytes(total) + " a frame");
   for (const PlannedCopy& copy : copies) {
-    out += fmt::format("  {}: {} a frame: {}\n", copy.where, Bytes(copy.bytes_per_frame), copy.reason);
+    out +=
+        fmt::format("  {}: {} a frame: {}\n", copy.where, Bytes(copy.bytes_per_frame), copy.reason);
   }
   uint64_t memory = 0;
   for (const PlanNet& net : nets) memory += net.buffer_bytes * net.depth;
   out += fmt::format("memory: {}; estimated {:.0f} us a frame\n", Bytes(memory), cost_us);
-  for (const Exclusion& e : exclusions) out += fmt::format("excluded: {}: {}\n", e.producer, e.reason);
+  for (const Exclusion& e : exclusions)
+    out += fmt::format("excluded: {}: {}\n", e.producer, e.reason);
   for (const std::string& warning : warnings) out += fmt::format("warning: {}\n", warning);
   return out;
 }
@@ -263,11 +278,10 @@ std::string Plan::ToJson() const {
               {"digest", digest},
               {"optimal", optimal},
               {"cost_us", cost_us}};
-  out["settings"] = {
-      {"zero_copy", settings.zero_copy == ZeroCopy::kRequire ? "require" : "prefer"},
-      {"clock", settings.clock == ClockMode::kRealtime ? "realtime" : "free-run"},
-      {"convert", settings.convert == Convert::kNever ? "never" : "auto"},
-      {"gpu", settings.gpu}};
+  out["settings"] = {{"zero_copy", settings.zero_copy == ZeroCopy::kRequire ? "require" : "prefer"},
+                     {"clock", settings.clock == ClockMode::kRealtime ? "realtime" : "free-run"},
+                     {"convert", settings.convert == Convert::kNever ? "never" : "auto"},
+                     {"gpu", settings.gpu}};
   out["nodes"] = Json::array();
   for (const PlanNode& node : nodes) out["nodes"].push_back(NodeJson(node));
   out["nets"] = Json::array();
@@ -292,13 +306,14 @@ std::string Plan::ToJson() const {
 }
 
 std::string Plan::ToDot() const {
-  std::string out = fmt::format("digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n",
-                                DotEscape(graph_name));
+  std::string out =
+      fmt::format("digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n", DotEscape(graph_name));
   for (uint32_t i = 0; i < run_groups.size(); ++i) {
     const std::vector<uint32_t>& members = run_groups[i].nodes;
-    out += fmt::format("  subgraph cluster_{} {{\n    label=\"{}\";\n", i,
-                       nodes[members[0]].island ? "island " + islands[*nodes[members[0]].island].domain
-                                                : fmt::format("group {}", i));
+    out +=
+        fmt::format("  subgraph cluster_{} {{\n    label=\"{}\";\n", i,
+                    nodes[members[0]].island ? "island " + islands[*nodes[members[0]].island].domain
+                                             : fmt::format("group {}", i));
     for (uint32_t index : members) {
       const PlanNode& node = nodes[index];
       out += fmt::format("    n{} [label=\"{}\\n{}\"{}];\n", index, DotEscape(node.name),

@@ -35,7 +35,7 @@ struct PlanNode {
   std::vector<NodeParam> params;
   std::vector<PlanPort> ports;  ///< as NodeType::ports
   std::string device;           ///< of the domain: UUID in hex, or "domain:NAME"; "" on the CPU
-  uint32_t run_group = 0;       ///< index into Plan::run_groups; for island nodes: of the island's own
+  uint32_t run_group = 0;  ///< index into Plan::run_groups; for island nodes: of the island's own
   std::optional<uint32_t> island;
   /// Frames that may wait on the longest way here: queues and holds.
   uint32_t latency_frames = 0;
@@ -58,9 +58,9 @@ struct PlanNet {
   uint64_t buffer_bytes = 0;   ///< as ComputeLayout says; 0 = unknown modifier or size
   Views views = 0;             ///< all views that the buffers have
   AllocatorKind allocator_kind = AllocatorKind::kEngine;
-  std::string allocator;       ///< "memfd", or the allocating port's "camera.out"
-  PortRef allocator_port;      ///< kPort only
-  std::string device;          ///< of the device view: UUID in hex, or the domain's name; "" = none
+  std::string allocator;   ///< "memfd", or the allocating port's "camera.out"
+  PortRef allocator_port;  ///< kPort only
+  std::string device;      ///< of the device view: UUID in hex, or the domain's name; "" = none
   uint32_t depth = 0;
   std::vector<DepthTerm> depth_terms;
   uint32_t dynamic_reserve = 0;
@@ -120,8 +120,8 @@ struct PlanIsland {
 
 /// A combination that failed when it was tried. An empty or zero field matches anything.
 struct Exclusion {
-  std::string producer;   ///< the net: its producer's "camera.out"
-  std::string consumer;   ///< the edge: "look.in"; "" = whoever takes part
+  std::string producer;  ///< the net: its producer's "camera.out"
+  std::string consumer;  ///< the edge: "look.in"; "" = whoever takes part
   uint32_t fourcc = 0;
   std::optional<uint64_t> modifier;
   Views view = 0;         ///< of the consumer if one is named, else of the producer

@@ -9,12 +9,11 @@
 namespace sluice::graph {
 namespace {
 
-Plan NoirPlan(const Graph& graph) {
-  return Negotiate({.graph = &graph}).value();
-}
+Plan NoirPlan(const Graph& graph) { return Negotiate({.graph = &graph}).value(); }
 
-constexpr char kNoir[] = "clip: test.clip file=a.mp4\nlook: test.look look=noir\nout: test.file file=b.mp4\n"
-                         "clip -> look -> out\n";
+constexpr char kNoir[] =
+    "clip: test.clip file=a.mp4\nlook: test.look look=noir\nout: test.file file=b.mp4\n"
+    "clip -> look -> out\n";
 
 TEST(PlanTest, TheTableNamesFormatsMemoryDepthAndCopies) {
   TypeList types(testing::StandardTypes());
@@ -22,9 +21,11 @@ TEST(PlanTest, TheTableNamesFormatsMemoryDepthAndCopies) {
   const std::string table = NoirPlan(graph).ToTable();
   EXPECT_NE(table.find("clip.out: "), std::string::npos) << table;
   EXPECT_NE(table.find("YU12"), std::string::npos) << table;
-  EXPECT_NE(table.find("memory: memfd (shm|cpu), 4 buffers of 3110.4 kB"), std::string::npos) << table;
+  EXPECT_NE(table.find("memory: memfd (shm|cpu), 4 buffers of 3110.4 kB"), std::string::npos)
+      << table;
   EXPECT_NE(table.find("depth:  4 = writing clip.out 1 + queue look.in 2 + running look.in 1"),
-            std::string::npos) << table;
+            std::string::npos)
+      << table;
   EXPECT_NE(table.find("copies: none"), std::string::npos) << table;
 }
 
@@ -65,7 +66,8 @@ TEST(PlanTest, SerialCpuNodesShareAGroup) {
 
 TEST(PlanTest, HeavyAsyncAndDeviceNodesAndQueuesSplitGroups) {
   std::vector<NodeType> list = testing::StandardTypes();
-  NodeType heavy = testing::Filter("test.heavy", {testing::CpuOffer("YU12")}, {testing::CpuOffer("YU12")});
+  NodeType heavy =
+      testing::Filter("test.heavy", {testing::CpuOffer("YU12")}, {testing::CpuOffer("YU12")});
   heavy.heavy = true;
   list.push_back(heavy);
   NodeType device = heavy;
@@ -75,8 +77,10 @@ TEST(PlanTest, HeavyAsyncAndDeviceNodesAndQueuesSplitGroups) {
   list.push_back(device);
   TypeList types(list);
   Graph graph = testing::MakeGraph(
-      "c: test.clip file=a\nh: test.heavy\nl: test.look\nd: test.device\nm: test.look\nn: test.null\n"
-      "c -> h -> l -> d -> m\nm -> n queue=3\n", types);
+      "c: test.clip file=a\nh: test.heavy\nl: test.look\nd: test.device\nm: test.look\nn: "
+      "test.null\n"
+      "c -> h -> l -> d -> m\nm -> n queue=3\n",
+      types);
   Plan plan = Negotiate({.graph = &graph}).value();
   EXPECT_EQ(plan.run_groups.size(), 6u);
   ASSERT_EQ(plan.islands.size(), 1u);
@@ -89,7 +93,9 @@ TEST(PlanTest, HeavyAsyncAndDeviceNodesAndQueuesSplitGroups) {
 TEST(PlanTest, LatencyIsTheLongestWay) {
   TypeList types(testing::StandardTypes());
   Graph graph = testing::MakeGraph(
-      "c: test.clip file=a\nl: test.look\nn: test.null\nm: test.null\nc -> l -> n\nc -> m queue=7\n", types);
+      "c: test.clip file=a\nl: test.look\nn: test.null\nm: test.null\nc -> l -> n\nc -> m "
+      "queue=7\n",
+      types);
   Plan plan = Negotiate({.graph = &graph}).value();
   EXPECT_EQ(plan.FindNode("c")->latency_frames, 0u);
   EXPECT_EQ(plan.FindNode("n")->latency_frames, 4u);

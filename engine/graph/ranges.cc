@@ -69,7 +69,8 @@ bool IsSubset(const Extent& inner, const Extent& outer) {
 std::string ToString(const Extent& extent) {
   if (extent.fixed()) return fmt::format("{}", extent.min);
   if (extent.min <= 1 && extent.max == 0 && Step(extent) == 1) return "any";
-  std::string text = fmt::format("{}..{}", Low(extent), extent.max == 0 ? "" : fmt::to_string(extent.max));
+  std::string text =
+      fmt::format("{}..{}", Low(extent), extent.max == 0 ? "" : fmt::to_string(extent.max));
   if (Step(extent) != 1) text += fmt::format(" by {}", extent.step);
   return text;
 }
@@ -97,9 +98,9 @@ std::string ToString(const RateRange& range) {
 
 std::optional<media::Color> Intersect(const media::Color& a, const media::Color& b) {
   media::Color out = a;
-  const bool fits = MergeTerm(b.primaries, &out.primaries) && MergeTerm(b.transfer, &out.transfer) &&
-                    MergeTerm(b.matrix, &out.matrix) && MergeTerm(b.range, &out.range) &&
-                    MergeTerm(b.siting, &out.siting);
+  const bool fits = MergeTerm(b.primaries, &out.primaries) &&
+                    MergeTerm(b.transfer, &out.transfer) && MergeTerm(b.matrix, &out.matrix) &&
+                    MergeTerm(b.range, &out.range) && MergeTerm(b.siting, &out.siting);
   if (!fits) return std::nullopt;
   return out;
 }

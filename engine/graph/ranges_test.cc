@@ -22,7 +22,8 @@ TEST(ExtentTest, IntersectionIsExactForEveryValue) {
         const auto both = Intersect(a, b);
         for (uint32_t v = 1; v < 50; ++v) {
           const bool expected = Contains(a, v) && Contains(b, v);
-          EXPECT_EQ(both && Contains(*both, v), expected) << a_step << " " << b_step << " " << b_min << " " << v;
+          EXPECT_EQ(both && Contains(*both, v), expected)
+              << a_step << " " << b_step << " " << b_min << " " << v;
         }
       }
     }
@@ -35,7 +36,8 @@ TEST(ExtentTest, ExtremeValuesDoNotOverflow) {
 }
 
 TEST(RateTest, RangesMeetAndUnknownGivesWay) {
-  const RateRange any, ntsc{{30000, 1001}, {30000, 1001}}, slow{{1, 1}, {25, 1}}, fast{{24, 1}, {60, 1}};
+  const RateRange any, ntsc{{30000, 1001}, {30000, 1001}}, slow{{1, 1}, {25, 1}},
+      fast{{24, 1}, {60, 1}};
   EXPECT_EQ(Intersect(any, ntsc), ntsc);
   EXPECT_EQ(Intersect(ntsc, slow), std::nullopt);
   EXPECT_EQ(Intersect(slow, fast), (RateRange{{24, 1}, {25, 1}}));

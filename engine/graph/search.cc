@@ -8,7 +8,8 @@
 namespace sluice::graph {
 namespace {
 
-constexpr TieField kFields[] = {TieField::kFourcc, TieField::kSize, TieField::kRate, TieField::kColor};
+constexpr TieField kFields[] = {TieField::kFourcc, TieField::kSize, TieField::kRate,
+                                TieField::kColor};
 constexpr size_t kFieldCount = std::size(kFields);
 
 /// Sets of nets that must agree.
@@ -176,12 +177,11 @@ class Solver {
   bool Revise(TieField field, uint32_t other, uint32_t net) {
     if (candidates_[other].empty() || candidates_[net].empty()) return false;
     const size_t removed = std::erase_if(candidates_[net], [&](const Candidate& candidate) {
-      return std::none_of(candidates_[other].begin(), candidates_[other].end(),
-                          [&](const Candidate& partner) {
-                            Agreement agreement;
-                            return Agree(field, partner, &agreement) &&
-                                   Agree(field, candidate, &agreement);
-                          });
+      return std::none_of(
+          candidates_[other].begin(), candidates_[other].end(), [&](const Candidate& partner) {
+            Agreement agreement;
+            return Agree(field, partner, &agreement) && Agree(field, candidate, &agreement);
+          });
     });
     if (candidates_[net].empty()) {
       std::vector<uint32_t> tied = ClassOf(field, net);
@@ -197,8 +197,8 @@ class Solver {
   struct Level {
     uint32_t net = 0;
     size_t next = 0;
-    Cost cost;           ///< of the levels above
-    Agreements before;   ///< of this net's classes, before it chose
+    Cost cost;          ///< of the levels above
+    Agreements before;  ///< of this net's classes, before it chose
     bool assigned = false;
   };
 
@@ -211,12 +211,14 @@ class Solver {
       after[f] = current;
       if (!Agree(field, candidate, &after[f])) return false;
     }
-    for (size_t f = 0; f < kFieldCount; ++f) agreements_[f][classes_.fields[f].Find(net)] = after[f];
+    for (size_t f = 0; f < kFieldCount; ++f)
+      agreements_[f][classes_.fields[f].Find(net)] = after[f];
     return true;
   }
 
   void Undo(uint32_t net, const Agreements& before) {
-    for (size_t f = 0; f < kFieldCount; ++f) agreements_[f][classes_.fields[f].Find(net)] = before[f];
+    for (size_t f = 0; f < kFieldCount; ++f)
+      agreements_[f][classes_.fields[f].Find(net)] = before[f];
   }
 
   /// Branch and bound with a stack of its own: a chain of thousands of nodes is
@@ -224,7 +226,8 @@ class Solver {
   void SearchComponent(const std::vector<uint32_t>& nets) {
     for (auto& field : agreements_) field.resize(model_.nets.size());
     std::vector<Cost> rest(nets.size() + 1);  // the least that nets from here on can cost
-    for (size_t i = nets.size(); i-- > 0;) rest[i] = rest[i + 1] + candidates_[nets[i]].front().cost;
+    for (size_t i = nets.size(); i-- > 0;)
+      rest[i] = rest[i + 1] + candidates_[nets[i]].front().cost;
 
     std::optional<Cost> best;
     std::vector<size_t> best_choice(nets.size()), choice(nets.size());

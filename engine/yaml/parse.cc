@@ -263,8 +263,9 @@ bool CheckBytes(std::string_view text, DiagnosticList* diagnostics) {
 std::optional<Value> Parse(std::string_view text, DiagnosticList* diagnostics,
                            const Limits& limits) {
   if (text.size() > limits.max_bytes) {
-    diagnostics->Error(kErrTooLarge, {}, fmt::format("the text has {} bytes; {} are the limit",
-                                                     text.size(), limits.max_bytes));
+    diagnostics->Error(
+        kErrTooLarge, {},
+        fmt::format("the text has {} bytes; {} are the limit", text.size(), limits.max_bytes));
     return std::nullopt;
   }
   if (!CheckBytes(text, diagnostics)) return std::nullopt;

@@ -34,10 +34,14 @@ Value Value::Mapping(SourceMark mark) {
 
 std::string Value::Describe() const {
   switch (kind_) {
-    case Kind::kNull: return "nothing";
-    case Kind::kScalar: return fmt::format("'{}'", text_);
-    case Kind::kSequence: return "a list";
-    case Kind::kMapping: return "a mapping";
+    case Kind::kNull:
+      return "nothing";
+    case Kind::kScalar:
+      return fmt::format("'{}'", text_);
+    case Kind::kSequence:
+      return "a list";
+    case Kind::kMapping:
+      return "a mapping";
   }
   return "?";
 }
@@ -61,7 +65,8 @@ std::optional<int64_t> Value::AsInt() const {
   }
   if (digits.empty() || digits.front() == '-') return std::nullopt;
   uint64_t magnitude = 0;
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
+  auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
   if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
   constexpr uint64_t kMaxPositive = static_cast<uint64_t>(INT64_MAX);
   if (magnitude > kMaxPositive + (negative ? 1 : 0)) return std::nullopt;
@@ -93,7 +98,8 @@ void CheckKeys(const Value& mapping, const std::vector<std::string>& known, std:
     bool found = false;
     for (const std::string& name : known) found = found || name == entry.key;
     if (found) continue;
-    diagnostics->Error(code, entry.key_mark, fmt::format("unknown key '{}' in {}", entry.key, where),
+    diagnostics->Error(code, entry.key_mark,
+                       fmt::format("unknown key '{}' in {}", entry.key, where),
                        NameHint(entry.key, known));
   }
 }

@@ -35,7 +35,9 @@ TEST(YamlTest, KeepsPlacesOneBased) {
 
 TEST(YamlTest, InterpretsOnlyUnquotedScalars) {
   DiagnosticList list;
-  auto root = ParseText("[12, '12', true, \"true\", 0x10, 1.5, 1e400, -9223372036854775808, ~, 9223372036854775808]", &list);
+  auto root = ParseText(
+      "[12, '12', true, \"true\", 0x10, 1.5, 1e400, -9223372036854775808, ~, 9223372036854775808]",
+      &list);
   ASSERT_TRUE(root) << list.Format();
   const auto& items = root->items();
   EXPECT_EQ(items[0].AsInt(), 12);
@@ -113,15 +115,17 @@ TEST(YamlTest, NestedAnchorsCannotMultiplyMemory) {
 }
 
 TEST(YamlTest, DepthIsLimitedAtTheLimit) {
-  auto nested = [](int levels) { return std::string(levels, '[') + "x" + std::string(levels, ']'); };
+  auto nested = [](int levels) {
+    return std::string(levels, '[') + "x" + std::string(levels, ']');
+  };
   EXPECT_EQ(OnlyCode(nested(63)), "0 findings");
   EXPECT_EQ(OnlyCode(nested(64)), kErrTooDeep);
   EXPECT_EQ(OnlyCode(nested(100000)), kErrTooDeep);
 }
 
 TEST(YamlTest, DepthIsLimitedThroughAliasesToo) {
-  std::string text = "a: &a " + std::string(40, '[') + "x" + std::string(40, ']') + "\nb: " +
-                     std::string(40, '[') + "*a" + std::string(40, ']') + "\n";
+  std::string text = "a: &a " + std::string(40, '[') + "x" + std::string(40, ']') +
+                     "\nb: " + std::string(40, '[') + "*a" + std::string(40, ']') + "\n";
   EXPECT_EQ(OnlyCode(text), kErrTooDeep);
 }
 
