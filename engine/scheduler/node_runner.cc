@@ -110,12 +110,15 @@ NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
 }
 
 bool NodeRunner::AllOutputsClosed() const {
+  // An optional output that nobody is connected to does not make a node useless.
+  bool any = false;
   for (const Output& output : options_.outputs) {
     for (const Edge* edge : output.edges) {
       if (!edge->closed()) return false;
+      any = true;
     }
   }
-  return true;
+  return any;
 }
 
 // ---- inputs
