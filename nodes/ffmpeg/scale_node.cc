@@ -17,6 +17,18 @@ void ScaleAspect(const sluice_format& in, const sluice_format& out, sluice_frame
   info->aspect_den = static_cast<uint32_t>(aspect.den);
 }
 
+/// What the plan leaves open in the output's colour: as in the input, or as an untagged picture of
+/// this size is read.
+sluice_color FillColor(sluice_color color, const sluice_format& in, const sluice_format& out) {
+  const bool same_kind = IsRgb(in.fourcc) == IsRgb(out.fourcc);
+  const ResolvedColor defaults = ResolveColor({}, PixelFormat(out.fourcc), false, out.height);
+  const sluice_color& from = same_kind ? in.color : defaults.color;
+  if (color.matrix == 0) color.matrix = from.matrix;
+  if (color.range == 0) color.range = from.range;
+  if (color.siting == 0) color.siting = from.siting;
+  return color;
+}
+
 }  // namespace
 
 sdk::Status Conversion::Configure(const sdk::Configuration& configuration) {
@@ -32,6 +44,7 @@ sdk::Status Conversion::Configure(const sdk::Configuration& configuration) {
                                 FourccName(format.fourcc).c_str());
     }
   }
+  out_.color = FillColor(out_.color, in_, out_);
   reason_ = sdk::Format("swscale from %ux%u %s to %ux%u %s", in_.width, in_.height,
                         FourccName(in_.fourcc).c_str(), out_.width, out_.height,
                         FourccName(out_.fourcc).c_str());
@@ -49,15 +62,14 @@ sdk::Expected<sdk::Process> Conversion::Process(const sdk::NodeContext& context,
     if (!from.ok()) return from.status();
     auto to = output.Map(SLUICE_MAP_WRITE);
     if (!to.ok()) return to.status();
-    const sdk::Status status =
-        scaler_.Convert(PixelsOf(input.Format(), *from), PixelsOf(output.Format(), *to));
+    const sdk::Status status = scaler_.Convert(PixelsOf(in_, *from), PixelsOf(out_, *to));
     if (!status.ok()) return status;
   }
   sluice_frame_info info = input.Info();
   info.crop_x = info.crop_y = 0;
   info.crop_width = out_.width;
   info.crop_height = out_.height;
-  ScaleAspect(input.Format(), output.Format(), &info);
+  ScaleAspect(in_, out_, &info);
   *output.InfoMut() = info;
   context.CountCopy("out", VisibleBytes(out_.fourcc, out_.width, out_.height), reason_.c_str());
   if (sdk::Status status = context.EmitReserved(0, output); !status.ok()) return status;

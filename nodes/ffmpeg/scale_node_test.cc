@@ -88,6 +88,19 @@ TEST(ConvertNodeTest, StretchesLimitedRangeToFullRange) {
   EXPECT_NEAR(conversion.output.Row(0, 20)[10], std::lround((128 - 16) * 255.0 / 219), 1);
 }
 
+TEST(ConvertNodeTest, KeepsTheMatrixWhereThePlanLeavesItOpen) {
+  Conversion conversion("ffmpeg.convert", Make(SLUICE_FORMAT_NV12, 64, 48, kBt709Limited),
+                        Make(SLUICE_FORMAT_YU12, 64, 48, {}), [](st::HeldFrame& frame) {
+                          SinkRun::ForEachRow(frame, [](uint8_t* row, uint64_t bytes) {
+                            std::fill_n(row, bytes, uint8_t{90});
+                          });
+                        });
+  ASSERT_EQ(conversion.result, SLUICE_PROCESS_DONE) << conversion.runner.error();
+  for (uint32_t plane = 0; plane < 3; ++plane) {
+    EXPECT_EQ(conversion.output.Row(plane, 10)[10], 90) << plane;
+  }
+}
+
 TEST(ConvertNodeTest, CountsTheCopyAndLosesNoLease) {
   Conversion conversion("ffmpeg.convert", Make(SLUICE_FORMAT_YUYV, 65, 33, kBt709Limited),
                         Make(SLUICE_FORMAT_NV12, 65, 33, kBt709Limited), [](st::HeldFrame& frame) {
