@@ -1,7 +1,7 @@
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "engine/cli/command.h"
@@ -31,6 +31,10 @@ Json ToJson(const Diagnostic& finding) {
           {"hint", finding.hint}};
 }
 
+std::string Count(size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 int Check(Session& session, const Options& options) {
   const auto overrides = ParseOverrides(options.assignments);
   if (!overrides) {
@@ -47,13 +51,14 @@ int Check(Session& session, const Options& options) {
     all_good = all_good && graph.has_value();
     Json findings = Json::array();
     for (const Diagnostic& finding : diagnostics.items()) findings.push_back(ToJson(finding));
-    graphs.push_back({{"file", path}, {"ok", graph.has_value()}, {"diagnostics", std::move(findings)}});
+    graphs.push_back(
+        {{"file", path}, {"ok", graph.has_value()}, {"diagnostics", std::move(findings)}});
     if (options.json) continue;
     WriteErr(diagnostics.Format());
     if (hint.empty()) hint = PluginHint(session, diagnostics);
     if (graph) {
-      text += fmt::format("{}: ok, {} nodes, {} edges\n", path, graph->nodes().size(),
-                          graph->edges().size());
+      text += fmt::format("{}: ok, {}, {}\n", path, Count(graph->nodes().size(), "node"),
+                          Count(graph->edges().size(), "edge"));
     }
   }
   if (!hint.empty()) Complain("note", hint);

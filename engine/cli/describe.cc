@@ -40,9 +40,12 @@ std::string RangeText(const ParamDesc& param) {
 
 std::string_view ChangeText(Changeable changeable) {
   switch (changeable) {
-    case Changeable::kNo: return "";
-    case Changeable::kRunning: return ", may change while running";
-    case Changeable::kRenegotiate: return ", may change with a new negotiation";
+    case Changeable::kNo:
+      return "";
+    case Changeable::kRunning:
+      return ", may change while running";
+    case Changeable::kRenegotiate:
+      return ", may change with a new negotiation";
   }
   return "";
 }
@@ -51,7 +54,8 @@ std::string ParamHead(const ParamDesc& param) {
   std::string head = fmt::format("{}: {}", param.name, graph::ParamTypeName(param.type));
   if (!param.choices.empty()) head += fmt::format(" of {}", fmt::join(param.choices, ", "));
   head += RangeText(param);
-  if (IsNumber(param) && !param.unit.empty() && !param.min && !param.max) head += ", in " + param.unit;
+  if (IsNumber(param) && !param.unit.empty() && !param.min && !param.max)
+    head += ", in " + param.unit;
   if (param.required) head += ", required";
   if (param.default_value) {
     const std::string value = param.default_value->ToString();
@@ -70,7 +74,8 @@ std::string ParamsText(const std::vector<ParamDesc>& params) {
 }
 
 Json ParamToJson(const ParamDesc& param) {
-  Json json = {{"name", param.name}, {"type", graph::ParamTypeName(param.type)}, {"doc", param.doc}};
+  Json json = {
+      {"name", param.name}, {"type", graph::ParamTypeName(param.type)}, {"doc", param.doc}};
   if (!param.unit.empty()) json["unit"] = param.unit;
   if (param.min) json["min"] = *param.min;
   if (param.max) json["max"] = *param.max;
@@ -78,10 +83,17 @@ Json ParamToJson(const ParamDesc& param) {
   if (param.default_value) {
     const graph::ParamValue& value = *param.default_value;
     switch (value.type) {
-      case ParamType::kInt: json["default"] = value.i; break;
-      case ParamType::kFloat: json["default"] = value.f; break;
-      case ParamType::kBool: json["default"] = value.i != 0; break;
-      default: json["default"] = value.ToString();
+      case ParamType::kInt:
+        json["default"] = value.i;
+        break;
+      case ParamType::kFloat:
+        json["default"] = value.f;
+        break;
+      case ParamType::kBool:
+        json["default"] = value.i != 0;
+        break;
+      default:
+        json["default"] = value.ToString();
     }
   }
   json["required"] = param.required;
@@ -102,8 +114,10 @@ std::string PortHead(const PortDesc& port) {
                                  port.direction == graph::Direction::kInput ? "input" : "output");
   head += port.required ? "" : ", optional";
   if (port.access == graph::Access::kDevice) head += ", read and written by the device";
-  if (port.acquisition == graph::Acquisition::kDynamic) head += ", takes buffers when it needs them";
-  if (!port.passthrough.empty()) head += fmt::format(", passes on the frames of '{}'", port.passthrough);
+  if (port.acquisition == graph::Acquisition::kDynamic)
+    head += ", takes buffers when it needs them";
+  if (!port.passthrough.empty())
+    head += fmt::format(", passes on the frames of '{}'", port.passthrough);
   return head;
 }
 
@@ -123,12 +137,13 @@ std::string PortsText(const std::vector<PortDesc>& ports) {
 Json PortToJson(const PortDesc& port) {
   Json offers = Json::array();
   for (const graph::Offer& offer : port.offers) offers.push_back(OfferToJson(offer));
-  Json json = {{"name", port.name},
-               {"direction", port.direction == graph::Direction::kInput ? "input" : "output"},
-               {"doc", port.doc},
-               {"required", port.required},
-               {"access", port.access == graph::Access::kDevice ? "device" : "cpu"},
-               {"acquire", port.acquisition == graph::Acquisition::kDynamic ? "dynamic" : "per-invocation"}};
+  Json json = {
+      {"name", port.name},
+      {"direction", port.direction == graph::Direction::kInput ? "input" : "output"},
+      {"doc", port.doc},
+      {"required", port.required},
+      {"access", port.access == graph::Access::kDevice ? "device" : "cpu"},
+      {"acquire", port.acquisition == graph::Acquisition::kDynamic ? "dynamic" : "per-invocation"}};
   if (!port.passthrough.empty()) json["passthrough"] = port.passthrough;
   json["offers"] = std::move(offers);
   return json;
@@ -158,7 +173,8 @@ std::string NodeToText(const ManifestNode& node, const PluginInfo& plugin) {
   text += fmt::format("  {}\n  plugin {} {}: {}\n", Properties(type), plugin.manifest.name,
                       plugin.manifest.version, plugin.path);
   if (node.implementation.given()) {
-    text += fmt::format("  made by {} from {}\n", node.implementation.type_id, node.implementation.file);
+    text += fmt::format("  made by {} from {}\n", node.implementation.type_id,
+                        node.implementation.file);
   }
   text += PortsText(type.ports);
   if (!type.ties.empty()) {
@@ -193,14 +209,15 @@ Json NodeToJson(const ManifestNode& node, const PluginInfo& plugin) {
                {"ties", std::move(ties)},
                {"params", ParamsToJson(type.params)}};
   if (node.implementation.given()) {
-    json["implementation"] = {{"type", node.implementation.type_id}, {"file", node.implementation.file}};
+    json["implementation"] = {{"type", node.implementation.type_id},
+                              {"file", node.implementation.file}};
   }
   return json;
 }
 
 std::string DomainToText(const ManifestDomain& domain, const PluginInfo& plugin) {
-  return fmt::format("{}\n{}\n  plugin {} {}: {}\n", domain.id, Wrap(domain.doc, 2), plugin.manifest.name,
-                     plugin.manifest.version, plugin.path) +
+  return fmt::format("{}\n{}\n  plugin {} {}: {}\n", domain.id, Wrap(domain.doc, 2),
+                     plugin.manifest.name, plugin.manifest.version, plugin.path) +
          ParamsText(domain.params);
 }
 

@@ -16,8 +16,9 @@ using graph::Offer;
 
 constexpr graph::Views kAllViews[] = {graph::kViewDmabuf, graph::kViewShm, graph::kViewDevice,
                                       graph::kViewCpu};
-constexpr graph::Syncs kAllSyncs[] = {graph::kSyncCpuDone, graph::kSyncImplicit, graph::kSyncSyncFile,
-                                      graph::kSyncSyncobj, graph::kSyncTimeline};
+constexpr graph::Syncs kAllSyncs[] = {graph::kSyncCpuDone, graph::kSyncImplicit,
+                                      graph::kSyncSyncFile, graph::kSyncSyncobj,
+                                      graph::kSyncTimeline};
 
 std::vector<std::string> ViewNames(graph::Views views) {
   std::vector<std::string> names;
@@ -57,7 +58,8 @@ std::string Range(const Extent& extent) {
 }
 
 std::string SizeText(const Offer& offer) {
-  if (offer.width.max == 0 && offer.width.min <= 1 && offer.height.max == 0 && offer.height.min <= 1) {
+  if (offer.width.max == 0 && offer.width.min <= 1 && offer.height.max == 0 &&
+      offer.height.min <= 1) {
     return offer.size_param.empty() ? "any size" : fmt::format("size as `{}`", offer.size_param);
   }
   std::string text = fmt::format("width {}, height {}", Range(offer.width), Range(offer.height));
@@ -74,7 +76,9 @@ std::string RateText(const Offer& offer) {
 }
 
 Json ExtentToJson(const Extent& extent) {
-  return {{"min", extent.min}, {"max", extent.max == 0 ? Json(nullptr) : Json(extent.max)}, {"step", extent.step}};
+  return {{"min", extent.min},
+          {"max", extent.max == 0 ? Json(nullptr) : Json(extent.max)},
+          {"step", extent.step}};
 }
 
 Json ColorToJson(const media::Color& color) {
@@ -95,7 +99,8 @@ Json ColorToJson(const media::Color& color) {
 std::string OfferToText(const Offer& offer) {
   std::vector<std::string> parts = {fmt::format("{}", fmt::join(Formats(offer), ", "))};
   if (!offer.fourcc_param.empty()) parts.back() += fmt::format(", as `{}`", offer.fourcc_param);
-  if (!offer.modifiers.empty()) parts.push_back(fmt::format("{}", fmt::join(Modifiers(offer), ", ")));
+  if (!offer.modifiers.empty())
+    parts.push_back(fmt::format("{}", fmt::join(Modifiers(offer), ", ")));
   parts.push_back(SizeText(offer));
   if (const std::string rate = RateText(offer); !rate.empty()) parts.push_back(rate);
   if (offer.color != media::Color{}) parts.push_back("colour " + media::ToString(offer.color));
@@ -114,22 +119,24 @@ std::string OfferToText(const Offer& offer) {
 Json OfferToJson(const Offer& offer) {
   Json formats = Json::array();
   for (uint32_t fourcc : offer.fourccs) formats.push_back(media::FourccName(fourcc));
-  Json json = {{"formats", offer.fourccs.empty() ? Json("any") : std::move(formats)},
-               {"modifiers", offer.modifiers.empty() ? Json::array({"LINEAR"}) : Json(Modifiers(offer))},
-               {"views", ViewNames(offer.views)},
-               {"allocates", ViewNames(offer.allocates)},
-               {"sync", SyncNames(offer.sync)},
-               {"width", ExtentToJson(offer.width)},
-               {"height", ExtentToJson(offer.height)},
-               {"color", ColorToJson(offer.color)},
-               {"buffers_min", offer.buffers_min},
-               {"buffers_max", offer.buffers_max == 0 ? Json(nullptr) : Json(offer.buffers_max)},
-               {"hold_min", offer.hold_min},
-               {"hold_max", offer.hold_max},
-               {"retains", offer.retains},
-               {"dynamic_reserve", offer.dynamic_reserve}};
+  Json json = {
+      {"formats", offer.fourccs.empty() ? Json("any") : std::move(formats)},
+      {"modifiers", offer.modifiers.empty() ? Json::array({"LINEAR"}) : Json(Modifiers(offer))},
+      {"views", ViewNames(offer.views)},
+      {"allocates", ViewNames(offer.allocates)},
+      {"sync", SyncNames(offer.sync)},
+      {"width", ExtentToJson(offer.width)},
+      {"height", ExtentToJson(offer.height)},
+      {"color", ColorToJson(offer.color)},
+      {"buffers_min", offer.buffers_min},
+      {"buffers_max", offer.buffers_max == 0 ? Json(nullptr) : Json(offer.buffers_max)},
+      {"hold_min", offer.hold_min},
+      {"hold_max", offer.hold_max},
+      {"retains", offer.retains},
+      {"dynamic_reserve", offer.dynamic_reserve}};
   if (offer.rate_max.denominator != 0) {
-    json["rate"] = {{"min", graph::RateToString(offer.rate_min)}, {"max", graph::RateToString(offer.rate_max)}};
+    json["rate"] = {{"min", graph::RateToString(offer.rate_min)},
+                    {"max", graph::RateToString(offer.rate_max)}};
   }
   if (!offer.copies.empty()) json["copies"] = offer.copies;
   if (!offer.size_param.empty()) json["size_param"] = offer.size_param;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "engine/cli/command.h"
@@ -26,9 +26,12 @@ struct Options {
 
 std::string_view HealthName(Health health) {
   switch (health) {
-    case Health::kOk: return "ok";
-    case Health::kLimited: return "limited";
-    case Health::kMissing: return "missing";
+    case Health::kOk:
+      return "ok";
+    case Health::kLimited:
+      return "limited";
+    case Health::kMissing:
+      return "missing";
   }
   return "";
 }
@@ -51,14 +54,16 @@ std::string Text(const Findings& findings, bool works) {
   for (const Finding& finding : findings) {
     if (finding.section != section) text += fmt::format("\n{}\n", finding.section);
     section = finding.section;
-    text += fmt::format("  {:<8} {}: {}\n", HealthName(finding.health), finding.name, finding.detail);
+    text +=
+        fmt::format("  {:<8} {}: {}\n", HealthName(finding.health), finding.name, finding.detail);
     if (!finding.advice.empty()) {
       std::string advice = Wrap(finding.advice, 14);
       advice.replace(11, 2, "->");
       text += advice;
     }
   }
-  text += works ? "\nThe engine can run here.\n" : "\nThe engine cannot run here: see what is missing above.\n";
+  text += works ? "\nThe engine can run here.\n"
+                : "\nThe engine cannot run here: see what is missing above.\n";
   return text;
 }
 

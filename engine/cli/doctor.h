@@ -18,8 +18,8 @@ struct Finding {
   std::string section;  ///< "memory"
   std::string name;     ///< "udmabuf"
   Health health = Health::kOk;
-  std::string detail;   ///< what was seen
-  std::string advice;   ///< how to get what is missing; may be empty
+  std::string detail;     ///< what was seen
+  std::string advice;     ///< how to get what is missing; may be empty
   bool required = false;  ///< the engine cannot work without it
 };
 using Findings = std::vector<Finding>;

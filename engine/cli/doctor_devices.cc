@@ -74,7 +74,9 @@ int Connect(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size());
   const UniqueFd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!connection.valid()) return errno;
-  return connect(connection.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+  return connect(connection.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0
+             ? 0
+             : errno;
 }
 
 }  // namespace
@@ -86,7 +88,8 @@ std::string AccessAdvice(const std::string& path) {
   const group* owner = getgrgid(info.st_gid);
   const bool group_may = (info.st_mode & S_IRGRP) != 0 && (info.st_mode & S_IWGRP) != 0;
   if (!group_may || owner == nullptr || info.st_gid == 0) {
-    return fmt::format("only its owner may open it: a udev rule can give it to a group, see {}", path);
+    return fmt::format("only its owner may open it: a udev rule can give it to a group, see {}",
+                       path);
   }
   return fmt::format("sudo usermod -aG {} $USER, then log in again", owner->gr_name);
 }
@@ -94,7 +97,8 @@ std::string AccessAdvice(const std::string& path) {
 std::vector<std::string> NamesIn(const std::string& folder, const std::string& prefix) {
   std::vector<std::string> names;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     std::string name = entry->path().filename().string();
     if (name.starts_with(prefix)) names.push_back(std::move(name));
   }
@@ -113,12 +117,13 @@ void ProbeDevices(Findings* findings) {
   const auto nodes = NamesIn("/dev/dri", "renderD");
   for (const std::string& node : nodes) findings->push_back(RenderNode(node));
   if (nodes.empty()) {
-    findings->push_back({.section = "graphics",
-                         .name = "render node",
-                         .health = Health::kMissing,
-                         .detail = "no /dev/dri/renderD*: no GPU with a kernel driver, so no dma-buf with one",
-                         .advice = "load the GPU's kernel driver (i915, amdgpu, nvidia-drm, ...); in a container, "
-                                   "pass /dev/dri in"});
+    findings->push_back(
+        {.section = "graphics",
+         .name = "render node",
+         .health = Health::kMissing,
+         .detail = "no /dev/dri/renderD*: no GPU with a kernel driver, so no dma-buf with one",
+         .advice = "load the GPU's kernel driver (i915, amdgpu, nvidia-drm, ...); in a container, "
+                   "pass /dev/dri in"});
   }
   const auto cameras = NamesIn("/dev", "video");
   for (const std::string& camera : cameras) findings->push_back(VideoDevice(camera));
@@ -140,7 +145,8 @@ void ProbePipewire(Findings* findings) {
   } else {
     finding.health = Health::kMissing;
     finding.detail = fmt::format("{}: {}", path, std::strerror(error));
-    finding.advice = "apt install pipewire wireplumber, then systemctl --user start pipewire wireplumber";
+    finding.advice =
+        "apt install pipewire wireplumber, then systemctl --user start pipewire wireplumber";
   }
   findings->push_back(std::move(finding));
 }

@@ -34,7 +34,8 @@ Finding Memfd() {
   finding.health = Health::kMissing;
   finding.detail = memory.error().message;
   finding.advice =
-      "memfd_create with sealing needs Linux 3.17 or newer and must not be forbidden by a sandbox (seccomp)";
+      "memfd_create with sealing needs Linux 3.17 or newer and must not be forbidden by a sandbox "
+      "(seccomp)";
   return finding;
 }
 
@@ -59,9 +60,10 @@ Finding Udmabuf() {
   if (!device.valid()) {
     const int error = errno;
     finding.detail = fmt::format("{}: {}", kDevice, std::strerror(error));
-    finding.advice = error == ENOENT
-                         ? "sudo modprobe udmabuf, or a kernel with CONFIG_UDMABUF=y (Linux 4.20 or newer)"
-                         : AccessAdvice(kDevice);
+    finding.advice =
+        error == ENOENT
+            ? "sudo modprobe udmabuf, or a kernel with CONFIG_UDMABUF=y (Linux 4.20 or newer)"
+            : AccessAdvice(kDevice);
     return finding;
   }
   const UniqueFd page = SealedPage();
@@ -118,7 +120,8 @@ Finding OpenFiles() {
 void ProbeKernel(Findings* findings) {
   Finding finding{.section = "system", .name = "kernel", .health = Health::kOk};
   utsname name{};
-  if (uname(&name) == 0) finding.detail = fmt::format("{} {} {}", name.sysname, name.release, name.machine);
+  if (uname(&name) == 0)
+    finding.detail = fmt::format("{} {} {}", name.sysname, name.release, name.machine);
   findings->push_back(std::move(finding));
   findings->push_back({.section = "system",
                        .name = "processors",
@@ -136,8 +139,9 @@ void ProbeMemory(Findings* findings) {
                          .name = "dma-heap",
                          .health = Health::kMissing,
                          .detail = "no /dev/dma_heap",
-                         .advice = "a kernel with CONFIG_DMABUF_HEAPS=y and CONFIG_DMABUF_HEAPS_SYSTEM=y "
-                                   "(Linux 5.6 or newer)"});
+                         .advice =
+                             "a kernel with CONFIG_DMABUF_HEAPS=y and CONFIG_DMABUF_HEAPS_SYSTEM=y "
+                             "(Linux 5.6 or newer)"});
   }
 }
 
@@ -156,11 +160,12 @@ void ProbeBandwidth(Findings* findings) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     best_s = std::min(best_s, std::max(took.count(), 1e-9));
   }
-  findings->push_back({.section = kMemory,
-                       .name = "copy",
-                       .detail = fmt::format("{:.1f} GB/s with one thread (best of {}, {} MiB): what a copied "
-                                             "frame costs at least",
-                                             static_cast<double>(kBytes) / best_s / 1e9, kRounds, kBytes >> 20)});
+  findings->push_back(
+      {.section = kMemory,
+       .name = "copy",
+       .detail = fmt::format("{:.1f} GB/s with one thread (best of {}, {} MiB): what a copied "
+                             "frame costs at least",
+                             static_cast<double>(kBytes) / best_s / 1e9, kRounds, kBytes >> 20)});
 }
 
 }  // namespace sluice::cli

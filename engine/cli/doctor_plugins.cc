@@ -13,7 +13,8 @@ namespace {
 std::string Describe(const domain::DomainInfo& info) {
   std::string uuid;
   for (size_t i = 0; i < info.device_uuid.size(); ++i) {
-    uuid += fmt::format("{:02x}{}", info.device_uuid[i], i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+    uuid += fmt::format("{:02x}{}", info.device_uuid[i],
+                        i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
   }
   std::string text = fmt::format("{}, driver {}, {}", info.device_name, info.driver, uuid);
   text += fmt::format("; without a copy: {}", graph::ViewsToString(info.views));
@@ -38,8 +39,9 @@ Finding ProbeDomain(Session& session, const std::string& id, const std::string& 
   finding.health = info.is_software ? Health::kLimited : Health::kOk;
   finding.detail = Describe(info);
   if (info.is_software) {
-    finding.advice = "runs on the processor: correct, not fast; install the driver of this machine's GPU if it "
-                     "has one";
+    finding.advice =
+        "runs on the processor: correct, not fast; install the driver of this machine's GPU if it "
+        "has one";
   }
   return finding;
 }
@@ -49,7 +51,8 @@ std::string FirstLineOf(const std::string& text) { return text.substr(0, text.fi
 }  // namespace
 
 void ProbeDomains(Session& session, const std::string& selector, Findings* findings) {
-  findings->push_back({.section = "domains", .name = "cpu", .detail = "built in; without a copy: shm|cpu"});
+  findings->push_back(
+      {.section = "domains", .name = "cpu", .detail = "built in; without a copy: shm|cpu"});
   for (const std::string& id : session.registry().DomainNames()) {
     findings->push_back(ProbeDomain(session, id, selector));
   }
@@ -60,9 +63,9 @@ void ProbePlugins(Session& session, Findings* findings) {
   const plugin::Registry& registry = session.registry();
   const auto refused = session.loader().CheckAll();
   for (const auto& plugin : registry.plugins()) {
-    const bool works = std::none_of(refused.begin(), refused.end(), [&](const plugin::FailedPlugin& failed) {
-      return failed.path == plugin->path;
-    });
+    const bool works = std::none_of(
+        refused.begin(), refused.end(),
+        [&](const plugin::FailedPlugin& failed) { return failed.path == plugin->path; });
     if (!works) continue;
     findings->push_back({.section = kSection,
                          .name = plugin->manifest.name,

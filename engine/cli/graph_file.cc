@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "engine/cli/std_streams.h"
 #include "engine/graph/codes.h"
@@ -25,11 +25,11 @@ Result<std::string> ReadStdin() {
     if (got == 0) return text;
     if (got < 0) {
       if (errno == EINTR) continue;
-      return FailErrno("stdin", errno);
+      return FailErrno("<stdin>", errno);
     }
     text.append(block, static_cast<size_t>(got));
     if (text.size() > kMaxGraphBytes) {
-      return Fail(Code::kResourceExhausted, "stdin: a graph may have at most 1 MiB");
+      return Fail(Code::kResourceExhausted, "<stdin>: a graph may have at most 1 MiB");
     }
   }
 }
@@ -63,6 +63,8 @@ std::optional<graph::Graph> LoadGraphFile(Session& session, const std::string& p
     finding.code = CodeName(text.error().code);
     finding.file = name;
     finding.message = text.error().message;
+    // The place says it already.
+    if (finding.message.starts_with(name + ": ")) finding.message.erase(0, name.size() + 2);
     diagnostics->Add(std::move(finding));
     return std::nullopt;
   }
@@ -93,7 +95,8 @@ std::optional<graph::Graph> LoadGraphOrComplain(Session& session, const std::str
   DiagnosticList diagnostics;
   auto graph = LoadGraphFile(session, path, *overrides, &diagnostics);
   WriteErr(diagnostics.Format());
-  if (const std::string hint = PluginHint(session, diagnostics); !hint.empty()) Complain("note", hint);
+  if (const std::string hint = PluginHint(session, diagnostics); !hint.empty())
+    Complain("note", hint);
   return graph;
 }
 

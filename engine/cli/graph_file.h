@@ -21,13 +21,14 @@ Result<config::Overrides> ParseOverrides(const std::vector<std::string>& assignm
 /// Adds --set.
 void AddSetOption(CLI::App& app, std::vector<std::string>* assignments);
 
-/// Reads and validates the graph `path`; "-" is stdin. Everything that is wrong, a file that cannot be
-/// read included, goes to `diagnostics`; nothing is returned if one is an error.
+/// Reads and validates the graph `path`; "-" is stdin. Everything that is wrong, a file that cannot
+/// be read included, goes to `diagnostics`; nothing is returned if one is an error.
 std::optional<graph::Graph> LoadGraphFile(Session& session, const std::string& path,
                                           const config::Overrides& overrides,
                                           DiagnosticList* diagnostics);
 
-/// What to say beside the findings: plugins that could not be used may be why a type is unknown. "" if nothing.
+/// What to say beside the findings: plugins that could not be used may be why a type is unknown. ""
+/// if nothing.
 std::string PluginHint(Session& session, const DiagnosticList& diagnostics);
 
 /// All of the above for a command with one graph: findings are printed on stderr.

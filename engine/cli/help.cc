@@ -52,7 +52,8 @@ void AddExamples(CLI::App& app, const std::string& lines) {
   size_t begin = 0;
   while (begin < lines.size()) {
     const size_t end = std::min(lines.find('\n', begin), lines.size());
-    footer += "  " + lines.substr(begin, end - begin) + "\n";
+    if (end > begin) footer += "  " + lines.substr(begin, end - begin);
+    footer += '\n';
     begin = end + 1;
   }
   footer.pop_back();

@@ -1,7 +1,7 @@
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/diagnostic.h"
@@ -24,11 +24,13 @@ int Inspect(Session& session, const Options& options) {
   const plugin::Registry& registry = session.registry();
   if (const auto* node = registry.FindNode(options.name)) {
     const plugin::PluginInfo& plugin = *registry.PluginOfType(options.name);
-    return options.json ? DeliverJson(NodeToJson(*node, plugin)) : Deliver(NodeToText(*node, plugin));
+    return options.json ? DeliverJson(NodeToJson(*node, plugin))
+                        : Deliver(NodeToText(*node, plugin));
   }
   if (const auto* domain = registry.FindDomain(options.name)) {
     const plugin::PluginInfo& plugin = *registry.PluginOfDomain(options.name);
-    return options.json ? DeliverJson(DomainToJson(*domain, plugin)) : Deliver(DomainToText(*domain, plugin));
+    return options.json ? DeliverJson(DomainToJson(*domain, plugin))
+                        : Deliver(DomainToText(*domain, plugin));
   }
   std::vector<std::string> names = registry.Names();
   for (std::string& name : registry.DomainNames()) names.push_back(std::move(name));
@@ -36,8 +38,9 @@ int Inspect(Session& session, const Options& options) {
   ComplainError(fmt::format("no node type or domain is called '{}'{}{}", options.name,
                             hint.empty() ? "" : "; ", hint));
   if (const size_t failed = registry.failed().size(); failed > 0) {
-    Complain("note", fmt::format("{} found that cannot be used; `sluice list --failed` says why",
-                                 failed == 1 ? "a plugin was" : fmt::format("{} plugins were", failed)));
+    Complain("note",
+             fmt::format("{} found that cannot be used; `sluice list --failed` says why",
+                         failed == 1 ? "a plugin was" : fmt::format("{} plugins were", failed)));
   }
   return kExitUsage;
 }

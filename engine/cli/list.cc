@@ -1,7 +1,7 @@
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "engine/cli/command.h"
@@ -62,19 +62,25 @@ std::string SearchText(Session& session) {
   return text + FormatTable(rows, 2);
 }
 
+/// A table has room for the first sentence; `inspect` has all of it.
+std::string FirstSentence(const std::string& summary) {
+  const size_t end = summary.find(". ");
+  return end == std::string::npos ? summary : summary.substr(0, end + 1);
+}
+
 std::string ToText(Session& session) {
   const Registry& registry = session.registry();
   if (registry.plugins().empty()) return SearchText(session);
   std::vector<std::vector<std::string>> rows = {{"NODE TYPE", "DOMAIN", "STATUS", "SUMMARY"}};
   for (const std::string& name : registry.Names()) {
     const auto& node = *registry.FindNode(name);
-    rows.push_back({name, node.type.domain, node.type.status, node.summary});
+    rows.push_back({name, node.type.domain, node.type.status, FirstSentence(node.summary)});
   }
   std::string text = FormatTable(rows);
   rows = {{"DOMAIN", "PLUGIN", "SUMMARY"}, {"cpu", "built in", "The processor."}};
   for (const std::string& name : registry.DomainNames()) {
-    rows.push_back({name, registry.PluginOfDomain(name)->manifest.name,
-                    registry.FindDomain(name)->summary});
+    rows.push_back(
+        {name, registry.PluginOfDomain(name)->manifest.name, registry.FindDomain(name)->summary});
   }
   text += "\n" + FormatTable(rows);
   rows = {{"PLUGIN", "VERSION", "FOUND BY", "PATH"}};
@@ -133,8 +139,9 @@ int List(Session& session, const Options& options) {
 Command AddList(CLI::App& parent, Session& session) {
   auto options = std::make_shared<Options>();
   CLI::App* app = parent.add_subcommand("list", "List node types, domains and plugins");
-  app->add_flag("--failed", options->failed,
-                "Instead, plugins that cannot be used, with the reason; loads all the others to see");
+  app->add_flag(
+      "--failed", options->failed,
+      "Instead, plugins that cannot be used, with the reason; loads all the others to see");
   app->add_flag("--json", options->json, "As a JSON object");
   AddExamples(*app,
               "sluice list\n"

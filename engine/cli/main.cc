@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "engine/base/diagnostic.h"
 #include "engine/cli/command.h"
@@ -54,7 +54,8 @@ std::vector<std::string> CommandNames(const CLI::App& app) {
 
 int UsageError(const std::string& message, const std::string& hint, const CLI::App* command) {
   ComplainError(hint.empty() ? message : message + "; " + hint);
-  WriteErr(fmt::format("Try `sluice {}--help`.\n", command != nullptr ? command->get_name() + " " : ""));
+  WriteErr(
+      fmt::format("Try `sluice {}--help`.\n", command != nullptr ? command->get_name() + " " : ""));
   return kExitUsage;
 }
 
@@ -90,8 +91,9 @@ int Main(int argc, char** argv) {
   GoWhereTheUserStands();
 
   Session session;
-  CLI::App app("Runs a declarative graph of media nodes: sources, GPU filters and sinks, from plugins.",
-               "sluice");
+  CLI::App app(
+      "Runs a declarative graph of media nodes: sources, GPU filters and sinks, from plugins.",
+      "sluice");
   app.get_formatter()->column_width(34);
   app.set_version_flag("--version", VersionText(), "Print the version and exit");
   AddCommonOptions(app, session);
@@ -99,18 +101,20 @@ int Main(int argc, char** argv) {
   app.allow_extras();
   app.require_subcommand(0, 1);
 
-  const std::vector<Command> commands = {
-      AddRun(app, session),     AddCheck(app, session),  AddPlan(app, session),  AddList(app, session),
-      AddInspect(app, session), AddSchema(app, session), AddDoctor(app, session)};
+  const std::vector<Command> commands = {AddRun(app, session),     AddCheck(app, session),
+                                         AddPlan(app, session),    AddList(app, session),
+                                         AddInspect(app, session), AddSchema(app, session),
+                                         AddDoctor(app, session)};
   for (const Command& command : commands) AddCommonOptions(*command.app, session);
-  AddExamples(app,
-              "sluice run graphs/noir.yaml              run a graph to its end, or to Ctrl-C\n"
-              "sluice plan graphs/noir.yaml             what each edge will carry, and what is copied\n"
-              "sluice inspect vulkan.look               ports and parameters of a node type\n"
-              "sluice doctor                            what this machine can do\n"
-              "\n"
-              "Exit status: 0 done, 1 failed while running, 2 usage or graph error, 3 the machine\n"
-              "lacks something, 130 ended by Ctrl-C.");
+  AddExamples(
+      app,
+      "sluice run graphs/noir.yaml              run a graph to its end, or to Ctrl-C\n"
+      "sluice plan graphs/noir.yaml             what each edge will carry, and what is copied\n"
+      "sluice inspect vulkan.look               ports and parameters of a node type\n"
+      "sluice doctor                            what this machine can do\n"
+      "\n"
+      "Exit status: 0 done, 1 failed while running, 2 usage or graph error, 3 the machine\n"
+      "lacks something, 130 ended by Ctrl-C.");
 
   try {
     app.parse(argc, argv);

@@ -2,8 +2,8 @@
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "engine/cli/command.h"
@@ -68,16 +68,18 @@ int Plan(Session& session, const Options& options) {
 
 Command AddPlan(CLI::App& parent, Session& session) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand(
-      "plan", "Say what every edge of a graph will carry, in which memory, and what is copied; runs nothing");
+  CLI::App* app = parent.add_subcommand("plan",
+                                        "Say what every edge of a graph will carry, in which "
+                                        "memory, and what is copied; runs nothing");
   app->add_option("GRAPH", options->graph, "Graph file; - is stdin")->required();
   AddSetOption(*app, &options->assignments);
-  app->add_option("--gpu", options->gpu, "Device of the GPU nodes: its number, UUID or part of its name")
+  app->add_option("--gpu", options->gpu,
+                  "Device of the GPU nodes: its number, UUID or part of its name")
       ->type_name("DEVICE");
   CLI::Option* format =
       app->add_option("--format", options->format, "table (default), json, or dot for Graphviz")
           ->type_name("FORMAT")
-          ->check(CLI::IsMember({"table", "json", "dot"}));
+          ->check(CLI::IsMember({"table", "json", "dot"}).description(""));
   app->add_flag("--json", options->json, "As --format json")->excludes(format);
   AddExamples(*app,
               "sluice plan graphs/noir.yaml\n"

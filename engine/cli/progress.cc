@@ -22,10 +22,14 @@ bool IsTerminal() {
 
 std::string_view LevelName(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarning: return "warning";
-    default: return "error";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    default:
+      return "error";
   }
 }
 
@@ -35,7 +39,8 @@ std::string FormatProgress(const runtime::ProgressInfo& info) {
   std::string text;
   if (info.total > 0) {
     const double part = static_cast<double>(info.done) / static_cast<double>(info.total);
-    text = fmt::format("frame {} of {} ({:.0f}%)", info.done, info.total, 100 * std::min(part, 1.0));
+    text =
+        fmt::format("frame {} of {} ({:.0f}%)", info.done, info.total, 100 * std::min(part, 1.0));
   } else {
     text = fmt::format("frame {}", info.frames);
   }

@@ -35,8 +35,8 @@ class Progress {
   const bool terminal_;
   const bool active_;
   std::mutex mutex_;
-  bool line_shown_ = false;   // guarded by mutex_
-  double next_line_s_ = 0;    // off a terminal
+  bool line_shown_ = false;  // guarded by mutex_
+  double next_line_s_ = 0;   // off a terminal
 };
 
 }  // namespace sluice::cli

@@ -9,9 +9,9 @@
 
 namespace sluice::cli {
 
-/// A text file that appears under its name only when it is whole. Its place is taken before the work
-/// starts, so that a run does not end with a report that cannot be written.
-/// Threads: [main-thread].
+/// A text file that appears under its name only when it is whole. Its place is taken before the
+/// work starts, so that a run does not end with a report that cannot be written. Threads:
+/// [main-thread].
 class ReportFile {
  public:
   /// Errors: AlreadyExists without `overwrite`, NotFound, PermissionDenied, Io.

@@ -1,8 +1,8 @@
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "engine/cli/command.h"
 #include "engine/cli/exit_code.h"
@@ -54,7 +54,8 @@ int StatusOf(const Ended& ended) {
 
 /// Opens, plans and runs; nothing of the engine is left when it returns. Else the exit status, with
 /// the reason said.
-tl::expected<Ended, int> Execute(Session& session, const Options& options, const graph::Graph& graph) {
+tl::expected<Ended, int> Execute(Session& session, const Options& options,
+                                 const graph::Graph& graph) {
   Progress progress(ModeOf(options));
   Engine::Options engine_options;
   engine_options.types = &session.registry();
@@ -64,7 +65,9 @@ tl::expected<Ended, int> Execute(Session& session, const Options& options, const
   engine_options.workers = options.workers;
   engine_options.catch_signals = true;
   if (progress.active()) {
-    engine_options.progress = [&progress](const runtime::ProgressInfo& info) { progress.Show(info); };
+    engine_options.progress = [&progress](const runtime::ProgressInfo& info) {
+      progress.Show(info);
+    };
   }
   auto engine = Engine::Create(graph, std::move(engine_options));
   if (!engine) {
@@ -83,7 +86,8 @@ tl::expected<Ended, int> Execute(Session& session, const Options& options, const
   }
   if (auto prepared = (*engine)->Prepare(); !prepared) {
     ComplainError(prepared.error().error.message);
-    return tl::unexpected(prepared.error().blame == runtime::Blame::kMachine ? kExitMachine : kExitUsage);
+    return tl::unexpected(prepared.error().blame == runtime::Blame::kMachine ? kExitMachine
+                                                                             : kExitUsage);
   }
   if (!options.quiet) {
     for (const std::string& warning : (*engine)->plan().warnings) ComplainWarning(warning);
@@ -130,8 +134,9 @@ int Run(Session& session, const Options& options) {
 CLI::Validator DurationCheck() {
   return CLI::Validator(
       [](std::string& text) -> std::string {
-        return ParseDuration(text) ? std::string()
-                                   : "'" + text + "' is not a duration, such as 90, 1.5s, 500ms, 2m, 1h";
+        return ParseDuration(text)
+                   ? std::string()
+                   : "'" + text + "' is not a duration, such as 90, 1.5s, 500ms, 2m, 1h";
       },
       "");
 }
@@ -140,24 +145,29 @@ CLI::Validator DurationCheck() {
 
 Command AddRun(CLI::App& parent, Session& session) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand("run", "Run a graph; Ctrl-C drains it, a second one stops it");
+  CLI::App* app =
+      parent.add_subcommand("run", "Run a graph; Ctrl-C drains it, a second one stops it");
   app->add_option("GRAPH", options->graph, "Graph file; - is stdin")->required();
   AddSetOption(*app, &options->assignments);
-  app->add_option("--gpu", options->gpu, "Device of the GPU nodes: its number, UUID or part of its name")
+  app->add_option("--gpu", options->gpu,
+                  "Device of the GPU nodes: its number, UUID or part of its name")
       ->type_name("DEVICE");
   app->add_flag("--force", options->force, "Replace output files that exist");
-  app->add_option("--stop-after", options->stop_after,
-                  "Drain after this time, as Ctrl-C does, with exit status 0: 90, 1.5s, 500ms, 2m, 1h")
+  app->add_option(
+         "--stop-after", options->stop_after,
+         "Drain after this time, as Ctrl-C does, with exit status 0: 90, 1.5s, 500ms, 2m, 1h")
       ->type_name("TIME")
       ->check(DurationCheck());
-  app->add_option("--workers", options->workers, "CPU threads for nodes; 0 (default): one for each processor")
+  app->add_option("--workers", options->workers,
+                  "CPU threads for nodes; 0 (default): one for each processor")
       ->type_name("N")
-      ->check(CLI::Range(0u, 1024u));
+      ->check(CLI::Range(0u, 1024u).description(""));
   app->add_option("--progress", options->progress,
                   "auto (default: on a terminal), always or never; on stderr")
       ->type_name("WHEN")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
-  app->add_option("--report", options->report, "Also write the report to FILE, as JSON")->type_name("FILE");
+      ->check(CLI::IsMember({"auto", "always", "never"}).description(""));
+  app->add_option("--report", options->report, "Also write the report to FILE, as JSON")
+      ->type_name("FILE");
   app->add_flag("--json", options->json, "The report as a JSON object, alone on stdout");
   app->add_flag("-q,--quiet", options->quiet, "No progress, no report; errors only");
   AddExamples(*app,

@@ -27,7 +27,9 @@ TEST(WrapTest, BreaksBetweenWordsAndKeepsTheTextsOwnLines) {
   EXPECT_EQ(Wrap("one two three\nfour\n", 2, 9), "  one two\n  three\n  four\n");
 }
 
-TEST(WrapTest, LeavesAWordThatIsTooLongWhole) { EXPECT_EQ(Wrap("abcdefgh i", 0, 4), "abcdefgh\ni\n"); }
+TEST(WrapTest, LeavesAWordThatIsTooLongWhole) {
+  EXPECT_EQ(Wrap("abcdefgh i", 0, 4), "abcdefgh\ni\n");
+}
 
 TEST(FormatProgressTest, NamesTheTotalOnlyWhenItIsKnown) {
   EXPECT_EQ(FormatProgress({.seconds = 61, .frames = 7, .fps = 24.75}), "frame 7  24.8 fps  1:01");
@@ -58,7 +60,9 @@ TEST(StopTimerTest, CallsWhenTheTimeHasCome) {
 
 TEST(StopTimerTest, DoesNotCallOnceItIsGone) {
   bool called = false;
-  { StopTimer timer(3600'000'000'000, [&] { called = true; }); }
+  {
+    StopTimer timer(3600'000'000'000, [&] { called = true; });
+  }
   EXPECT_FALSE(called);
 }
 
@@ -73,7 +77,8 @@ class ReportFileTest : public testing::Test {
 
   std::string Path() const { return (folder_ / "report.json").string(); }
   size_t FilesInFolder() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
   std::string Content() const {
     std::ifstream file(Path());

@@ -36,7 +36,8 @@ int WriteAll(int fd, std::string_view text) {
 int Deliver(std::string_view text, int error) {
   if (error == 0) return kExitDone;
   if (error != EPIPE) {
-    ComplainError(fmt::format("cannot write {} bytes to stdout: {}", text.size(), std::strerror(error)));
+    ComplainError(
+        fmt::format("cannot write {} bytes to stdout: {}", text.size(), std::strerror(error)));
   }
   return kExitFailed;
 }

@@ -18,7 +18,8 @@ void PrepareStdStreams();
 int Deliver(std::string_view text);
 int DeliverJson(const nlohmann::ordered_json& json);
 
-/// JSON text, indented by two, with a newline. Bytes that are not UTF-8 (a file's name) are replaced.
+/// JSON text, indented by two, with a newline. Bytes that are not UTF-8 (a file's name) are
+/// replaced.
 std::string ToText(const nlohmann::ordered_json& json);
 
 /// "sluice: KIND: MESSAGE" on stderr. A stderr that cannot be written is ignored.

@@ -11,7 +11,8 @@
 
 namespace sluice::cli {
 
-/// "90", "1.5s", "500ms", "2m", "1h" in nanoseconds; nothing for anything else, 0 or more than a year.
+/// "90", "1.5s", "500ms", "2m", "1h" in nanoseconds; nothing for anything else, 0 or more than a
+/// year.
 std::optional<MonotonicNs> ParseDuration(std::string_view text);
 
 /// Calls `due` once, on a thread of its own, unless it is destroyed before.

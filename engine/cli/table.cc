@@ -7,8 +7,9 @@ namespace {
 
 /// Code points: near enough to columns for names and units.
 size_t Columns(std::string_view text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 void WrapLine(std::string_view line, size_t indent, size_t width, std::string* out) {
