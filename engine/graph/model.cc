@@ -1,6 +1,7 @@
 #include "engine/graph/model.h"
 
 #include <algorithm>
+#include <iterator>
 #include <queue>
 
 #include <fmt/format.h>
@@ -23,6 +24,14 @@ const ParamValue* FindValue(const std::vector<NodeParam>& params, const std::str
     if (param.name == name) return &param.value;
   }
   return nullptr;
+}
+
+/// Whether the format that a parameter asks for, if one does, is one of the offer's.
+bool HasAskedFourcc(const std::vector<NodeParam>& params, const Offer& offer) {
+  const ParamValue* fourcc = FindValue(params, offer.fourcc_param);
+  if (fourcc == nullptr || offer.fourccs.empty()) return true;
+  auto token = media::ParseFourcc(fourcc->text);
+  return !token || std::find(offer.fourccs.begin(), offer.fourccs.end(), *token) != offer.fourccs.end();
 }
 
 /// Applies the parameters that an offer refers to.
@@ -184,6 +193,11 @@ class Builder {
       }
       // A port that says nothing takes whatever the CPU can read.
       if (port.offers.empty() && desc.passthrough.empty()) port.offers.emplace_back();
+      // Of several offers those that have it: another one's colour belongs to its own formats.
+      std::vector<Offer> asked;
+      std::copy_if(port.offers.begin(), port.offers.end(), std::back_inserter(asked),
+                   [&](const Offer& offer) { return HasAskedFourcc(node->params, offer); });
+      if (!asked.empty()) port.offers = std::move(asked);
       for (Offer& offer : port.offers) {
         Narrow(node->params, &offer);
         // Shared memory can be transferred to any device; a dma-buf or another

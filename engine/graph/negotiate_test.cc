@@ -106,6 +106,21 @@ TEST(NegotiateTest, ParametersNarrowTheOffersThatReferToThem) {
   EXPECT_EQ(media::FourccName(format.fourcc), "NV12");
 }
 
+TEST(NegotiateTest, AFormatParameterChoosesTheOfferThatHasTheFormat) {
+  Offer yuv = CpuOffer("YU12");
+  yuv.fourcc_param = "format";
+  yuv.color.range = media::Range::kLimited;
+  Offer rgb = CpuOffer("AB24");
+  rgb.fourcc_param = "format";
+  rgb.color.range = media::Range::kFull;
+  NodeType source = Source("s", {yuv, rgb});
+  source.params = {Param("format", ParamType::kString)};
+  Case c({source, Sink("t", {CpuOffer("")})}, "s: s format=AB24\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  EXPECT_EQ(media::FourccName(NetOf(plan, "s.out").format.fourcc), "AB24");
+  EXPECT_EQ(NetOf(plan, "s.out").format.color.range, media::Range::kFull);
+}
+
 TEST(NegotiateTest, AnAssumedSizeAndAssumedColoursAreWarnedAbout) {
   Offer offer = CpuOffer("YU12");
   offer.color.matrix = media::Matrix::kBt709;
