@@ -67,6 +67,13 @@ static int32_t counter_drain(void *self) {
   return SLUICE_OK;
 }
 
+static void counter_stop(void *self, int64_t deadline_ns, int32_t completed) {
+  /* Every lease is given back here; this node keeps none. */
+  (void)self;
+  (void)deadline_ns;
+  (void)completed;
+}
+
 static void counter_destroy(void *self) { free(self); }
 
 static int32_t create(const sluice_host *host, const char *type_id, const sluice_param_set *params,
@@ -81,12 +88,13 @@ static int32_t create(const sluice_host *host, const char *type_id, const sluice
   for (i = 0; i < params->count; ++i) {
     if (strcmp(params->params[i].name, "limit") == 0) me->limit = (uint64_t)params->params[i].i;
   }
-  memset(out, 0, sizeof *out); /* the verbs that are left out are NULL */
+  memset(out, 0, sizeof *out); /* node.h says which verbs may be NULL */
   out->self = me;
   out->configure = counter_configure;
   out->start = counter_start;
   out->process = counter_process;
   out->drain = counter_drain;
+  out->stop = counter_stop;
   out->destroy = counter_destroy;
   return SLUICE_OK;
 }

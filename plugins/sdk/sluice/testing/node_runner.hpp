@@ -73,6 +73,10 @@ class NodeRunner final : public NodeEvents {
     created_ = factory == nullptr ? SLUICE_E_UNSUPPORTED
                                   : factory->create(host_.c(), type, params_.c(), c(), &node_);
     exists_ = created_ >= 0;
+    if (exists_ &&
+        (node_.configure == nullptr || node_.stop == nullptr || node_.destroy == nullptr)) {
+      host_.ledger().Report("configure, stop or destroy is NULL");
+    }
   }
   NodeRunner(const NodeRunner&) = delete;
   NodeRunner& operator=(const NodeRunner&) = delete;
@@ -189,7 +193,7 @@ class NodeRunner final : public NodeEvents {
   void Destroy() {
     if (!exists_) return;
     exists_ = false;
-    node_.destroy(node_.self);
+    if (node_.destroy != nullptr) node_.destroy(node_.self);
   }
   int32_t SetParam(const sluice_param& param) {
     return node_.set_param == nullptr ? SLUICE_E_UNSUPPORTED : node_.set_param(node_.self, &param);
