@@ -220,6 +220,9 @@ std::vector<EncoderInput> EncoderInputs(const AVCodec& codec) {
   const bool even = codec.id == AV_CODEC_ID_H264 || codec.id == AV_CODEC_ID_HEVC;
   for (const uint32_t fourcc : CarriedFourccs()) {
     if (!Takes(codec, PixelFormat(fourcc))) continue;
+    // Grey only where nothing else is taken: otherwise a plan could lose the colours on the way to
+    // an encoder that could have had them (x264 takes odd sizes in grey, and in nothing else).
+    if (fourcc == SLUICE_FORMAT_R8 && !inputs.empty()) continue;
     EncoderInput input;
     input.fourcc = fourcc;
     if (IsRgb(fourcc)) {

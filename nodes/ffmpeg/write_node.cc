@@ -357,8 +357,13 @@ sdk::Status WriteNode::WritePicture() {
     return status;
   }
   ++pictures_;
+  if (!pattern_.many()) {
+    // Whether it stays the only one shows at the end.
+    part_ = *std::move(part);
+    return {};
+  }
   // A picture of many is not waited for on the disk.
-  return (*part)->Commit(!pattern_.many(), overwrite_);
+  return (*part)->Commit(false, overwrite_);
 }
 
 sdk::Status WriteNode::MuxError(int result) const {
@@ -383,10 +388,12 @@ sdk::Status WriteNode::Finish() {
                               path_.c_str());
   }
   if (sdk::Status status = FlushEncoder(); !status.ok()) return status;
-  if (choice_.pictures()) return {};
-  const int result = av_write_trailer(muxer_.get());
-  if (result < 0) return MuxError(result);
-  muxer_.reset();
+  if (!choice_.pictures()) {
+    const int result = av_write_trailer(muxer_.get());
+    if (result < 0) return MuxError(result);
+    muxer_.reset();
+  }
+  if (part_ == nullptr) return {};
   sdk::Status status = part_->Commit(true, overwrite_);
   part_.reset();
   return status;

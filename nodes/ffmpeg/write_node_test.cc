@@ -137,6 +137,8 @@ TEST(WriteNodeTest, OffersEvenSizesForX264AndRgbForPng) {
   EXPECT_EQ(film.runner().offers().at(0).offer.width_step, 2u);
   for (const st::RecordedOffer& offer : film.runner().offers()) {
     EXPECT_NE(offer.fourccs.at(0), SLUICE_FORMAT_AB24);
+    // An odd size would be carried in grey rather than not at all.
+    EXPECT_NE(offer.fourccs.at(0), SLUICE_FORMAT_R8);
   }
   SinkRun picture(ReadPath(TestFolder() + "/out.png"));
   ASSERT_EQ(picture.runner().Probe(), SLUICE_OK);
@@ -262,6 +264,8 @@ TEST(WriteNodeTest, WritesOnePictureAndRefusesASecondOne) {
   ASSERT_EQ(jpeg.PushGrey(0), SLUICE_PROCESS_DONE) << jpeg.runner().error();
   EXPECT_EQ(jpeg.PushGrey(1), SLUICE_E_INVALID_ARGUMENT);
   EXPECT_NE(jpeg.runner().error().find("%05d"), std::string::npos) << jpeg.runner().error();
+  jpeg.runner().Stop(false);
+  EXPECT_EQ(FilesIn(folder), std::vector<std::string>{"one.png"});
 }
 
 TEST(WriteNodeTest, GivesPicturesANewSizeAndRefusesItForAFilm) {
