@@ -115,17 +115,20 @@ sdk::Status ReadNode::Probe(sdk::OfferSink& sink) {
     NoteConversion();
     return Offer(sink);
   }
-  if (demuxer_ == nullptr) {
-    sdk::Status status = Open();
-    if (status.ok()) status = DecodeFirst();
-    if (!status.ok()) {
-      demuxer_.reset();
-      kept_.clear();
-      return status;
-    }
-  }
+  if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
   NoteFacts();
   return Offer(sink);
+}
+
+sdk::Status ReadNode::EnsureOpen() {
+  if (demuxer_ != nullptr) return {};
+  sdk::Status status = Open();
+  if (status.ok()) status = DecodeFirst();
+  if (!status.ok()) {
+    demuxer_.reset();
+    kept_.clear();
+  }
+  return status;
 }
 
 sdk::Status ReadNode::Offer(sdk::OfferSink& sink) {
@@ -163,15 +166,7 @@ void ReadNode::NoteFacts() {
 sdk::Status ReadNode::Configure(const sdk::Configuration& configuration) {
   auto port = configuration.Port(kOutName);
   if (!port.ok()) return port.status();
-  if (demuxer_ == nullptr) {
-    // A host that plans without probing, and one that runs a stopped node again.
-    sdk::Status status = Open();
-    if (status.ok()) status = DecodeFirst();
-    if (!status.ok()) {
-      demuxer_.reset();
-      return status;
-    }
-  }
+  if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
   const sluice_format& format = (*port)->format;
   if (format.fourcc != picture_.fourcc || format.width != picture_.width ||
       format.height != picture_.height) {
@@ -195,7 +190,8 @@ sdk::Status ReadNode::Reconfigure(const sdk::Configuration& configuration) {
 }
 
 sdk::Status ReadNode::Start() {
-  if (demuxer_ == nullptr) return sdk::Status::Error(SLUICE_E_INTERNAL, "not configured");
+  // Closed when it was stopped before.
+  if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
   pool_.SetLending(picture_.exact);
   auto opened = OpenDecoder(demuxer_->stream(), threads_, &pool_);
   if (!opened.ok()) return opened.status();

@@ -43,6 +43,7 @@ class ReadNode : public sdk::Node<ReadNode> {
   };
 
   sdk::Status Open();
+  sdk::Status EnsureOpen();
   /// Decodes the first frame with a decoder of its own; its packets are kept for the real one.
   sdk::Status DecodeFirst();
   sdk::Status Offer(sdk::OfferSink& sink);

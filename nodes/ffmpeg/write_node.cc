@@ -150,6 +150,8 @@ sdk::Status WriteNode::Configure(const sdk::Configuration& configuration) {
 }
 
 sdk::Status WriteNode::Start() {
+  // Again: a node that was stopped starts without being configured.
+  if (sdk::Status status = CheckDestination(); !status.ok()) return status;
   auto claim = DestinationClaim::Take(path_);
   if (!claim.ok()) return claim.status();
   claim_ = *std::move(claim);

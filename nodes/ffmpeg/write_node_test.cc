@@ -185,6 +185,20 @@ TEST(WriteNodeTest, ReplacesAFileOnlyWhenItIsTold) {
   EXPECT_GT(std::filesystem::file_size(folder + "/out.mp4"), 100u);
 }
 
+TEST(WriteNodeTest, StartsAgainAfterAStop) {
+  const std::string folder = TestFolder();
+  SinkRun sink(ReadPath(folder + "/out.mp4"));
+  ASSERT_EQ(sink.Prepare(Grey()), SLUICE_OK);
+  ASSERT_EQ(sink.PushGrey(3), SLUICE_PROCESS_DONE);
+  sink.runner().Stop(false);
+  ASSERT_EQ(sink.runner().Start(), SLUICE_OK);
+  ASSERT_EQ(sink.PushGrey(0), SLUICE_PROCESS_DONE) << sink.runner().error();
+  ASSERT_EQ(sink.runner().Drain(), SLUICE_PROCESS_END) << sink.runner().error();
+  sink.runner().Stop();
+  EXPECT_EQ(FilesIn(folder), std::vector<std::string>{"out.mp4"});
+  EXPECT_EQ(sink.runner().Start(), SLUICE_E_ALREADY_EXISTS);
+}
+
 TEST(WriteNodeTest, DoesNotReplaceAFileThatAppearedMeanwhile) {
   const std::string folder = TestFolder();
   SinkRun sink(ReadPath(folder + "/out.mp4"));
