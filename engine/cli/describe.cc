@@ -68,7 +68,7 @@ std::string ParamsText(const std::vector<ParamDesc>& params) {
   if (params.empty()) return "\nParameters: none\n";
   std::string text = "\nParameters\n";
   for (const ParamDesc& param : params) {
-    text += Wrap(ParamHead(param), 2) + Wrap(param.doc, 6);
+    text += Wrap(ParamHead(param), 2) + WrapDoc(param.doc, 6);
   }
   return text;
 }
@@ -124,7 +124,7 @@ std::string PortHead(const PortDesc& port) {
 std::string PortsText(const std::vector<PortDesc>& ports) {
   std::string text = "\nPorts\n";
   for (const PortDesc& port : ports) {
-    text += Wrap(PortHead(port), 2) + Wrap(port.doc, 6);
+    text += Wrap(PortHead(port), 2) + WrapDoc(port.doc, 6);
     for (const graph::Offer& offer : port.offers) {
       std::string lines = Wrap(OfferToText(offer), 8);
       lines[6] = '-';
@@ -169,7 +169,7 @@ std::string Properties(const graph::NodeType& type) {
 
 std::string NodeToText(const ManifestNode& node, const PluginInfo& plugin) {
   const graph::NodeType& type = node.type;
-  std::string text = type.id + "\n" + Wrap(type.doc, 2) + "\n";
+  std::string text = type.id + "\n" + WrapDoc(type.doc, 2) + "\n";
   text += fmt::format("  {}\n  plugin {} {}: {}\n", Properties(type), plugin.manifest.name,
                       plugin.manifest.version, plugin.path);
   if (node.implementation.given()) {
@@ -216,7 +216,7 @@ Json NodeToJson(const ManifestNode& node, const PluginInfo& plugin) {
 }
 
 std::string DomainToText(const ManifestDomain& domain, const PluginInfo& plugin) {
-  return fmt::format("{}\n{}\n  plugin {} {}: {}\n", domain.id, Wrap(domain.doc, 2),
+  return fmt::format("{}\n{}\n  plugin {} {}: {}\n", domain.id, WrapDoc(domain.doc, 2),
                      plugin.manifest.name, plugin.manifest.version, plugin.path) +
          ParamsText(domain.params);
 }

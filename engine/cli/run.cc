@@ -118,6 +118,7 @@ int ShowReport(const Options& options, const Report& report, int status) {
   if (options.quiet) return status;
   Report shown = report;
   shown.errors.clear();  // They were on stderr.
+  if (shown.graph.empty()) shown.graph = options.graph == "-" ? "<stdin>" : options.graph;
   Deliver(shown.ToTable());
   return status;
 }

@@ -27,6 +27,10 @@ TEST(WrapTest, BreaksBetweenWordsAndKeepsTheTextsOwnLines) {
   EXPECT_EQ(Wrap("one two three\nfour\n", 2, 9), "  one two\n  three\n  four\n");
 }
 
+TEST(WrapDocTest, JoinsLinesThatOnlyContinue) {
+  EXPECT_EQ(WrapDoc("one\ntwo\n\nthree\n- four\n", 1), " one two\n\n three\n - four\n");
+}
+
 TEST(WrapTest, LeavesAWordThatIsTooLongWhole) {
   EXPECT_EQ(Wrap("abcdefgh i", 0, 4), "abcdefgh\ni\n");
 }

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -67,7 +68,13 @@ void WriteErr(std::string_view text) { WriteAll(STDERR_FILENO, text); }
 
 void Complain(std::string_view kind, std::string_view message) {
   while (message.ends_with('\n')) message.remove_suffix(1);
-  WriteErr(fmt::format("sluice: {}: {}\n", kind, message));
+  // Names of files may be in it, and it may go to a terminal.
+  std::string printable(message);
+  for (char& c : printable) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (control && c != '\n' && c != '\t') c = '?';
+  }
+  WriteErr(fmt::format("sluice: {}: {}\n", kind, printable));
 }
 
 }  // namespace sluice::cli

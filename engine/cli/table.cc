@@ -68,4 +68,15 @@ std::string Wrap(std::string_view text, size_t indent, size_t width) {
   return out;
 }
 
+std::string WrapDoc(std::string_view text, size_t indent, size_t width) {
+  std::string joined;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool inside = text[i] == '\n' && i > 0 && i + 1 < text.size() && text[i - 1] != '\n';
+    const bool continues =
+        inside && std::string_view("\n -*").find(text[i + 1]) == std::string_view::npos;
+    joined += continues ? ' ' : text[i];
+  }
+  return Wrap(joined, indent, width);
+}
+
 }  // namespace sluice::cli

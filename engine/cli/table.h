@@ -13,4 +13,8 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows, size_
 /// of the text are kept.
 std::string Wrap(std::string_view text, size_t indent, size_t width = 100);
 
+/// Wrap() of a documentation text: lines that only continue a sentence are joined first; blank
+/// lines and lines that begin with a space, a dash or a star stay apart.
+std::string WrapDoc(std::string_view text, size_t indent, size_t width = 100);
+
 }  // namespace sluice::cli

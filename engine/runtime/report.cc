@@ -138,7 +138,8 @@ std::string Report::ToJson() const {
                               {"frames", copy.frames},
                               {"bytes", copy.bytes}});
   }
-  return json.dump(2) + "\n";
+  // A file's name in a message need not be UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace sluice::runtime

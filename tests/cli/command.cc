@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -32,6 +33,14 @@ Pipe MakePipe() {
   int ends[2];
   EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
   return {ends[0], ends[1]};
+}
+
+/// A terminal, written to by the command and read from by the test.
+Pipe MakeTerminal() {
+  Pipe terminal;
+  EXPECT_EQ(openpty(&terminal.read, &terminal.write, nullptr, nullptr, nullptr), 0);
+  for (int fd : {terminal.read, terminal.write}) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return terminal;
 }
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
@@ -142,7 +151,7 @@ void PrintTo(Stdout stdout_kind, std::ostream* out) {
 
 Outcome RunIn(const std::string& folder, const Invocation& invocation) {
   const Pipe out = MakePipe();
-  const Pipe err = MakePipe();
+  const Pipe err = invocation.stderr_is_terminal ? MakeTerminal() : MakePipe();
   const int in = FileWith(invocation.stdin_text);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

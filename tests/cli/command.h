@@ -34,6 +34,7 @@ struct Invocation {
   Stdout to = Stdout::kCaptured;
   std::vector<std::string> environment;  ///< "NAME=value", added to a minimal one
   bool close_stderr = false;
+  bool stderr_is_terminal = false;
 };
 
 /// Runs the real binary in `folder` and waits for it. A hang is the test runner's timeout.

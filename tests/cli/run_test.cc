@@ -15,7 +15,9 @@ namespace {
 
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 using Json = nlohmann::json;
 
@@ -158,6 +160,37 @@ TEST_F(RunTest, ProgressIsSilentInAPipeUnlessAskedFor) {
   const Outcome outcome =
       Sluice({"run", "--force", "--progress=always", "--stop-after", "300ms", graph});
   EXPECT_THAT(outcome.err, HasSubstr(" fps"));
+}
+
+TEST_F(RunTest, ATerminalGetsOneLineThatIsRewrittenAndWiped) {
+  const Outcome outcome =
+      Sluice({.arguments = {"run", "--stop-after", "300ms", Write("graph.yaml", kEndless)},
+              .environment = {"TERM=xterm"},
+              .stderr_is_terminal = true});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.err, StartsWith("\r\x1b[Kframe "));
+  EXPECT_THAT(outcome.err, EndsWith("\r\x1b[K"));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("\n")));
+}
+
+TEST_F(RunTest, ANameThatIsNotUtf8BreaksNeitherTheJsonNorTheTerminal) {
+  const std::string graph = Write("graph.yaml", R"(
+sluice: 1
+params: { sums: sums.txt }
+nodes:
+  source: { type: core.testsrc, size: 64x36, frames: 5 }
+  sum: { type: core.checksum, path: "${sums}" }
+edges: [source -> sum]
+)");
+  const Outcome outcome =
+      Sluice({"run", "--json", "--set", "sums=no/such\xff\x1b[31m/sums.txt", graph});
+  EXPECT_THAT(outcome.exit_code, AnyOf(1, 2));
+  EXPECT_EQ(outcome.signal, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("no/such"));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("\x1b")));
+  if (!outcome.out.empty()) {
+    EXPECT_EQ(Json::parse(outcome.out, nullptr, false)["result"], "failed");
+  }
 }
 
 TEST_F(RunTest, CtrlCDrainsAndTheOutputIsWhole) {
