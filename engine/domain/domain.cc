@@ -1,5 +1,6 @@
 #include "engine/domain/domain.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -37,6 +38,7 @@ Status Island::Submit(std::span<media::Frame* const> inputs,
   batch.inputs = reinterpret_cast<sluice_frame* const*>(inputs.data());
   batch.outputs = reinterpret_cast<sluice_frame* const*>(outputs.data());
   const sluice_domain& abi = domain_->domain_;
+  std::fill(fences_.begin(), fences_.end(), sluice_fence{SLUICE_FENCE_SIGNALLED, -1, nullptr, 0});
   int32_t result = abi.submit(abi.self, island_, &batch, fences_.data());
   if (result < 0) {
     return Fail(static_cast<Code>(result),
@@ -44,7 +46,11 @@ Status Island::Submit(std::span<media::Frame* const> inputs,
   }
   for (size_t i = 0; i < fences_.size(); ++i) {
     auto fence = ToFence(fences_[i]);
-    if (!fence) return tl::unexpected(fence.error());
+    if (!fence) {
+      // It was submitted, and nobody can tell when it is done: wait, this once.
+      abi.wait_idle(abi.self, Clock::Real().Now() + 5'000'000'000);
+      return tl::unexpected(fence.error());
+    }
     (i < fences.size() ? fences[i] : *inputs_read) = std::move(*fence);
   }
   return {};

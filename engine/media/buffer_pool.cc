@@ -110,6 +110,11 @@ HolderId BufferPool::AddHolder(std::string name) {
   return static_cast<HolderId>(holder_names_.size() - 1);
 }
 
+void BufferPool::SetFreedListener(RefPtr<FreedListener> listener) {
+  std::lock_guard lock(mutex_);
+  std::swap(listener_, listener);
+}
+
 Frame* BufferPool::TryAcquire(MonotonicNs now_ns) {
   std::lock_guard lock(mutex_);
   if (retired_ || free_.empty() || free_frames_ == nullptr) return nullptr;

@@ -124,7 +124,7 @@ class BufferPool final : public RefCounted<BufferPool> {
   uint32_t FreeCount() const { return free_count_.load(std::memory_order_acquire); }
 
   /// Told, with no lock held, whenever a buffer became free. Set before use.
-  void SetFreedListener(RefPtr<FreedListener> listener) { listener_ = std::move(listener); }
+  void SetFreedListener(RefPtr<FreedListener> listener);
 
   /// No more buffers are handed out; each retires as its leases come home.
   void Retire();

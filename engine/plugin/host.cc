@@ -224,11 +224,10 @@ int32_t NodeOffer(sluice_offer_sink* sink, const char* port, const sluice_offer*
 int32_t NodeEmit(sluice_node_host* node, uint32_t output, sluice_frame* frame,
                  const sluice_fence* fence) {
   auto acquire = plugin::FromAbi(fence);
-  if (!acquire) {
-    plugin::FromAbi(frame)->Release();
-    return static_cast<int32_t>(acquire.error().code);
-  }
-  return FromAbi(node)->Emit(output, plugin::FromAbi(frame), std::move(*acquire));
+  if (acquire) return FromAbi(node)->Emit(output, plugin::FromAbi(frame), std::move(*acquire));
+  // Nobody could wait for it: the frame goes on as one whose pixels never came.
+  FromAbi(node)->Emit(output, plugin::FromAbi(frame), FailedFence(acquire.error().code));
+  return static_cast<int32_t>(acquire.error().code);
 }
 
 int32_t NodeAcquire(sluice_node_host* node, uint32_t output, sluice_frame** out) {

@@ -51,6 +51,7 @@ Engine::~Engine() {
   workers_ = nullptr;
   nodes_ = nullptr;
   state_.pools.clear();
+  reactor_ = nullptr;  // before what its callbacks lock
 }
 
 tl::expected<void, Failure> Engine::Prepare() {
@@ -123,6 +124,7 @@ Status Engine::Allocate() {
       plan_ = nullptr;
       return {};
     }
+    state_.pools.clear();
     if (refused.consumer.empty() || exclusions_.size() >= kMaxExclusions) {
       return tl::unexpected(epoch.error());
     }
@@ -159,13 +161,13 @@ Report Engine::Run() {
 }
 
 void Engine::Loop() {
-  bool drain_requested = false;
   MonotonicNs next_tick = Now() + kTickNs;
   while (!failed_ && !stopping_ && !epoch_->scheduler().AllEnded()) {
     Event event;
     if (WaitEvent(&event, next_tick)) Handle(std::move(event));
-    if (draining_ && !drain_requested) {
-      drain_requested = true;
+    if (draining_ && !drain_requested_) {
+      drain_requested_ = true;
+      for (auto& [name, restart] : restarts_) restart.due_ns = 0;
       epoch_->scheduler().RequestDrain();
     }
     MonotonicNs now = Now();
@@ -174,6 +176,7 @@ void Engine::Loop() {
     Tick(now);
   }
   // What ended last may have left an error behind.
+  quiescing_ = true;
   Event event;
   while (WaitEvent(&event, 0)) Handle(std::move(event));
 }
@@ -182,13 +185,22 @@ void Engine::Handle(Event event) {
   switch (event.kind) {
     case Event::Kind::kEnded: {
       for (const auto& runner : epoch_->scheduler().runners()) {
-        if (runner->context().name() == event.node) completed_[event.node] = runner->completed();
+        if (runner->context().name() == event.node) NoteEnd(*runner);
       }
       break;
     }
     case Event::Kind::kError: HandleError(event.node, std::move(event.error)); break;
-    case Event::Kind::kRenegotiate: Renegotiate(event.node); break;
+    // Whoever asks while one is under way is served by it: all are probed again.
+    case Event::Kind::kRenegotiate:
+      if (!quiescing_) Renegotiate(event.node);
+      break;
   }
+}
+
+/// A node that ended itself stays so, whatever later epochs make of it.
+void Engine::NoteEnd(const scheduler::NodeRunner& runner) {
+  bool& completed = completed_[runner.context().name()];
+  completed = completed || runner.completed();
 }
 
 void Engine::FailRun(std::string message) {
@@ -198,8 +210,9 @@ void Engine::FailRun(std::string message) {
 
 void Engine::HandleError(const std::string& name, Error error) {
   const graph::GraphNode* node = graph_.FindNode(name);
-  std::string message = fmt::format("node '{}': {}", name, error.message);
-  if (node == nullptr || node->on_error.action == graph::ErrorAction::kStop) {
+  std::string prefix = fmt::format("node '{}': ", name);
+  std::string message = error.message.starts_with(prefix) ? error.message : prefix + error.message;
+  if (node == nullptr || node->on_error.action == graph::ErrorAction::kStop || !HasFailed(name)) {
     FailRun(std::move(message));
     return;
   }
@@ -229,9 +242,16 @@ void Engine::Tick(MonotonicNs now) {
   ReportProgress(now);
 }
 
+bool Engine::HasFailed(const std::string& name) const {
+  for (const auto& runner : epoch_->scheduler().runners()) {
+    if (runner->context().name() == name) return runner->failed();
+  }
+  return false;
+}
+
 void Engine::RestartDue(MonotonicNs now) {
   for (auto& [name, restart] : restarts_) {
-    if (restart.due_ns == 0 || now < restart.due_ns || draining_) continue;
+    if (restart.due_ns == 0 || now < restart.due_ns) continue;
     restart.due_ns = 0;
     if (Status done = RestartNode(name); !done) HandleError(name, done.error());
   }
@@ -245,7 +265,7 @@ Status Engine::RestartNode(const std::string& name) {
     scheduler::NodeRunner& runner = epoch_->scheduler().runner(i);
     ++restart_count_;
     if (node->domain == nullptr) {
-      node->instance->Stop(Now() + options_.stop_limit_ns, false);
+      if (node->instance) node->instance->Stop(Now() + options_.stop_limit_ns, false);
       SLUICE_RETURN_IF_ERROR(nodes_->Recreate(*node));
       auto check = [&](Status status) -> Status {
         if (status) return {};
@@ -260,7 +280,7 @@ Status Engine::RestartNode(const std::string& name) {
 }
 
 void Engine::CheckFences(MonotonicNs now) {
-  for (const auto& pool : epoch_->pools()) {
+  for (const auto& pool : state_.pools) {
     for (const auto& verdict : pool->CheckDeadlines(now, options_.fence_limit_ns)) {
       std::string text =
           verdict.failed
@@ -335,6 +355,7 @@ bool Engine::WaitQuiet(MonotonicNs deadline_ns) {
 }
 
 void Engine::Renegotiate(const std::string& name) {
+  quiescing_ = true;
   for (const auto& runner : epoch_->scheduler().runners()) {
     if (runner->source()) runner->SetHeld(true);
   }
@@ -346,7 +367,11 @@ void Engine::Renegotiate(const std::string& name) {
     }
     return;
   }
+  Event event;
+  while (WaitEvent(&event, 0)) Handle(std::move(event));
+  if (failed_ || stopping_) return;
   if (Status done = NextEpoch(name); !done) FailRun(done.error().message);
+  quiescing_ = false;
 }
 
 /// Ports of active nodes that cannot change keep what they have.
@@ -356,10 +381,14 @@ void Engine::PinUnchangeable() {
     LiveNode& node = epoch_->node(i);
     bool ended = epoch_->scheduler().runner(i).ended();
     if (ended) state_.ended.insert(node.name);
+    if (!node.instance) continue;
     bool changeable = node.instance->abi()->reconfigure != nullptr || !MustReconfigure(node);
     if (!ended && changeable) continue;
     for (const graph::PlanPort& port : planned.ports) {
-      if (port.net) nodes_->Pin(planned.name + "." + port.name, epoch_->plan().nets[*port.net].format);
+      if (!port.net) continue;
+      const graph::PortDesc* desc = planned.type->FindPort(port.name);
+      nodes_->Pin(planned.name + "." + port.name, desc->offers,
+                  epoch_->plan().nets[*port.net].format);
     }
   }
 }
@@ -370,7 +399,7 @@ Status Engine::NextEpoch(const std::string& name) {
     SLUICE_RETURN_IF_ERROR(domain->WaitIdle(Now() + options_.stop_limit_ns));
   }
   for (const auto& node : nodes_->nodes()) {
-    if (state_.ended.contains(node->name)) continue;
+    if (state_.ended.contains(node->name) || !node->instance) continue;
     if (node->name == name || node->instance->abi()->reconfigure != nullptr) {
       SLUICE_RETURN_IF_ERROR(nodes_->Reprobe(*node));
     }
@@ -386,6 +415,7 @@ Status Engine::NextEpoch(const std::string& name) {
   if (!next) return tl::unexpected(next.error());
   epoch_ = std::move(*next);
   Log(LogLevel::kInfo, "run", "epoch {}: '{}' changed its format", epoch_->plan().epoch, name);
+  drain_requested_ = false;
   epoch_->scheduler().Start();
   return {};
 }
@@ -394,6 +424,7 @@ Status Engine::NextEpoch(const std::string& name) {
 
 void Engine::StopNodes(MonotonicNs deadline_ns) {
   for (const auto& node : nodes_->nodes()) {
+    if (!node->instance) continue;
     auto completed = completed_.find(node->name);
     node->instance->Stop(deadline_ns, completed != completed_.end() && completed->second);
   }
@@ -417,7 +448,7 @@ void Engine::Teardown() {
   MonotonicNs deadline = Now() + options_.stop_limit_ns;
   if (epoch_) {
     for (const auto& runner : epoch_->scheduler().runners()) {
-      if (runner->ended()) completed_[runner->context().name()] = runner->completed();
+      if (runner->ended()) NoteEnd(*runner);
     }
     epoch_->scheduler().Stop();
   }
@@ -472,6 +503,7 @@ Report Engine::MakeReport(double seconds) const {
     drop("queue full, oldest dropped", stats->dropped_oldest.value());
     drop("queue full, newest dropped", stats->dropped_newest.value());
     drop("acquire fence failed", stats->dropped_failed.value());
+    drop("emitted beyond its reservation", stats->dropped_overrun.value());
     drop("consumer had ended", stats->dropped_closed.load());
     drop("superseded by a newer sample", stats->superseded.value());
     out.queued = Summarise(stats->latency);

@@ -106,6 +106,8 @@ class Engine final : private scheduler::RunnerEvents {
   bool WaitQuiet(MonotonicNs deadline_ns);
   void PinUnchangeable();
   void FailRun(std::string message);
+  void NoteEnd(const scheduler::NodeRunner& runner);
+  bool HasFailed(const std::string& name) const;
   void Teardown();
   void StopNodes(MonotonicNs deadline_ns);
   void WaitForLeases(MonotonicNs deadline_ns);
@@ -135,6 +137,8 @@ class Engine final : private scheduler::RunnerEvents {
   std::vector<std::string> warnings_;
   bool failed_ = false;
   bool draining_ = false;
+  bool drain_requested_ = false;
+  bool quiescing_ = false;  ///< A renegotiation is under way, or the run is over.
   bool stopping_ = false;
   uint32_t restart_count_ = 0;
   MonotonicNs started_ns_ = 0;

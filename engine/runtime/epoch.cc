@@ -13,6 +13,11 @@ Error Named(const LiveNode& node, Error error) {
   return error;
 }
 
+/// Each buffer once for every consumer, the producer's references, and shares.
+uint32_t MaxLeases(const graph::PlanNet& net) {
+  return net.depth * (static_cast<uint32_t>(net.edges.size()) + 3);
+}
+
 uint32_t DirectionIndex(const graph::NodeType& type, uint32_t port) {
   uint32_t index = 0;
   for (uint32_t i = 0; i < port; ++i) {
@@ -75,7 +80,9 @@ Status Epoch::MakePools(Epoch* previous) {
       auto same = std::find_if(
           previous->pools_.begin(), previous->pools_.end(), [&](const auto& pool) {
             return pool->options().name == name && pool->format() == net.format &&
-                   pool->layout() == *layout && pool->size() == net.depth;
+                   pool->layout() == *layout && pool->size() == net.depth &&
+                   pool->options().dynamic_reserve == net.dynamic_reserve &&
+                   pool->options().max_leases == MaxLeases(net);
           });
       if (same != previous->pools_.end()) {
         pools_.push_back(*same);
@@ -90,7 +97,7 @@ Status Epoch::MakePools(Epoch* previous) {
     options.layout = *layout;
     options.buffers = net.depth;
     options.dynamic_reserve = net.dynamic_reserve;
-    options.max_leases = net.depth * (static_cast<uint32_t>(net.edges.size()) + 3);
+    options.max_leases = MaxLeases(net);
     options.abi_shape = plugin::MakeAbiShape(net.format, *layout);
     options.poison = state_.poison;
     auto pool = media::BufferPool::Create(std::move(options), *state_.allocator);

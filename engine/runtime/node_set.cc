@@ -62,12 +62,22 @@ tl::expected<void, Failure> NodeSet::Open() {
 
 Outcome<domain::Domain*> NodeSet::OpenDomain(const std::string& id, const std::string& selector) {
   auto found = domains_.find(id);
-  if (found != domains_.end()) return found->second.get();
+  if (found != domains_.end()) {
+    if (options_.gpu.empty() && selector != selectors_[id] && !selector.empty()) {
+      return Fails(Blame::kGraph,
+                   {Code::kUnsupported,
+                    fmt::format("gpu '{}' here, but '{}' elsewhere: a graph uses one device of a "
+                                "domain",
+                                selector, selectors_[id])});
+    }
+    return found->second.get();
+  }
   auto factory = options_.loader->FindDomain(id);
   if (!factory) return Fails(Blame::kMachine, factory.error());
   std::string choice = !options_.gpu.empty() ? options_.gpu
                        : !selector.empty()   ? selector
                                              : graph_.settings().gpu;
+  selectors_[id] = choice;
   auto domain = domain::Domain::Create(plugin::Host(), **factory, id, choice);
   if (!domain) return Fails(Blame::kMachine, domain.error());
   return domains_.emplace(id, std::move(*domain)).first->second.get();
@@ -113,6 +123,10 @@ Status NodeSet::Create(LiveNode& node) {
     return tl::unexpected(Named(node.name, node.context->TakeError(instance.error().code,
                                                                    instance.error().message)));
   }
+  if (node.type->domain == "cpu" && !(*instance)->HasProcess()) {
+    return Fail(Code::kInternal, fmt::format("node '{}': the plugin gives {} no process()",
+                                             node.name, node.type->id));
+  }
   node.instance = std::move(*instance);
   return {};
 }
@@ -144,8 +158,11 @@ Status NodeSet::Recreate(LiveNode& node) {
   return Probe(node);
 }
 
-void NodeSet::Pin(const std::string& port_name, const media::Format& format) {
-  for (graph::Offer& offer : offers_[port_name]) {
+void NodeSet::Pin(const std::string& port_name, const std::vector<graph::Offer>& declared,
+                  const media::Format& format) {
+  auto& offers = offers_[port_name];
+  if (offers.empty()) offers = declared;
+  for (graph::Offer& offer : offers) {
     offer.fourccs = {format.fourcc};
     offer.width = {format.width, format.width, 1};
     offer.height = {format.height, format.height, 1};

@@ -66,8 +66,10 @@ class NodeSet {
   Status Recreate(LiveNode& node);
   /// Asks an active node for new offers.
   Status Reprobe(LiveNode& node);
-  /// From now on the port offers nothing but `format`.
-  void Pin(const std::string& port_name, const media::Format& format);
+  /// From now on the port offers nothing but `format`; `declared` stands where it
+  /// was not probed.
+  void Pin(const std::string& port_name, const std::vector<graph::Offer>& declared,
+           const media::Format& format);
 
   const std::map<std::string, std::unique_ptr<domain::Domain>>& domains() const { return domains_; }
   const std::vector<std::unique_ptr<LiveNode>>& nodes() const { return nodes_; }
@@ -85,6 +87,7 @@ class NodeSet {
   Options options_;
   // Domains outlive the nodes, which may hold their objects.
   std::map<std::string, std::unique_ptr<domain::Domain>> domains_;
+  std::map<std::string, std::string> selectors_;        ///< id -> of the device in use
   std::map<std::string, std::string> missing_domains_;  ///< id -> why
   std::vector<std::unique_ptr<LiveNode>> nodes_;
   std::map<std::string, std::vector<graph::Offer>> offers_;

@@ -62,7 +62,11 @@ bool Edge::Push(media::Frame* frame) {
     PopFront()->Release();
     stats_.dropped_oldest.Add(1);
   }
-  SLUICE_CHECK(size() <= mask_);
+  if (size() > mask_) {
+    frame->Release();
+    stats_.dropped_overrun.Add(1);
+    return false;
+  }
   uint32_t tail = tail_.load(std::memory_order_relaxed);
   ring_[tail & mask_] = frame;
   tail_.store(tail + 1, publish_);
@@ -79,10 +83,17 @@ bool Edge::End() {
   return WakeConsumer();
 }
 
-media::Frame* Edge::Front() const {
-  std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
-  if (locked()) lock.lock();
-  return size() == 0 ? nullptr : ring_[head_.load(std::memory_order_relaxed) & mask_];
+media::Frame* Edge::Front() {
+  if (!locked()) {
+    return size() == 0 ? nullptr : ring_[head_.load(std::memory_order_relaxed) & mask_];
+  }
+  media::Frame* shown = shown_.load(std::memory_order_relaxed);
+  if (shown != nullptr) return shown;
+  std::lock_guard lock(mutex_);
+  if (size() == 0) return nullptr;
+  shown = PopFront();
+  shown_.store(shown, std::memory_order_release);
+  return shown;
 }
 
 media::Frame* Edge::PopFront() {
@@ -94,18 +105,21 @@ media::Frame* Edge::PopFront() {
 
 media::Frame* Edge::Pop(bool* wake) {
   *wake = false;
-  std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
-  if (locked()) lock.lock();
+  if (locked()) {
+    media::Frame* frame = Front();
+    shown_.store(nullptr, std::memory_order_release);
+    return frame;  // nobody waits for room where the oldest is dropped
+  }
   if (size() == 0) return nullptr;
   media::Frame* frame = PopFront();
-  if (!options_.local) {
-      *wake = producer_waiting_.load(std::memory_order_seq_cst) && producer_waiting_.exchange(false);
-  }
+  *wake = !options_.local && producer_waiting_.load(std::memory_order_seq_cst) &&
+          producer_waiting_.exchange(false);
   return frame;
 }
 
 bool Edge::Close() {
   closed_.store(true, std::memory_order_seq_cst);
+  if (media::Frame* shown = shown_.exchange(nullptr)) shown->Release();
   ReleaseAll();
   return !options_.local && producer_waiting_.exchange(false);
 }
@@ -120,6 +134,7 @@ void Edge::ReleaseAll() {
 }
 
 void Edge::Clear() {
+  if (media::Frame* shown = shown_.exchange(nullptr)) shown->Release();
   while (size() != 0) PopFront()->Release();
 }
 

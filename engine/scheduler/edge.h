@@ -22,6 +22,7 @@ struct EdgeStats {
   Counter passed;
   Counter dropped_oldest;
   Counter dropped_newest;
+  Counter dropped_overrun;  ///< The node emitted more than it had reserved.
   Counter dropped_failed;   ///< The acquire fence carried an error.
   std::atomic<uint64_t> dropped_closed{0};  ///< The consumer had ended.
   Counter superseded;       ///< Sampled away under `latest`.
@@ -30,8 +31,8 @@ struct EdgeStats {
 };
 
 /// A bounded queue of leases between one output and one input. One thread
-/// pushes, one pops (drop-oldest: the pushing thread pops too, under a lock).
-/// Owns the leases inside.
+/// pushes, one pops. With drop-oldest the pushing thread pops too, under a lock;
+/// what Front() has shown is then out of its reach. Owns the leases inside.
 class Edge {
  public:
   struct Options {
@@ -67,7 +68,7 @@ class Edge {
   bool closed() const { return closed_.load(std::memory_order_seq_cst); }
 
   // Consumer's side.
-  media::Frame* Front() const;
+  media::Frame* Front();
   /// The front one, null if there is none. *wake: the producer must be woken.
   media::Frame* Pop(bool* wake);
   /// After Front() gave nothing: asks to be woken; true = it is still empty.
@@ -76,7 +77,9 @@ class Edge {
   /// The consumer wants no more: releases what is queued. True: wake the producer.
   bool Close();
 
+  /// Frames in the queue.
   uint32_t size() const;
+  bool Empty() const { return size() == 0 && shown_.load(std::memory_order_acquire) == nullptr; }
   /// Releases what is inside. Neither end runs any more.
   void Clear();
 
@@ -93,6 +96,8 @@ class Edge {
   uint32_t mask_;
   std::unique_ptr<media::Frame*[]> ring_;
   mutable std::mutex mutex_;  // drop-oldest, and closing
+  /// Drop-oldest: the frame that Front() has shown; the consumer's.
+  std::atomic<media::Frame*> shown_{nullptr};
   alignas(64) std::atomic<uint32_t> head_{0};
   std::atomic<bool> producer_waiting_{false};
   std::atomic<bool> closed_{false};

@@ -20,19 +20,26 @@ void NodeContext::WithRunner(F&& function) {
 }
 
 void NodeContext::Attach(NodeRunner* runner) {
+  if (runner != nullptr) emits_from_threads_.store(runner->options().emits_from_threads);
   runner_.store(runner, std::memory_order_seq_cst);
   if (runner != nullptr) return;
   while (callers_.load(std::memory_order_seq_cst) != 0) std::this_thread::yield();
 }
 
-// Called within process() or an async invocation: the runner is alive.
 int32_t NodeContext::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
-  NodeRunner* runner = runner_.load(std::memory_order_relaxed);
-  if (runner == nullptr) {
-    frame->Release();
-    return SLUICE_E_CANCELLED;
+  if (!emits_from_threads_.load(std::memory_order_relaxed)) {
+    // Within process(): the runner is alive.
+    NodeRunner* runner = runner_.load(std::memory_order_relaxed);
+    if (runner != nullptr) return runner->Emit(output, frame, std::move(fence));
   }
-  return runner->Emit(output, frame, std::move(fence));
+  int32_t result = SLUICE_E_CANCELLED;
+  bool sent = false;
+  WithRunner([&](NodeRunner& runner) {
+    sent = true;
+    result = runner.Emit(output, frame, std::move(fence));
+  });
+  if (!sent) frame->Release();
+  return result;
 }
 
 int32_t NodeContext::Acquire(uint32_t output, media::Frame** out) {

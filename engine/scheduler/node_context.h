@@ -75,6 +75,7 @@ class NodeContext final : public plugin::NodeHost {
   media::CopyMeter& copies_;
   Reactor& reactor_;
   std::atomic<NodeRunner*> runner_{nullptr};
+  std::atomic<bool> emits_from_threads_{true};
   std::atomic<uint32_t> callers_{0};
   std::atomic<uint64_t> progress_done_{0};
   std::atomic<uint64_t> progress_total_{0};

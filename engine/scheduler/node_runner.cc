@@ -81,15 +81,24 @@ NodeRunner::Fired NodeRunner::NotFired(Waiting why, uint32_t port) {
 
 NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
   State state = state_.load(std::memory_order_acquire);
+  if (fault_.load(std::memory_order_relaxed)) return HandleFault(state);
+  if (state == State::kFailed && end_requested_.load(std::memory_order_relaxed)) {
+    End();  // a restart is no longer waited for
+    return Fired::kYes;
+  }
   if (state >= State::kEnded) return Fired::kNo;
-  now_ns_ = now_ns;
   if (async_pending_.load(std::memory_order_relaxed)) {
     if (!async_done_.load(std::memory_order_acquire)) return NotFired(Waiting::kAsync, 0);
     return FinishAsync();
   }
+  // Only now: until an invocation is finished its own thread may be emitting.
+  now_ns_ = now_ns;
   if (held_.load(std::memory_order_relaxed)) return NotFired(Waiting::kHeld, 0);
   bool end = source() && end_requested_.load(std::memory_order_relaxed);
-  if (end || (!options_.outputs.empty() && AllOutputsClosed())) {
+  bool unheard = state == State::kRunning && AllOutputsClosed();
+  // A node in the middle may have something of its own to finish: a file, say.
+  if (unheard && !source()) return StartDrain();
+  if (end || unheard) {
     End();
     return Fired::kYes;
   }
@@ -211,7 +220,33 @@ void NodeRunner::DropFront(size_t input) {
   frame->Release();
   edge->stats().dropped_failed.Add(1);
   if (wake) edge->producer->group->Schedule();
-  options_.events->OnError(*edge->producer, std::move(error));
+  edge->producer->ReportFault(std::move(error));
+}
+
+void NodeRunner::ReportFault(Error error) {
+  {
+    std::lock_guard lock(fence_mutex_);
+    if (fault_.load(std::memory_order_relaxed)) return;  // one is enough
+    fault_error_ = std::move(error);
+    fault_.store(true, std::memory_order_relaxed);
+  }
+  group->Schedule();
+}
+
+NodeRunner::Fired NodeRunner::HandleFault(State state) {
+  Error error;
+  {
+    std::lock_guard lock(fence_mutex_);
+    error = std::move(fault_error_);
+    fault_.store(false, std::memory_order_relaxed);
+  }
+  if (state == State::kFailed) return Fired::kYes;  // answers for it already
+  if (state != State::kEnded) {
+    ReturnReserved();
+    state_.store(State::kFailed, std::memory_order_release);
+  }
+  options_.events->OnError(*this, std::move(error));
+  return Fired::kYes;
 }
 
 std::optional<NodeRunner::LateFence> NodeRunner::CheckFenceDeadline(MonotonicNs now_ns,
@@ -330,6 +365,7 @@ NodeRunner::Fired NodeRunner::FireNode() {
   invocation.outputs = reinterpret_cast<sluice_frame* const*>(output_frames_.data());
   invocation.flags = draining ? SLUICE_INVOCATION_DRAINING : 0;
 
+  async_done_.store(false, std::memory_order_relaxed);
   bool sample = until_sample_-- == 0;
   if (!sample) {
     HandleResult(options_.instance->Process(invocation));
@@ -459,6 +495,12 @@ media::Frame* NodeRunner::TakeReserved(media::Frame* frame) {
 
 int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
   if (output >= options_.outputs.size()) {
+    TakeReserved(frame)->Release();
+    return SLUICE_E_INVALID_ARGUMENT;
+  }
+  // Holders are known by their number in the net's own pool.
+  const auto& carries = options_.outputs[output].carries;
+  if (carries && &frame->pool() != carries.get()) {
     TakeReserved(frame)->Release();
     return SLUICE_E_INVALID_ARGUMENT;
   }

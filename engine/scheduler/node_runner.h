@@ -49,7 +49,8 @@ class NodeRunner {
  public:
   struct Output {
     std::vector<Edge*> edges;
-    RefPtr<media::BufferPool> pool;  ///< Null: passes through.
+    RefPtr<media::BufferPool> pool;     ///< Its own; null: passes through.
+    RefPtr<media::BufferPool> carries;  ///< Whose frames leave here; null: not connected.
     bool dynamic = false;
   };
   struct Options {
@@ -61,6 +62,7 @@ class NodeRunner {
     graph::SyncPolicy sync = graph::SyncPolicy::kAll;
     uint32_t trigger = 0;              ///< Input that triggers under `latest`.
     bool end_on_any = false;
+    bool emits_from_threads = false;   ///< Not only within process().
     bool cpu_access = true;            ///< Waits for acquire fences before it fires.
     uint32_t sample_every = 16;
     RunnerEvents* events = nullptr;
@@ -91,6 +93,8 @@ class NodeRunner {
   void Recover(plugin::NodeInstance* instance);
   /// Ends it for its neighbours, as if it had answered END.
   void End();
+  /// [thread-safe] A frame of this node turned out not to exist: it answers for it.
+  void ReportFault(Error error);
   bool AsyncPending() const { return async_pending_.load(std::memory_order_acquire); }
 
   bool ended() const { return state_.load(std::memory_order_acquire) == State::kEnded; }
@@ -130,6 +134,7 @@ class NodeRunner {
   static void InputFencePassed(sync::FenceWaiter* waiter, sync::FenceState state);
 
   Fired NotFired(Waiting why, uint32_t port);
+  Fired HandleFault(State state);
   bool InputsReady(Fired* outcome);
   bool HandleEndedInput(size_t input);
   bool FenceReady(size_t input, media::Frame& frame);
@@ -177,6 +182,8 @@ class NodeRunner {
   std::unique_ptr<InputFence[]> input_fences_;
   std::vector<RefPtr<PoolListener>> listeners_;
   std::mutex fence_mutex_;
+  std::atomic<bool> fault_{false};
+  Error fault_error_;  // guarded by fence_mutex_
 };
 
 }  // namespace sluice::scheduler

@@ -133,8 +133,15 @@ Result<std::unique_ptr<Reactor::Timer>> Reactor::CreateTicker(MonotonicNs period
                                                               std::function<void()> tick) {
   int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   if (fd < 0) return FailErrno("timerfd_create", errno);
-  return std::unique_ptr<Timer>(std::make_unique<TimerFd>(impl_->context, impl_->thread.get_id(),
-                                                          fd, period_ns, std::move(tick)));
+  UniqueFd owned(fd);
+  try {
+    auto timer = std::make_unique<TimerFd>(impl_->context, impl_->thread.get_id(), fd, period_ns,
+                                           std::move(tick));
+    (void)owned.Release();
+    return std::unique_ptr<Timer>(std::move(timer));
+  } catch (const boost::system::system_error& error) {
+    return Fail(Code::kIo, std::string("watch a timer: ") + error.what());
+  }
 }
 
 void Reactor::OnInterrupt(std::function<void(int)> caught) {

@@ -59,10 +59,11 @@ void Scheduler::MakeEdges() {
     const graph::PortDesc& port = from.type->ports[planned.from.port];
     Edge::Options options;
     options.queue = planned.queue;
-    options.slack = port.acquisition == graph::Acquisition::kDynamic || from.type->async
-                        ? kDynamicSlack
-                        : 0;
-    options.local = from.run_group == plan.nodes[planned.to.node].run_group;
+    // Such nodes emit from threads of their own, and more than once in a call.
+    const bool foreign =
+        port.acquisition == graph::Acquisition::kDynamic || from.type->async;
+    options.slack = foreign ? kDynamicSlack : 0;
+    options.local = !foreign && from.run_group == plan.nodes[planned.to.node].run_group;
     options.sampled = planned.sampled;
     edges_.push_back(std::make_unique<Edge>(options, *setup_.edges[i]));
     edges_.back()->holder = setup_.pools[planned.net]->AddHolder(plan.PortName(planned.to));
@@ -93,7 +94,9 @@ void Scheduler::MakeRunners() {
       const graph::PortDesc& desc = node.type->ports[p];
       NodeRunner::Output& output = options.outputs[DirectionIndex(*node.type, p)];
       output.dynamic = desc.acquisition == graph::Acquisition::kDynamic;
-      if (desc.passthrough.empty()) output.pool = setup_.pools[*node.ports[p].net];
+      if (output.dynamic || node.type->async) options.emits_from_threads = true;
+      output.carries = setup_.pools[*node.ports[p].net];
+      if (desc.passthrough.empty()) output.pool = output.carries;
     }
     for (size_t e = 0; e < plan.edges.size(); ++e) {
       const graph::PlanEdge& edge = plan.edges[e];
@@ -138,11 +141,18 @@ void Scheduler::Stop() {
 
 void Scheduler::RequestDrain() {
   for (auto& runner : runners_) {
-    if (runner->source()) runner->RequestEnd();
+    if (runner->source() || runner->failed()) runner->RequestEnd();
   }
 }
 
+// Looked at twice: a frame may wander past a single look.
 bool Scheduler::Quiet() const {
+  const uint64_t activity = Activity();
+  if (!LooksQuiet()) return false;
+  return LooksQuiet() && Activity() == activity;
+}
+
+bool Scheduler::LooksQuiet() const {
   for (const auto& group : groups_) {
     if (!group->Idle()) return false;
   }
@@ -150,7 +160,7 @@ bool Scheduler::Quiet() const {
     if (runner->AsyncPending()) return false;
   }
   return std::all_of(edges_.begin(), edges_.end(),
-                     [](const auto& edge) { return edge->size() == 0 || edge->closed(); });
+                     [](const auto& edge) { return edge->Empty() || edge->closed(); });
 }
 
 bool Scheduler::AllEnded() const {
@@ -168,11 +178,17 @@ bool Scheduler::MayWakeByItself() const {
   for (const auto& group : groups_) {
     if (!group->Idle()) return true;
   }
-  return std::any_of(runners_.begin(), runners_.end(), [](const auto& runner) {
+  const bool waits = std::any_of(runners_.begin(), runners_.end(), [](const auto& runner) {
     Waiting why = runner->waiting();
     return !runner->ended() && (why == Waiting::kAsync || why == Waiting::kWake ||
                                 why == Waiting::kFence || why == Waiting::kHeld);
   });
+  return waits || std::any_of(setup_.pools.begin(), setup_.pools.end(), [](const auto& pool) {
+           for (const auto& row : pool->Ledger()) {
+             if (row.state == media::BufferState::kDraining) return true;
+           }
+           return false;
+         });
 }
 
 std::string Scheduler::DescribeStall() const {

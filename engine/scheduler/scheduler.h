@@ -48,7 +48,7 @@ class Scheduler {
   void Start();
   /// Waits for slices in progress; nothing runs after. Idempotent.
   void Stop();
-  /// Sources end; the rest drains. [thread-safe]
+  /// Sources end, and nodes that wait for a restart; the rest drains. [thread-safe]
   void RequestDrain();
 
   /// Whether nothing is queued or running and no edge holds a frame.
@@ -68,6 +68,7 @@ class Scheduler {
   const std::vector<std::unique_ptr<Edge>>& edges() const { return edges_; }
 
  private:
+  bool LooksQuiet() const;
   void MakeEdges();
   void MakeRunners();
   void MakeGroups();

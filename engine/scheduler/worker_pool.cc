@@ -29,7 +29,9 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::Schedule(Task& task) {
-  uint32_t state = task.state_.load(std::memory_order_seq_cst);
+  // A read that writes, paired with the exchange in Run: what the caller wrote
+  // before is seen by the slice that is already queued, if this returns at once.
+  uint32_t state = task.state_.fetch_add(0);
   for (;;) {
     if (state == Task::kQueued || state == Task::kAgain) return;
     uint32_t next = state == Task::kIdle ? Task::kQueued : Task::kAgain;
@@ -95,7 +97,7 @@ void WorkerPool::Work(unsigned self) {
 }
 
 void WorkerPool::Run(Task& task) {
-  task.state_.store(Task::kRunning);
+  task.state_.exchange(Task::kRunning);
   bool again = task.RunSlice();
   uint32_t expected = Task::kRunning;
   if (!again && task.state_.compare_exchange_strong(expected, Task::kIdle)) return;

@@ -144,7 +144,7 @@ typedef struct sluice_node {
   /* [main-thread, created or (renegotiating) active] Opens what it needs and
    * refines offers. May be NULL: the manifest's offers stand. */
   int32_t (*probe)(void *self, sluice_offer_sink *sink);
-  /* [main-thread, created] Fixes the formats. */
+  /* [main-thread, created or configured (a plan solved again)] Fixes the formats. */
   int32_t (*configure)(void *self, const sluice_configuration *configuration);
   /* [main-thread, configured] Pools exist. May be NULL. */
   int32_t (*start)(void *self);
