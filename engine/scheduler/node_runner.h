@@ -147,6 +147,7 @@ class NodeRunner {
   void TakeSampled(size_t input);
   bool AllOutputsClosed() const;
 
+  uint32_t NextSample() const;
   Fired FireNode();
   Fired FireIsland();
   Fired FinishAsync();
