@@ -73,6 +73,11 @@ void Epoch::Stop() {
 
 Status Epoch::MakePools(Epoch* previous) {
   for (const graph::PlanNet& net : plan_.nets) {
+    if (net.allocator_kind != graph::AllocatorKind::kEngine) {
+      return Fail(Code::kUnsupported,
+                  fmt::format("{} should allocate for {}: memory made by a port is not supported yet",
+                              net.allocator, plan_.PortName(net.producer)));
+    }
     auto layout = media::ComputeLayout(net.format, net.alignment);
     if (!layout) return tl::unexpected(layout.error());
     std::string name = plan_.PortName(net.producer);
@@ -118,13 +123,23 @@ Status Epoch::MakePools(Epoch* previous) {
   return {};
 }
 
+/// How the plan synchronises a port: of its (first) edge.
+graph::Syncs Epoch::SyncOf(graph::PortRef port) const {
+  for (const graph::PlanEdge& edge : plan_.edges) {
+    if (edge.from == port) return edge.producer_sync;
+    if (edge.to == port) return edge.consumer_sync;
+  }
+  return graph::kSyncCpuDone;
+}
+
 plugin::ConfigureArguments Epoch::ArgumentsFor(size_t index) const {
   const graph::PlanNode& planned = plan_.nodes[index];
   plugin::ConfigureArguments arguments;
   arguments.epoch = plan_.epoch;
   arguments.realtime = state_.realtime;
   arguments.overwrite = state_.overwrite;
-  for (const graph::PlanPort& port : planned.ports) {
+  for (uint32_t p = 0; p < planned.ports.size(); ++p) {
+    const graph::PlanPort& port = planned.ports[p];
     plugin::PortArgument argument;
     argument.name = port.name;
     argument.direction = port.direction;
@@ -135,7 +150,7 @@ plugin::ConfigureArguments Epoch::ArgumentsFor(size_t index) const {
       argument.format = pool.format();
       argument.layout = pool.layout();
       argument.buffers = pool.size();
-      argument.sync = graph::kSyncCpuDone;
+      argument.sync = SyncOf({static_cast<uint32_t>(index), p});
     }
     arguments.ports.push_back(std::move(argument));
   }

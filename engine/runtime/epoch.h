@@ -72,6 +72,7 @@ class Epoch {
   Status MakeIslands();
   Status StartNodes();
   void MakeScheduler();
+  graph::Syncs SyncOf(graph::PortRef port) const;
   graph::Exclusion ExclusionFor(size_t node, const Error& error) const;
 
   const graph::Graph& graph_;
