@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -35,7 +36,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(const graph::Graph& graph, Option
   engine->reactor_ = std::move(*reactor);
   engine->allocator_ = media::CreateMemfdAllocator();
   Engine* self = engine.get();
-  if (self->options_.catch_signals) self->reactor_->OnInterrupt([self](int) { self->Interrupt(); });
+  if (self->options_.catch_signals) self->reactor_->OnInterrupt([self](int) { self->Interrupted(); });
   NodeSet::Options nodes;
   nodes.types = self->options_.types;
   nodes.loader = self->options_.loader;
@@ -94,6 +95,14 @@ void Engine::OnRenegotiate(scheduler::NodeRunner& runner) {
   Push({Event::Kind::kRenegotiate, runner.context().name(), {}});
 }
 
+/// A third signal is for a node or driver that does not come back: nothing that
+/// is waited for may keep the process.
+void Engine::Interrupted() {
+  Interrupt();
+  std::lock_guard lock(mutex_);
+  if (interrupts_ >= 3) _exit(130);
+}
+
 void Engine::Interrupt() {
   std::lock_guard lock(mutex_);
   ++interrupts_;
@@ -103,8 +112,9 @@ void Engine::Interrupt() {
 bool Engine::WaitEvent(Event* event, MonotonicNs until_ns) {
   std::unique_lock lock(mutex_);
   auto until = std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until_ns));
-  int seen = interrupts_;
-  changed_.wait_until(lock, until, [&] { return !events_.empty() || interrupts_ != seen; });
+  changed_.wait_until(lock, until,
+                      [&] { return !events_.empty() || interrupts_ != handled_interrupts_; });
+  handled_interrupts_ = interrupts_;
   if (interrupts_ == 1) draining_ = true;
   if (interrupts_ > 1) stopping_ = true;
   if (events_.empty()) return false;
@@ -149,15 +159,22 @@ Report Engine::Run() {
   state_.overwrite = options_.overwrite;
   state_.poison = options_.poison;
   started_ns_ = last_progress_ns_ = active_ns_ = Now();
-  if (Status allocated = Allocate(); !allocated) {
-    FailRun(allocated.error().message);
-  } else {
-    epoch_->scheduler().Start();
-    Loop();
-  }
+  Event none;
+  WaitEvent(&none, 0);
+  stopping_ = stopping_ || draining_;  // interrupted while it was planned
+  if (!stopping_) AllocateAndLoop();
   double seconds = Seconds(Now() - started_ns_);
   Teardown();
   return MakeReport(seconds);
+}
+
+void Engine::AllocateAndLoop() {
+  if (Status allocated = Allocate(); !allocated) {
+    FailRun(allocated.error().message);
+    return;
+  }
+  epoch_->scheduler().Start();
+  Loop();
 }
 
 void Engine::Loop() {
@@ -253,6 +270,7 @@ void Engine::RestartDue(MonotonicNs now) {
   for (auto& [name, restart] : restarts_) {
     if (restart.due_ns == 0 || now < restart.due_ns) continue;
     restart.due_ns = 0;
+    if (!HasFailed(name)) continue;  // ended, or made anew with its epoch
     if (Status done = RestartNode(name); !done) HandleError(name, done.error());
   }
 }
@@ -350,6 +368,7 @@ bool Engine::WaitQuiet(MonotonicNs deadline_ns) {
     if (now >= deadline_ns || failed_ || stopping_) return false;
     Event event;
     if (WaitEvent(&event, now + kQuietPollNs)) Handle(std::move(event));
+    RestartDue(now);
   }
   return true;
 }
@@ -393,11 +412,26 @@ void Engine::PinUnchangeable() {
   }
 }
 
+/// Nodes that wait for a restart are made anew now: the epoch configures and starts them.
+Status Engine::RecreateFailed() {
+  for (auto& [name, restart] : restarts_) {
+    if (std::exchange(restart.due_ns, 0) == 0) continue;
+    LiveNode* node = nodes_->Find(name);
+    if (node->domain != nullptr) continue;
+    if (node->instance) node->instance->Stop(Now() + options_.stop_limit_ns, false);
+    SLUICE_RETURN_IF_ERROR(nodes_->Recreate(*node));
+    ++restart_count_;
+  }
+  return {};
+}
+
 Status Engine::NextEpoch(const std::string& name) {
-  epoch_->Stop();
+  epoch_->scheduler().Stop();
   for (const auto& [id, domain] : nodes_->domains()) {
     SLUICE_RETURN_IF_ERROR(domain->WaitIdle(Now() + options_.stop_limit_ns));
   }
+  epoch_->Stop();
+  SLUICE_RETURN_IF_ERROR(RecreateFailed());
   for (const auto& node : nodes_->nodes()) {
     if (state_.ended.contains(node->name) || !node->instance) continue;
     if (node->name == name || node->instance->abi()->reconfigure != nullptr) {

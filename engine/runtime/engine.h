@@ -67,7 +67,8 @@ class Engine final : private scheduler::RunnerEvents {
   /// Runs to the end. The report says what happened, failures included.
   Report Run();
 
-  /// First: sources end and the rest drains. Second: stops. Third and later: nothing.
+  /// First: sources end and the rest drains; before Run, nothing is started.
+  /// Second: stops. With catch_signals, a third signal ends the process at once (130).
   void Interrupt();
 
  private:
@@ -90,6 +91,8 @@ class Engine final : private scheduler::RunnerEvents {
   void OnRenegotiate(scheduler::NodeRunner& runner) override;
   void Push(Event event);
 
+  void Interrupted();
+  void AllocateAndLoop();
   Status Allocate();
   void Loop();
   bool WaitEvent(Event* event, MonotonicNs until_ns);
@@ -102,6 +105,7 @@ class Engine final : private scheduler::RunnerEvents {
   void RestartDue(MonotonicNs now);
   Status RestartNode(const std::string& name);
   void Renegotiate(const std::string& name);
+  Status RecreateFailed();
   Status NextEpoch(const std::string& name);
   bool WaitQuiet(MonotonicNs deadline_ns);
   void PinUnchangeable();
@@ -128,7 +132,8 @@ class Engine final : private scheduler::RunnerEvents {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Event> events_;  // guarded by mutex_
-  int interrupts_ = 0;        // guarded by mutex_
+  int interrupts_ = 0;          // guarded by mutex_
+  int handled_interrupts_ = 0;  // guarded by mutex_
 
   // The control loop's own.
   std::map<std::string, Restart> restarts_;

@@ -5,10 +5,16 @@
 
 namespace sluice::scheduler {
 
-Edge::Edge(Options options, EdgeStats& stats)
-    : options_(options),
-      publish_(options.local ? std::memory_order_release : std::memory_order_seq_cst),
-      stats_(stats) {
+// Both ends in one thread need no total order with the waiting flags.
+void Edge::Publish(std::atomic<uint32_t>& index, uint32_t value) {
+  if (options_.local) {
+    index.store(value, std::memory_order_release);
+  } else {
+    index.store(value, std::memory_order_seq_cst);
+  }
+}
+
+Edge::Edge(Options options, EdgeStats& stats) : options_(options), stats_(stats) {
   uint32_t capacity = std::bit_ceil(std::max(options_.queue.depth, 1u) + options_.slack);
   mask_ = capacity - 1;
   ring_ = std::make_unique<media::Frame*[]>(capacity);
@@ -26,6 +32,7 @@ bool Edge::Full() const { return size() >= std::max(options_.queue.depth, 1u); }
 // queue first and reads the flag then, all in one total order (seq_cst): one of
 // the two sees the other.
 bool Edge::WaitForRoom() {
+  if (options_.local) return Full() && !closed();
   producer_waiting_.store(true, std::memory_order_seq_cst);
   if (Full() && !closed()) return true;
   producer_waiting_.store(false, std::memory_order_relaxed);
@@ -33,6 +40,7 @@ bool Edge::WaitForRoom() {
 }
 
 bool Edge::WaitForFrame() {
+  if (options_.local) return size() == 0 && !ended();
   consumer_waiting_.store(true, std::memory_order_seq_cst);
   if (size() == 0 && !ended()) return true;
   consumer_waiting_.store(false, std::memory_order_relaxed);
@@ -69,7 +77,7 @@ bool Edge::Push(media::Frame* frame) {
   }
   uint32_t tail = tail_.load(std::memory_order_relaxed);
   ring_[tail & mask_] = frame;
-  tail_.store(tail + 1, publish_);
+  Publish(tail_, tail + 1);
   stats_.passed.Add(1);
   uint32_t filled = tail + 1 - head_.load(std::memory_order_relaxed);
   if (filled > stats_.peak.load(std::memory_order_relaxed)) {
@@ -99,7 +107,7 @@ media::Frame* Edge::Front() {
 media::Frame* Edge::PopFront() {
   uint32_t head = head_.load(std::memory_order_relaxed);
   media::Frame* frame = ring_[head & mask_];
-  head_.store(head + 1, publish_);
+  Publish(head_, head + 1);
   return frame;
 }
 

@@ -87,11 +87,10 @@ class Edge {
   media::Frame* PopFront();
   void ReleaseAll();
   bool WakeConsumer();
+  void Publish(std::atomic<uint32_t>& index, uint32_t value);
   bool locked() const { return options_.queue.when_full == graph::WhenFull::kDropOldest; }
 
   const Options options_;
-  /// How the ends write their index: both ends in one thread need no total order.
-  const std::memory_order publish_;
   EdgeStats& stats_;
   uint32_t mask_;
   std::unique_ptr<media::Frame*[]> ring_;

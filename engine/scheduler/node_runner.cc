@@ -81,7 +81,9 @@ NodeRunner::Fired NodeRunner::NotFired(Waiting why, uint32_t port) {
 
 NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
   State state = state_.load(std::memory_order_acquire);
-  if (fault_.load(std::memory_order_relaxed)) return HandleFault(state);
+  const bool at_work = async_pending_.load(std::memory_order_relaxed) &&
+                       !async_done_.load(std::memory_order_acquire);
+  if (fault_.load(std::memory_order_relaxed) && !at_work) return HandleFault(state);
   if (state == State::kFailed && end_requested_.load(std::memory_order_relaxed)) {
     End();  // a restart is no longer waited for
     return Fired::kYes;
@@ -159,7 +161,13 @@ bool NodeRunner::InputsReady(Fired* outcome) {
         return false;
       }
     }
-    if (!sampled && options_.cpu_access && !FenceReady(i, *front)) {
+    if (sampled) {
+      if (sampled_[i] == nullptr) TakeSampled(i);
+      if (sampled_[i] != nullptr) continue;
+      *outcome = Fired::kNo;  // its fence, or the drop of a failed one, schedules us
+      return false;
+    }
+    if (options_.cpu_access && !FenceReady(i, *front)) {
       *outcome = Fired::kNo;
       return false;
     }
@@ -228,7 +236,7 @@ void NodeRunner::ReportFault(Error error) {
     std::lock_guard lock(fence_mutex_);
     if (fault_.load(std::memory_order_relaxed)) return;  // one is enough
     fault_error_ = std::move(error);
-    fault_.store(true, std::memory_order_relaxed);
+    fault_.store(true, std::memory_order_release);
   }
   group->Schedule();
 }
@@ -238,19 +246,24 @@ NodeRunner::Fired NodeRunner::HandleFault(State state) {
   {
     std::lock_guard lock(fence_mutex_);
     error = std::move(fault_error_);
-    fault_.store(false, std::memory_order_relaxed);
   }
-  if (state == State::kFailed) return Fired::kYes;  // answers for it already
-  if (state != State::kEnded) {
-    ReturnReserved();
-    state_.store(State::kFailed, std::memory_order_release);
+  if (state != State::kFailed) {  // else it answers already
+    if (state != State::kEnded) {
+      async_pending_.store(false, std::memory_order_relaxed);
+      async_done_.store(false, std::memory_order_relaxed);
+      ReturnReserved();
+      state_.store(State::kFailed, std::memory_order_release);
+    }
+    options_.events->OnError(*this, std::move(error));
   }
-  options_.events->OnError(*this, std::move(error));
+  // Last, so that nobody takes the graph for ended before the error is told.
+  fault_.store(false, std::memory_order_release);
   return Fired::kYes;
 }
 
 std::optional<NodeRunner::LateFence> NodeRunner::CheckFenceDeadline(MonotonicNs now_ns,
                                                                     MonotonicNs limit_ns) {
+  if (state_.load(std::memory_order_acquire) != State::kRunning) return std::nullopt;
   for (size_t i = 0; i < options_.inputs.size(); ++i) {
     InputFence& waiter = input_fences_[i];
     if (!waiter.pending.load(std::memory_order_acquire)) continue;
@@ -500,6 +513,8 @@ media::Frame* NodeRunner::TakeReserved(media::Frame* frame) {
 }
 
 int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
+  std::unique_lock lock(emit_mutex_, std::defer_lock);
+  if (options_.emits_from_threads) lock.lock();  // an edge has one producer
   if (output >= options_.outputs.size()) {
     TakeReserved(frame)->Release();
     return SLUICE_E_INVALID_ARGUMENT;

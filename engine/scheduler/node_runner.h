@@ -98,6 +98,7 @@ class NodeRunner {
   bool AsyncPending() const { return async_pending_.load(std::memory_order_acquire); }
 
   bool ended() const { return state_.load(std::memory_order_acquire) == State::kEnded; }
+  bool faulted() const { return fault_.load(std::memory_order_acquire); }
   bool failed() const { return state_.load(std::memory_order_acquire) == State::kFailed; }
   bool source() const { return options_.inputs.empty(); }
   /// Whether process() answered END (rather than the engine ending it).
@@ -183,6 +184,7 @@ class NodeRunner {
   std::unique_ptr<InputFence[]> input_fences_;
   std::vector<RefPtr<PoolListener>> listeners_;
   std::mutex fence_mutex_;
+  std::mutex emit_mutex_;
   std::atomic<bool> fault_{false};
   Error fault_error_;  // guarded by fence_mutex_
 };

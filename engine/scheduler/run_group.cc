@@ -28,7 +28,8 @@ void RunGroup::Pause() {
 bool RunGroup::RunSlice() {
   if (paused_.load(std::memory_order_acquire)) return false;
   std::unique_lock lock(run_mutex_, std::try_to_lock);
-  if (!lock) return false;  // being paused
+  // Looked at again: it may have been paused, and let go, since.
+  if (!lock || paused_.load(std::memory_order_acquire)) return false;
   const Clock& clock = Clock::Real();
   MonotonicNs now = clock.Now();
   const MonotonicNs end = now + kBudgetNs;

@@ -16,6 +16,11 @@ class RunGroup final : public Task {
  public:
   RunGroup(WorkerPool& workers, std::vector<NodeRunner*> nodes);
 
+  /// From now on slices run the nodes.
+  void Open() {
+    paused_.store(false, std::memory_order_release);
+    Schedule();
+  }
   /// [thread-safe]
   void Schedule() { workers_.Schedule(*this); }
   const std::vector<NodeRunner*>& nodes() const { return nodes_; }
@@ -35,7 +40,7 @@ class RunGroup final : public Task {
   WorkerPool& workers_;
   std::vector<NodeRunner*> nodes_;
   std::mutex run_mutex_;
-  std::atomic<bool> paused_{false};
+  std::atomic<bool> paused_{true};  // until Open()
   std::atomic<uint64_t> activity_{0};
 };
 

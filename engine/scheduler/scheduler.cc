@@ -127,9 +127,10 @@ void Scheduler::Start() {
   running_ = true;
   for (size_t n = 0; n < runners_.size(); ++n) {
     if (setup_.nodes[n].ended) runners_[n]->End();
-    runners_[n]->context().Attach(runners_[n].get());
   }
-  for (auto& group : groups_) group->Schedule();
+  for (auto& runner : runners_) runner->context().Attach(runner.get());
+  // Threads of nodes may have woken groups already: none runs before all are attached.
+  for (auto& group : groups_) group->Open();
 }
 
 void Scheduler::Stop() {
@@ -165,7 +166,7 @@ bool Scheduler::LooksQuiet() const {
 
 bool Scheduler::AllEnded() const {
   return std::all_of(runners_.begin(), runners_.end(),
-                     [](const auto& runner) { return runner->ended(); });
+                     [](const auto& runner) { return runner->ended() && !runner->faulted(); });
 }
 
 uint64_t Scheduler::Activity() const {

@@ -101,7 +101,7 @@ void WorkerPool::Run(Task& task) {
   bool again = task.RunSlice();
   uint32_t expected = Task::kRunning;
   if (!again && task.state_.compare_exchange_strong(expected, Task::kIdle)) return;
-  task.state_.store(Task::kQueued);
+  task.state_.exchange(Task::kQueued);
   Push(task);
 }
 

@@ -337,9 +337,13 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
   // By reference: std::function then allocates nothing.
   auto point = queue_->Submit(*commands, *wait_point, std::ref(prepare));
   if (!point) {
+    // By memory, not by point: another island may have got the same one since. Ours until released.
     std::lock_guard<std::mutex> lock(copies_mutex_);
-    const uint64_t failed = queue_->submitted() + 1;
-    while (!copies_.empty() && copies_.back().point == failed) copies_.pop_back();
+    std::erase_if(copies_, [&](const CopyOut& copy) {
+      return std::any_of(island.outputs.begin(), island.outputs.end(), [&](const Bound& bound) {
+        return bound.staging != nullptr && bound.staging->memory.mapped() == copy.from;
+      });
+    });
   }
   release_staging(point ? *point : 0);
   if (!point) return point;

@@ -1,5 +1,6 @@
 #include "nodes/vulkan/user_shader.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
@@ -115,31 +116,79 @@ Result<std::string> ReadText(const std::string& path) {
   return text;
 }
 
-/// Line (from 1) of the first one that starts with `word`, or 0.
-int LineStartingWith(const std::string& text, std::string_view word) {
-  std::istringstream lines(text);
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    const size_t at = line.find_first_not_of(" \t");
-    if (at != std::string::npos && std::string_view(line).substr(at).substr(0, word.size()) == word)
-      return number;
-  }
-  return 0;
-}
-
-/// What the compiler cannot say well, because it sees our part of the text too.
-Status CheckInterface(const UserShader& shader) {
-  for (const char* word : {"#version", "void main", "#extension GL_GOOGLE_include_directive"}) {
-    if (const int line = LineStartingWith(shader.text, word); line > 0) {
-      return Fail(SLUICE_E_INVALID_ARGUMENT, shader.name + ":" + std::to_string(line) + ": `" +
-                                                 word + "` is Sluice's part: define only `" +
-                                                 kInterface + "`");
+/// The text with blanks for comments and continued lines joined; places stay in their lines.
+std::string WithoutComments(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    if (rest.starts_with("//")) {
+      i += std::min(rest.find('\n'), rest.size());
+    } else if (rest.starts_with("/*")) {
+      const size_t end = std::min(rest.find("*/", 2), rest.size() - 2) + 2;
+      out += ' ';
+      out.append(static_cast<size_t>(std::count(rest.begin(), rest.begin() + static_cast<long>(end), '\n')), '\n');
+      i += end;
+    } else if (rest.starts_with("\\\n")) {
+      i += 2;
+    } else {
+      out += text[i++];
     }
   }
-  if (shader.text.find("shade") == std::string::npos) {
-    return Fail(SLUICE_E_INVALID_ARGUMENT, shader.name + ": defines no `" + kInterface + "`");
+  return out;
+}
+
+bool IsWordChar(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+/// Words that would give the shader resources of its own, which nothing binds.
+constexpr std::string_view kResourceWords[] = {"buffer", "uniform", "shared", "layout"};
+constexpr std::string_view kDirectives[] = {"define", "undef", "if",    "ifdef", "ifndef",
+                                            "else",   "elif",  "endif", "error", "pragma"};
+
+/// The complaint about the word or directive at `at`, or "".
+std::string Complaint(std::string_view text, size_t at, std::string_view word) {
+  const size_t line = text.find_last_of('\n', at == 0 ? 0 : at - 1);
+  const size_t begin = line == std::string_view::npos || text[line] != '\n' ? 0 : line + 1;
+  const std::string_view before = text.substr(begin, at - begin);
+  const size_t hash = before.find_first_not_of(" \t");
+  const bool directive = hash != std::string_view::npos && before[hash] == '#' &&
+                         before.find_first_not_of(" \t", hash + 1) == std::string_view::npos;
+  if (directive && std::find(std::begin(kDirectives), std::end(kDirectives), word) == std::end(kDirectives)) {
+    return "`#" + std::string(word) + "` is Sluice's part";
   }
-  return {};
+  if (std::find(std::begin(kResourceWords), std::end(kResourceWords), word) != std::end(kResourceWords)) {
+    return "`" + std::string(word) + "`: a user's shader has no resources of its own";
+  }
+  if (word == "main") return "`main` is Sluice's part";
+  return "";
+}
+
+/// What the compiler cannot say well, because it sees our part of the text too, and what would let
+/// the text reach beyond its pixel.
+Status CheckInterface(const UserShader& shader) {
+  const std::string text = WithoutComments(shader.text);
+  int line = 1;
+  bool shade = false;
+  for (size_t i = 0; i < text.size();) {
+    std::string complaint;
+    size_t end = i + 1;
+    if (text[i] == '\n') {
+      ++line;
+    } else if (std::string_view(text).substr(i).starts_with("##")) {
+      complaint = "`##` is not for a user's shader";
+    } else if (IsWordChar(text[i])) {
+      while (end < text.size() && IsWordChar(text[end])) ++end;
+      const std::string_view word = std::string_view(text).substr(i, end - i);
+      shade = shade || word == "shade";
+      complaint = Complaint(text, i, word);
+    }
+    if (!complaint.empty()) {
+      return Fail(SLUICE_E_INVALID_ARGUMENT, shader.name + ":" + std::to_string(line) + ": " +
+                                                 complaint + ": define only `" + kInterface + "`");
+    }
+    i = end;
+  }
+  if (shade) return {};
+  return Fail(SLUICE_E_INVALID_ARGUMENT, shader.name + ": defines no `" + kInterface + "`");
 }
 
 /// The user's text between the declarations that it may use and the call of its function.
