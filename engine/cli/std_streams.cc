@@ -54,6 +54,7 @@ void PrepareStdStreams() {
     if (placeholder > 2) close(placeholder);
   }
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error (EFBIG), not an end without a word
 }
 
 int Deliver(std::string_view text) { return Deliver(text, WriteAll(STDOUT_FILENO, text)); }
