@@ -112,6 +112,26 @@ TEST_F(FaultTest, AShaderWithAnotherInterfaceFailsThePlanWithTheOneThatIsWanted)
   }
 }
 
+TEST_F(FaultTest, AShaderThatReachesBeyondItsPixelIsRefusedWithItsLine) {
+  const std::string shade = "vec3 shade(vec3 color, ivec2 position) { return color; }\n";
+  for (const char* glsl :
+       {"\nlayout(set = 1, binding = 0) uniform sampler2D t;\n", "\n#include \"user.glsl\"\n",
+        "\nshared float much[100000];\n", "\n#define B buf##fer\n", "\nbuf\\\nfer Mine { float x; };\n"}) {
+    const Ran ran = Shade(glsl + shade);
+    SKIP_WITHOUT_VULKAN(ran);
+    EXPECT_FALSE(ran.planned) << glsl;
+    EXPECT_THAT(ran.problem, HasSubstr("user.glsl:2: `")) << glsl;
+  }
+}
+
+TEST_F(FaultTest, AShaderMayTalkOfAnythingInItsComments) {
+  const Ran ran = Shade(
+      "/* void main() { uniform } */ // #include buffer\n"
+      "vec3 shade(vec3 color, ivec2 position) { return color; }\n");
+  SKIP_WITHOUT_VULKAN(ran);
+  EXPECT_TRUE(ran.planned) << ran.problem;
+}
+
 // ---- arms of a fan-out
 
 TEST_F(FaultTest, AFailingArmEndsTheGraphThoughOneIsSlowAndOneIsBlocked) {
