@@ -151,29 +151,57 @@ edges: [ source -> sink ]
   EXPECT_NE(ran.report.warnings[0].find("sink.in"), std::string::npos);
 }
 
-TEST(SchedulingTest, DropOldestKeepsTheSourceGoingBesideABlockedArm) {
-  Ran ran = RunGraph(R"(
+/// A graph of which one arm never comes back, stopped once the other has seen all.
+Ran RunBesideABlockedArm(const std::string& when_full) {
+  runtime::Engine* engine = nullptr;
+  return RunGraph(R"(
 sluice: 1
 name: drop
 nodes:
   source: { type: probe.source, frames: 200 }
   fast: { type: core.null }
-  stuck: { type: probe.hold, block_at: 3 }
+  stuck: { type: probe.hold, block_at: 0 }
 edges:
   - source -> fast
-  - { from: source, to: stuck, queue: { depth: 2, when_full: drop-oldest } }
+  - { from: source, to: stuck, queue: { depth: 2, when_full: )" + when_full + R"( } }
 )",
-                     [](runtime::Engine::Options& options) {
-                       options.stall_limit_ns = 300'000'000;
-                       options.stop_limit_ns = 500'000'000;
-                     },
-                     [](runtime::Engine& engine) {
-                       // The blocked arm never ends by itself.
-                       engine.Interrupt();
-                       (void)engine;
-                     });
-  // Interrupted at once: whatever ran, nothing hangs and nothing leaks.
-  EXPECT_NE(ran.report.result, "");
+                  [&](runtime::Engine::Options& options) {
+                    options.progress = [&](const runtime::ProgressInfo& info) {
+                      if (info.frames < 200) return;
+                      engine->Interrupt();
+                      engine->Interrupt();
+                    };
+                  },
+                  [&](runtime::Engine& started) { engine = &started; });
+}
+
+TEST(SchedulingTest, DroppingPoliciesKeepTheSourceGoingBesideABlockedArm) {
+  for (const char* policy : {"drop-oldest", "drop-newest"}) {
+    Ran ran = RunBesideABlockedArm(policy);
+    EXPECT_EQ(ran.report.result, "stopped") << ran.Errors();
+    EXPECT_EQ(ran.node("fast").frames_in, 200u) << policy;
+    const auto& edge = ran.edge("source.out -> stuck.in");
+    ASSERT_EQ(edge.drops.size(), 1u) << policy;
+    EXPECT_GT(edge.drops.begin()->second, 100u) << policy;
+    ExpectNothingOutstanding(ran);
+  }
+}
+
+TEST(SchedulingTest, LatestFiresForEachTriggerWithTheNewestSample) {
+  Ran ran = RunGraph(R"(
+sluice: 1
+name: latest
+nodes:
+  one: { type: probe.source, frames: 50 }
+  two: { type: probe.source, frames: 1, fence: late }
+  join: { type: probe.join, sync: { policy: latest, trigger: a } }
+edges:
+  - one -> join.a
+  - two -> join.b
+)");
+  ASSERT_TRUE(ran.planned) << ran.problem;
+  EXPECT_EQ(ran.report.result, "done") << ran.Errors();
+  EXPECT_EQ(ran.node("join").frames_in, 51u);
   ExpectNothingOutstanding(ran);
 }
 
