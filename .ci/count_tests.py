@@ -16,6 +16,7 @@ import urllib.parse
 import xml.etree.ElementTree
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+SANITIZERS = ("asan", "tsan")
 
 
 def count_cases(xml_path):
@@ -56,10 +57,11 @@ def program_cases(label, result):
     return cases
 
 
-def stage_cases(event_file):
-    """All (outcome, program, case, reason) of one `bazel test`."""
+def stage_cases(event_file, stage):
+    """All (outcome, program, case, reason) of one `bazel test`. Programs tagged off the stage count as skipped."""
     last_attempts = {}
     tests = set()
+    tagged_off = set()
     with open(event_file, encoding="utf-8") as events:
         for line in events:
             try:
@@ -71,12 +73,18 @@ def stage_cases(event_file):
                 run = identity["testResult"]
                 last_attempts[(run["label"], run.get("shard"), run.get("run"))] = event["testResult"]
             elif "targetConfigured" in identity and event.get("configured", {}).get("targetKind", "").endswith("_test rule"):
-                tests.add(identity["targetConfigured"]["label"])
+                label = identity["targetConfigured"]["label"]
+                tests.add(label)
+                if stage in SANITIZERS and {"no_san", "no_" + stage} & set(event["configured"].get("tag", [])):
+                    tagged_off.add(label)
     for (label, _, _), result in sorted(last_attempts.items(), key=lambda item: item[0][0]):
         for outcome, name, reason in program_cases(label, result):
             yield outcome, label, name, reason
     for label in sorted(tests - {label for label, _, _ in last_attempts}):
-        yield FAILED, label, "", "not built, or not run"
+        if label in tagged_off:
+            yield SKIPPED, label, "", "not for this sanitizer: see its tags"
+        else:
+            yield FAILED, label, "", "not built, or not run"
 
 
 def main(argv):
@@ -92,7 +100,7 @@ def main(argv):
         status, stage = line.split(" ", 1)
         counts = collections.Counter()
         event_file = folder / (stage + ".json")
-        for outcome, label, name, reason in stage_cases(event_file) if event_file.exists() else []:
+        for outcome, label, name, reason in stage_cases(event_file, stage) if event_file.exists() else []:
             counts[outcome] += 1
             test_cases += 1
             if outcome == FAILED:
