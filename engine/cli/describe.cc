@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/cli/describe_offer.h"
-#include "engine/cli/table.h"
+#include "engine/cli/wrap.h"
 
 namespace sluice::cli {
 namespace {

@@ -11,7 +11,7 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/help.h"
 #include "engine/cli/std_streams.h"
-#include "engine/cli/table.h"
+#include "engine/cli/wrap.h"
 #include "engine/cli/version.h"
 
 namespace sluice::cli {

@@ -4,11 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/text.h"
 #include "engine/cli/command.h"
 #include "engine/cli/help.h"
 #include "engine/cli/session.h"
 #include "engine/cli/std_streams.h"
-#include "engine/cli/table.h"
 
 namespace sluice::cli {
 namespace {

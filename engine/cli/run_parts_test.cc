@@ -9,10 +9,11 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/base/text.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/report_file.h"
 #include "engine/cli/stop_timer.h"
-#include "engine/cli/table.h"
+#include "engine/cli/wrap.h"
 
 namespace sluice::cli {
 namespace {

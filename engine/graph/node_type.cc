@@ -269,6 +269,14 @@ std::vector<const PortDesc*> NodeType::Ports(Direction direction) const {
   return out;
 }
 
+uint32_t NodeType::IndexInDirection(uint32_t port) const {
+  uint32_t index = 0;
+  for (uint32_t i = 0; i < port; ++i) {
+    if (ports[i].direction == ports[port].direction) ++index;
+  }
+  return index;
+}
+
 TypeList::TypeList(std::vector<NodeType> types) {
   for (NodeType& type : types) Add(std::move(type));
 }

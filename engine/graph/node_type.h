@@ -120,6 +120,8 @@ struct NodeType {
   const PortDesc* FindPort(std::string_view name) const;
   const ParamDesc* FindParam(std::string_view name) const;
   std::vector<const PortDesc*> Ports(Direction direction) const;
+  /// Index of ports[port] among the ports of its direction, as the plugin ABI counts.
+  uint32_t IndexInDirection(uint32_t port) const;
 };
 
 /// Where node types are looked up: the plugin registry, or a list in tests.

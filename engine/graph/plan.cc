@@ -5,16 +5,12 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/text.h"
+
 namespace sluice::graph {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string Bytes(uint64_t bytes) {
-  if (bytes >= 10'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-  if (bytes >= 10'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  return fmt::format("{} B", bytes);
-}
 
 std::string DepthText(const PlanNet& net) {
   std::vector<std::string> parts;
@@ -185,7 +181,7 @@ std::string NetTable(const Plan& plan) {
     out += fmt::format("{}: {}\n", plan.PortName(net.producer), media::ToString(net.format));
     out += fmt::format("  memory: {} ({}), {} buffers of {}\n", net.allocator,
                        ViewsToString(net.views), net.depth,
-                       net.buffer_bytes == 0 ? "unknown size" : Bytes(net.buffer_bytes));
+                       net.buffer_bytes == 0 ? "unknown size" : FormatBytes(net.buffer_bytes));
     out += fmt::format("  depth:  {}\n", DepthText(net));
     if (std::string alignment = AlignmentText(net.alignment); !alignment.empty()) {
       out += fmt::format("  align:  {}\n", alignment);
@@ -258,14 +254,14 @@ std::string Plan::ToTable() const {
   out += "\nnodes:\n" + Columns(rows, "  ");
   uint64_t total = 0;
   for (const PlannedCopy& copy : copies) total += copy.bytes_per_frame;
-  out += fmt::format("\ncopies: {}\n", copies.empty() ? "none" : Bytes(total) + " a frame");
+  out += fmt::format("\ncopies: {}\n", copies.empty() ? "none" : FormatBytes(total) + " a frame");
   for (const PlannedCopy& copy : copies) {
     out +=
-        fmt::format("  {}: {} a frame: {}\n", copy.where, Bytes(copy.bytes_per_frame), copy.reason);
+        fmt::format("  {}: {} a frame: {}\n", copy.where, FormatBytes(copy.bytes_per_frame), copy.reason);
   }
   uint64_t memory = 0;
   for (const PlanNet& net : nets) memory += net.buffer_bytes * net.depth;
-  out += fmt::format("memory: {}; estimated {:.0f} us a frame\n", Bytes(memory), cost_us);
+  out += fmt::format("memory: {}; estimated {:.0f} us a frame\n", FormatBytes(memory), cost_us);
   for (const Exclusion& e : exclusions)
     out += fmt::format("excluded: {}: {}\n", e.producer, e.reason);
   for (const std::string& warning : warnings) out += fmt::format("warning: {}\n", warning);

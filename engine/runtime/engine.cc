@@ -206,7 +206,9 @@ void Engine::Handle(Event event) {
       }
       break;
     }
-    case Event::Kind::kError: HandleError(event.node, std::move(event.error)); break;
+    case Event::Kind::kError:
+      HandleError(event.node, fmt::format("node '{}': {}", event.node, event.error.message));
+      break;
     // Whoever asks while one is under way is served by it: all are probed again.
     case Event::Kind::kRenegotiate:
       if (!quiescing_) Renegotiate(event.node);
@@ -225,12 +227,10 @@ void Engine::FailRun(std::string message) {
   errors_.push_back(std::move(message));
 }
 
-void Engine::HandleError(const std::string& name, Error error) {
+void Engine::HandleError(const std::string& name, const std::string& message) {
   const graph::GraphNode* node = graph_.FindNode(name);
-  std::string prefix = fmt::format("node '{}': ", name);
-  std::string message = error.message.starts_with(prefix) ? error.message : prefix + error.message;
   if (node == nullptr || node->on_error.action == graph::ErrorAction::kStop || !HasFailed(name)) {
-    FailRun(std::move(message));
+    FailRun(message);
     return;
   }
   Restart& restart = restarts_[name];
@@ -271,7 +271,7 @@ void Engine::RestartDue(MonotonicNs now) {
     if (restart.due_ns == 0 || now < restart.due_ns) continue;
     restart.due_ns = 0;
     if (!HasFailed(name)) continue;  // ended, or made anew with its epoch
-    if (Status done = RestartNode(name); !done) HandleError(name, done.error());
+    if (Status done = RestartNode(name); !done) HandleError(name, done.error().message);
   }
 }
 
@@ -285,12 +285,9 @@ Status Engine::RestartNode(const std::string& name) {
     if (node->domain == nullptr) {
       if (node->instance) node->instance->Stop(Now() + options_.stop_limit_ns, false);
       SLUICE_RETURN_IF_ERROR(nodes_->Recreate(*node));
-      auto check = [&](Status status) -> Status {
-        if (status) return {};
-        return tl::unexpected(node->context->TakeError(status.error().code, status.error().message));
-      };
-      SLUICE_RETURN_IF_ERROR(check(node->instance->Configure(epoch_->ArgumentsFor(i))));
-      SLUICE_RETURN_IF_ERROR(check(node->instance->Start()));
+      Status done = node->instance->Configure(epoch_->ArgumentsFor(i));
+      if (done) done = node->instance->Start();
+      if (!done) return tl::unexpected(node->Explain(done.error()));
     }
     runner.Recover(node->instance.get());
   }
@@ -435,7 +432,7 @@ Status Engine::NextEpoch(const std::string& name) {
   for (const auto& node : nodes_->nodes()) {
     if (state_.ended.contains(node->name) || !node->instance) continue;
     if (node->name == name || node->instance->abi()->reconfigure != nullptr) {
-      SLUICE_RETURN_IF_ERROR(nodes_->Reprobe(*node));
+      SLUICE_RETURN_IF_ERROR(nodes_->Probe(*node));
     }
   }
   PinUnchangeable();

@@ -97,7 +97,8 @@ class Engine final : private scheduler::RunnerEvents {
   void Loop();
   bool WaitEvent(Event* event, MonotonicNs until_ns);
   void Handle(Event event);
-  void HandleError(const std::string& name, Error error);
+  /// `message` names the node already.
+  void HandleError(const std::string& name, const std::string& message);
   void Tick(MonotonicNs now);
   void CheckFences(MonotonicNs now);
   void CheckStall(MonotonicNs now);

@@ -7,23 +7,9 @@
 namespace sluice::runtime {
 namespace {
 
-Error Named(const LiveNode& node, Error error) {
-  error = node.context->TakeError(error.code, error.message);
-  error.message = fmt::format("node '{}': {}", node.name, error.message);
-  return error;
-}
-
 /// Each buffer once for every consumer, the producer's references, and shares.
 uint32_t MaxLeases(const graph::PlanNet& net) {
   return net.depth * (static_cast<uint32_t>(net.edges.size()) + 3);
-}
-
-uint32_t DirectionIndex(const graph::NodeType& type, uint32_t port) {
-  uint32_t index = 0;
-  for (uint32_t i = 0; i < port; ++i) {
-    if (type.ports[i].direction == type.ports[port].direction) ++index;
-  }
-  return index;
 }
 
 }  // namespace
@@ -181,7 +167,7 @@ Status Epoch::ConfigureNodes(graph::Exclusion* refused) {
     Status done =
         active ? node.instance->Reconfigure(arguments) : node.instance->Configure(arguments);
     if (done) continue;
-    Error error = Named(node, done.error());
+    Error error = node.Explain(done.error());
     if (error.code == Code::kUnsupported) *refused = ExclusionFor(index, error);
     return tl::unexpected(std::move(error));
   }
@@ -203,13 +189,13 @@ Status Epoch::MakeIslands() {
         auto& side = port.direction == graph::Direction::kInput ? description.inputs
                                                                 : description.outputs;
         side.push_back({static_cast<uint32_t>(description.nodes.size() - 1),
-                        DirectionIndex(*plan_.nodes[index].type, p)});
+                        plan_.nodes[index].type->IndexInDirection(p)});
       }
     }
     SLUICE_CHECK(domain != nullptr);
     auto island = domain->CreateIsland(description);
     if (!island) {
-      return tl::unexpected(Named(*nodes_[planned.nodes.front()], island.error()));
+      return tl::unexpected(nodes_[planned.nodes.front()]->Explain(island.error()));
     }
     islands_.push_back(std::move(*island));
   }
@@ -223,7 +209,7 @@ Status Epoch::StartNodes() {
     if (node.instance->state() == plugin::NodeInstance::State::kActive) continue;
     if (state_.ended.contains(node.name)) continue;
     if (Status started = node.instance->Start(); !started) {
-      return tl::unexpected(Named(node, started.error()));
+      return tl::unexpected(node.Explain(started.error()));
     }
   }
   return {};

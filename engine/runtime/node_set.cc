@@ -43,6 +43,10 @@ constexpr int kMaxRounds = 16;
 
 }  // namespace
 
+Error LiveNode::Explain(const Error& error) const {
+  return Named(name, context->TakeError(error.code, error.message));
+}
+
 NodeSet::~NodeSet() = default;
 
 LiveNode* NodeSet::Find(std::string_view name) {
@@ -120,8 +124,7 @@ Status NodeSet::Create(LiveNode& node) {
   auto instance = plugin::NodeInstance::Create(*maker->factory, maker->type_id, params,
                                                *node.context);
   if (!instance) {
-    return tl::unexpected(Named(node.name, node.context->TakeError(instance.error().code,
-                                                                   instance.error().message)));
+    return tl::unexpected(node.Explain(instance.error()));
   }
   if (node.type->domain == "cpu" && !(*instance)->HasProcess()) {
     return Fail(Code::kInternal, fmt::format("node '{}': the plugin gives {} no process()",
@@ -134,8 +137,7 @@ Status NodeSet::Create(LiveNode& node) {
 Status NodeSet::Probe(LiveNode& node) {
   auto sink = node.instance->Probe();
   if (!sink) {
-    return tl::unexpected(Named(
-        node.name, node.context->TakeError(sink.error().code, sink.error().message)));
+    return tl::unexpected(node.Explain(sink.error()));
   }
   std::map<std::string, std::vector<graph::Offer>> offers;
   for (auto& [port, offer] : sink->offers) {
@@ -149,8 +151,6 @@ Status NodeSet::Probe(LiveNode& node) {
   for (auto& [port, list] : offers) offers_[port] = std::move(list);
   return {};
 }
-
-Status NodeSet::Reprobe(LiveNode& node) { return Probe(node); }
 
 Status NodeSet::Recreate(LiveNode& node) {
   node.instance = nullptr;

@@ -38,6 +38,10 @@ struct LiveNode {
   std::unique_ptr<scheduler::NodeContext> context;
   std::unique_ptr<plugin::NodeInstance> instance;
   domain::Domain* domain = nullptr;
+
+  /// What went wrong with it, for the user: what the node itself had to say, or
+  /// else `error`, after its name.
+  Error Explain(const Error& error) const;
 };
 
 /// The domains and nodes of one graph, opened. Threads: [main-thread].
@@ -65,7 +69,7 @@ class NodeSet {
   /// Makes, probes and adds a node again after a failure. Its old instance must be gone.
   Status Recreate(LiveNode& node);
   /// Asks an active node for new offers.
-  Status Reprobe(LiveNode& node);
+  Status Probe(LiveNode& node);
   /// From now on the port offers nothing but `format`; `declared` stands where it
   /// was not probed.
   void Pin(const std::string& port_name, const std::vector<graph::Offer>& declared,
@@ -79,7 +83,6 @@ class NodeSet {
   Outcome<LiveNode*> Add(const std::string& name, const graph::NodeType& type,
                          const std::vector<graph::NodeParam>& params, const std::string& gpu);
   Status Create(LiveNode& node);
-  Status Probe(LiveNode& node);
   std::vector<const graph::NodeType*> Converters() const;
   Outcome<bool> AddInserted(const graph::Plan& plan);
 

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/text.h"
+
 namespace sluice::runtime {
 namespace {
 
@@ -34,29 +36,6 @@ std::string Drops(const std::map<std::string, uint64_t>& drops) {
   return text.empty() ? "0" : text;
 }
 
-std::string Bytes(uint64_t bytes) {
-  if (bytes < 10'000) return fmt::format("{} B", bytes);
-  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", double(bytes) / 1e3);
-  return fmt::format("{:.1f} MB", double(bytes) / 1e6);
-}
-
-/// Left-aligned columns, as wide as their widest cell.
-std::string Table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line = " ";
-    for (size_t i = 0; i < row.size(); ++i) line += fmt::format(" {:<{}} ", row[i], widths[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string Report::ToTable() const {
@@ -67,23 +46,23 @@ std::string Report::ToTable() const {
                     std::to_string(node.frames_out), fmt::format("{:.1f}", node.fps),
                     Quantiles(node.process), Quantiles(node.end_to_end), Drops(node.drops)});
   }
-  std::string text = fmt::format("{}: {} after {:.2f} s\n\n{}", graph, result, seconds, Table(rows));
+  std::string text = fmt::format("{}: {} after {:.2f} s\n\n{}", graph, result, seconds, FormatTable(rows, 2));
   rows = {{"edge", "frames", "queued p50 / p99", "peak queue", "dropped"}};
   for (const EdgeReport& edge : edges) {
     rows.push_back({edge.name, std::to_string(edge.frames), Quantiles(edge.queued),
                     std::to_string(edge.peak_queue), Drops(edge.drops)});
   }
-  text += "\n" + Table(rows);
+  text += "\n" + FormatTable(rows, 2);
   rows = {{"pool", "format", "allocator", "buffers", "peak leased"}};
   for (const PoolReport& pool : pools) {
     rows.push_back({epochs > 1 ? fmt::format("{} (epoch {})", pool.name, pool.epoch) : pool.name,
                     pool.format, pool.allocator, std::to_string(pool.buffers),
                     std::to_string(pool.peak_leased)});
   }
-  text += "\n" + Table(rows);
+  text += "\n" + FormatTable(rows, 2);
   text += fmt::format("\nbytes copied: {}\n", bytes_copied);
   for (const auto& copy : copies) {
-    text += fmt::format("  {}: {} in {} frames: {}\n", copy.place, Bytes(copy.bytes), copy.frames,
+    text += fmt::format("  {}: {} in {} frames: {}\n", copy.place, FormatBytes(copy.bytes), copy.frames,
                         copy.reason);
   }
   for (const NodeReport& node : nodes) {

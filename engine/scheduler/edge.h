@@ -41,7 +41,6 @@ class Edge {
     uint32_t slack = 0;
     /// Both ends belong to one run group: nobody has to be woken.
     bool local = false;
-    bool sampled = false;
   };
 
   Edge(Options options, EdgeStats& stats);

@@ -39,13 +39,12 @@ namespace {
 /// A timerfd: setting it is one system call from any thread; the reactor only reads.
 class TimerFd final : public Reactor::Timer {
  public:
-  TimerFd(asio::io_context& context, std::thread::id reactor, int fd, MonotonicNs period_ns,
+  TimerFd(asio::io_context& context, std::thread::id reactor, int fd,
           std::function<void()> fired)
-      : context_(context), reactor_(reactor), fd_(fd), period_ns_(period_ns),
+      : context_(context), reactor_(reactor), fd_(fd),
         shared_(std::make_shared<Shared>(context, std::move(fired))) {
     shared_->descriptor.assign(fd);
     asio::post(context_, [shared = shared_] { Arm(shared); });
-    if (period_ns_ > 0) SetAt(Clock::Real().Now() + period_ns_);
   }
 
   ~TimerFd() override {
@@ -70,7 +69,6 @@ class TimerFd final : public Reactor::Timer {
     if (at_ns <= 0) at_ns = 1;  // 0 would disarm
     itimerspec spec{};
     spec.it_value = {at_ns / 1'000'000'000, at_ns % 1'000'000'000};
-    spec.it_interval = {period_ns_ / 1'000'000'000, period_ns_ % 1'000'000'000};
     timerfd_settime(fd_, TFD_TIMER_ABSTIME, &spec, nullptr);
   }
 
@@ -98,7 +96,6 @@ class TimerFd final : public Reactor::Timer {
   asio::io_context& context_;
   std::thread::id reactor_;
   int fd_;  // owned by shared_->descriptor
-  MonotonicNs period_ns_;
   std::shared_ptr<Shared> shared_;
 };
 
@@ -121,22 +118,13 @@ Reactor::~Reactor() {
   impl_->thread.join();
 }
 
-void Reactor::Post(std::function<void()> function) {
-  asio::post(impl_->context, std::move(function));
-}
-
 Result<std::unique_ptr<Reactor::Timer>> Reactor::CreateTimer(std::function<void()> fired) {
-  return CreateTicker(0, std::move(fired));
-}
-
-Result<std::unique_ptr<Reactor::Timer>> Reactor::CreateTicker(MonotonicNs period_ns,
-                                                              std::function<void()> tick) {
   int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   if (fd < 0) return FailErrno("timerfd_create", errno);
   UniqueFd owned(fd);
   try {
-    auto timer = std::make_unique<TimerFd>(impl_->context, impl_->thread.get_id(), fd, period_ns,
-                                           std::move(tick));
+    auto timer = std::make_unique<TimerFd>(impl_->context, impl_->thread.get_id(), fd,
+                                           std::move(fired));
     (void)owned.Release();
     return std::unique_ptr<Timer>(std::move(timer));
   } catch (const boost::system::system_error& error) {

@@ -16,9 +16,6 @@ class Reactor {
   static Result<std::unique_ptr<Reactor>> Create();
   ~Reactor();
 
-  /// Runs `function` on the reactor's thread.
-  void Post(std::function<void()> function);
-
   /// A one-shot timer that can be set again from any thread without allocating.
   class Timer {
    public:
@@ -28,9 +25,6 @@ class Reactor {
   };
   /// `fired` runs on the reactor's thread. Destroying the timer waits for a run in progress.
   Result<std::unique_ptr<Timer>> CreateTimer(std::function<void()> fired);
-
-  /// Calls `tick` every `period_ns` until the handle dies.
-  Result<std::unique_ptr<Timer>> CreateTicker(MonotonicNs period_ns, std::function<void()> tick);
 
   /// Catches SIGINT and SIGTERM from now on. `caught` runs on the reactor's thread.
   void OnInterrupt(std::function<void(int signal)> caught);

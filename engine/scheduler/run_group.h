@@ -30,7 +30,6 @@ class RunGroup final : public Task {
   void Pause();
   void Unlock() { run_mutex_.unlock(); }
   bool Idle() const { return workers_.Idle(*this); }
-  WorkerPool& workers() { return workers_; }
   /// Whole firings so far, for stall detection. [thread-safe]
   uint64_t activity() const { return activity_.load(std::memory_order_relaxed); }
 

@@ -12,21 +12,6 @@ namespace {
 /// Frames that a producer may emit in one call beyond the queue's depth.
 constexpr uint32_t kDynamicSlack = 64;
 
-/// Index of `port` (into NodeType::ports) among the ports of its direction.
-uint32_t DirectionIndex(const graph::NodeType& type, uint32_t port) {
-  uint32_t index = 0;
-  for (uint32_t i = 0; i < port; ++i) {
-    if (type.ports[i].direction == type.ports[port].direction) ++index;
-  }
-  return index;
-}
-
-size_t CountPorts(const graph::NodeType& type, graph::Direction direction) {
-  return static_cast<size_t>(
-      std::count_if(type.ports.begin(), type.ports.end(),
-                    [&](const graph::PortDesc& port) { return port.direction == direction; }));
-}
-
 bool NeedsCpuFences(const graph::PlanNode& node) {
   return std::any_of(node.ports.begin(), node.ports.end(), [](const graph::PlanPort& port) {
     return port.direction == graph::Direction::kInput && port.access == graph::Access::kCpu;
@@ -64,7 +49,6 @@ void Scheduler::MakeEdges() {
         port.acquisition == graph::Acquisition::kDynamic || from.type->async;
     options.slack = foreign ? kDynamicSlack : 0;
     options.local = !foreign && from.run_group == plan.nodes[planned.to.node].run_group;
-    options.sampled = planned.sampled;
     edges_.push_back(std::make_unique<Edge>(options, *setup_.edges[i]));
     edges_.back()->holder = setup_.pools[planned.net]->AddHolder(plan.PortName(planned.to));
   }
@@ -78,21 +62,21 @@ void Scheduler::MakeRunners() {
     options.context = setup_.nodes[n].context;
     options.instance = setup_.nodes[n].instance;
     options.island = setup_.nodes[n].island;
-    options.inputs.resize(CountPorts(*node.type, graph::Direction::kInput));
-    options.outputs.resize(CountPorts(*node.type, graph::Direction::kOutput));
+    options.inputs.resize(node.type->Ports(graph::Direction::kInput).size());
+    options.outputs.resize(node.type->Ports(graph::Direction::kOutput).size());
     options.cpu_access = NeedsCpuFences(node);
     if (node.graph_node) {
       const graph::GraphNode& source = setup_.graph->nodes()[*node.graph_node];
       options.sync = source.sync;
       options.end_on_any = source.end == graph::EndPolicy::kAny;
-      if (source.trigger) options.trigger = DirectionIndex(*node.type, *source.trigger);
+      if (source.trigger) options.trigger = node.type->IndexInDirection(*source.trigger);
     }
     options.sample_every = setup_.sample_every;
     options.events = setup_.events;
     for (uint32_t p = 0; p < node.ports.size(); ++p) {
       if (node.ports[p].direction == graph::Direction::kInput || !node.ports[p].net) continue;
       const graph::PortDesc& desc = node.type->ports[p];
-      NodeRunner::Output& output = options.outputs[DirectionIndex(*node.type, p)];
+      NodeRunner::Output& output = options.outputs[node.type->IndexInDirection(p)];
       output.dynamic = desc.acquisition == graph::Acquisition::kDynamic;
       if (output.dynamic || node.type->async) options.emits_from_threads = true;
       output.carries = setup_.pools[*node.ports[p].net];
@@ -101,10 +85,10 @@ void Scheduler::MakeRunners() {
     for (size_t e = 0; e < plan.edges.size(); ++e) {
       const graph::PlanEdge& edge = plan.edges[e];
       if (edge.to.node == n) {
-        options.inputs[DirectionIndex(*node.type, edge.to.port)] = edges_[e].get();
+        options.inputs[node.type->IndexInDirection(edge.to.port)] = edges_[e].get();
       }
       if (edge.from.node == n) {
-        options.outputs[DirectionIndex(*node.type, edge.from.port)].edges.push_back(
+        options.outputs[node.type->IndexInDirection(edge.from.port)].edges.push_back(
             edges_[e].get());
       }
     }

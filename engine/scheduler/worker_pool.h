@@ -41,7 +41,6 @@ class WorkerPool {
   bool Idle(const Task& task) const {
     return task.state_.load(std::memory_order_acquire) == Task::kIdle;
   }
-  unsigned size() const { return static_cast<unsigned>(threads_.size()); }
 
  private:
   struct alignas(64) Queue {

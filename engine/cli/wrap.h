@@ -2,12 +2,8 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace sluice::cli {
-
-/// Left-aligned columns, each as wide as its widest cell; rows are indented by `indent` spaces.
-std::string FormatTable(const std::vector<std::vector<std::string>>& rows, size_t indent = 0);
 
 /// `text` in lines of at most `width` columns where its words allow it, each indented. Line breaks
 /// of the text are kept.

@@ -1,16 +1,11 @@
-#include "engine/cli/table.h"
+#include "engine/cli/wrap.h"
 
 #include <algorithm>
 
+#include "engine/base/text.h"
+
 namespace sluice::cli {
 namespace {
-
-/// Code points: near enough to columns for names and units.
-size_t Columns(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
-}
 
 void WrapLine(std::string_view line, size_t indent, size_t width, std::string* out) {
   size_t column = 0;
@@ -37,25 +32,6 @@ void WrapLine(std::string_view line, size_t indent, size_t width, std::string* o
 }
 
 }  // namespace
-
-std::string FormatTable(const std::vector<std::vector<std::string>>& rows, size_t indent) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Columns(row[i]));
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line(indent, ' ');
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      line.append(widths[i] - Columns(row[i]) + 2, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + '\n';
-  }
-  return text;
-}
 
 std::string Wrap(std::string_view text, size_t indent, size_t width) {
   while (text.ends_with('\n')) text.remove_suffix(1);
