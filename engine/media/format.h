@@ -124,7 +124,8 @@ struct Alignment {
 Result<Alignment> Merge(const Alignment& a, const Alignment& b);
 
 struct Plane {
-  uint64_t offset = 0;  ///< Bytes from the start of the allocation.
+  uint32_t part = 0;    ///< Which fd of the buffer it lies in, < Layout::part_count.
+  uint64_t offset = 0;  ///< Bytes from the start of its part.
   uint64_t stride = 0;
   uint64_t size = 0;  ///< stride x rows.
   friend auto operator<=>(const Plane&, const Plane&) = default;
@@ -134,8 +135,9 @@ struct Layout {
   uint32_t coded_width = 0;
   uint32_t coded_height = 0;
   uint32_t plane_count = 0;
+  uint32_t part_count = 1;  ///< fds of one buffer: 1, or up to one for each plane.
   std::array<Plane, kMaxPlanes> planes{};
-  uint64_t size = 0;  ///< Of the whole allocation, tail and rounding included.
+  uint64_t size = 0;  ///< Of all parts, tail and rounding included.
   friend auto operator<=>(const Layout&, const Layout&) = default;
 };
 

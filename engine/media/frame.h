@@ -34,6 +34,8 @@ struct FrameInfo {
   uint32_t aspect_den = 0;
   int32_t rotation_degrees = 0;
   uint32_t reserved = 0;
+  uint64_t bytes_used = 0;
+  int64_t captured_ns = 0;
 };
 
 /// {pool, epoch, index}: who a buffer is, never reused within a run.

@@ -328,10 +328,11 @@ sluice_layout ToAbi(const media::Layout& layout) {
   out.coded_width = layout.coded_width;
   out.coded_height = layout.coded_height;
   out.plane_count = layout.plane_count;
+  out.part_count = layout.part_count;
   out.size = layout.size;
   for (uint32_t i = 0; i < SLUICE_MAX_PLANES; ++i) {
     const media::Plane& plane = layout.planes[i];
-    out.planes[i] = {-1, 0, plane.offset, plane.stride, plane.size};
+    out.planes[i] = {plane.part, 0, plane.offset, plane.stride, plane.size};
   }
   return out;
 }
@@ -366,6 +367,7 @@ Result<graph::Offer> FromAbi(const sluice_offer& o) {
   offer.hold_max = o.hold_max;
   offer.retains = o.retains;
   offer.dynamic_reserve = o.dynamic_reserve;
+  offer.copies = View(o.copies);
   return offer;
 }
 

@@ -69,10 +69,10 @@ inline sluice_layout LayoutOf(const sluice_format& format, const sluice_offer& o
   sluice_layout layout{};
   layout.coded_width = static_cast<uint32_t>(RoundUp(format.width, offer.width_multiple));
   layout.coded_height = static_cast<uint32_t>(RoundUp(format.height, offer.height_multiple));
+  layout.part_count = 1;
   for (uint32_t i = 0; i < PlaneCount(format.fourcc); ++i) {
     const PlaneShape shape = ShapeOf(format.fourcc, i, layout.coded_width, layout.coded_height);
     sluice_plane& plane = layout.planes[layout.plane_count++];
-    plane.fd = -1;
     plane.offset = RoundUp(layout.size, offer.offset_multiple);
     plane.stride = RoundUp(shape.row_bytes, offer.stride_multiple);
     plane.size = plane.stride * shape.rows;

@@ -129,11 +129,11 @@ Result<sluice_layout> MakeLayout(const sluice_format& format) {
   sluice_layout layout{};
   layout.coded_width = format.width;
   layout.coded_height = format.height;
+  layout.part_count = 1;
   layout.plane_count = traits.planes;
   for (uint32_t p = 0; p < traits.planes; ++p) {
     sluice_plane& plane = layout.planes[p];
     const uint64_t row = RowBytes(traits.pixels, p, format.width);
-    plane.fd = -1;
     plane.offset = layout.size;
     plane.stride = (row + kStrideMultiple - 1) / kStrideMultiple * kStrideMultiple;
     plane.size = plane.stride * RowsOf(traits.pixels, p, format.height);

@@ -90,8 +90,8 @@ TEST(LoaderTest, DeinitialisesAtTheEnd) {
 }
 
 TEST(LoaderTest, NamesBothVersionsOfTheAbi) {
-  EXPECT_EQ(Refusal("abi_major"), "was built for plugin ABI 7.3; this engine has 0.1");
-  EXPECT_EQ(Refusal("abi_minor"), "was built for plugin ABI 0.2; this engine has 0.1");
+  EXPECT_EQ(Refusal("abi_major"), "was built for plugin ABI 7.3; this engine has 0.2");
+  EXPECT_EQ(Refusal("abi_minor"), "was built for plugin ABI 0.3; this engine has 0.2");
 }
 
 TEST(LoaderTest, RefusesAManifestThatIsNotTheCodes) {

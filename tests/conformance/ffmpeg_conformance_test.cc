@@ -28,9 +28,9 @@ PortSpec SpecOf(const RecordedOffer& recorded) {
   sluice_layout& layout = spec.layout;
   layout.coded_width = static_cast<uint32_t>(RoundUp(offer.width_min, offer.width_multiple));
   layout.coded_height = static_cast<uint32_t>(RoundUp(offer.height_min, offer.height_multiple));
+  layout.part_count = 1;
   for (const auto& shape : PlanesOf(spec.format.fourcc)) {
     sluice_plane& plane = layout.planes[layout.plane_count++];
-    plane.fd = -1;
     plane.offset = RoundUp(layout.size, offer.offset_multiple);
     plane.stride =
         RoundUp((layout.coded_width + shape.horizontal - 1) / shape.horizontal * shape.bytes,

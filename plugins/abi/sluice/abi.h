@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define SLUICE_ABI_MAJOR 0u
-#define SLUICE_ABI_MINOR 1u
+#define SLUICE_ABI_MINOR 2u
 
 typedef struct sluice_version {
   uint32_t major;

@@ -25,6 +25,18 @@ extern "C" {
 #define SLUICE_FORMAT_R8 SLUICE_FOURCC('R', '8', ' ', ' ')   /* one byte a pixel */
 #define SLUICE_FORMAT_P010 SLUICE_FOURCC('P', '0', '1', '0') /* Y, UV planes, 10 bits high in 16 */
 #define SLUICE_FORMAT_AB4H SLUICE_FOURCC('A', 'B', '4', 'H') /* R G B A half floats */
+#define SLUICE_FORMAT_UYVY SLUICE_FOURCC('U', 'Y', 'V', 'Y') /* U Y0 V Y1, 4:2:2 packed */
+#define SLUICE_FORMAT_NV21 SLUICE_FOURCC('N', 'V', '2', '1') /* Y, VU planes, 4:2:0 */
+#define SLUICE_FORMAT_NV16 SLUICE_FOURCC('N', 'V', '1', '6') /* Y, UV planes, 4:2:2 */
+#define SLUICE_FORMAT_BG24 SLUICE_FOURCC('B', 'G', '2', '4') /* R G B bytes */
+#define SLUICE_FORMAT_RG24 SLUICE_FOURCC('R', 'G', '2', '4') /* B G R bytes */
+#define SLUICE_FORMAT_RG16 SLUICE_FOURCC('R', 'G', '1', '6') /* 5:6:5, little endian */
+
+/* Compressed pictures: one plane of one row; sluice_frame_info.bytes_used says
+ * how much of it is there. The tokens are those of V4L2. */
+#define SLUICE_FORMAT_MJPG SLUICE_FOURCC('M', 'J', 'P', 'G') /* one JPEG a frame */
+#define SLUICE_FORMAT_H264 SLUICE_FOURCC('H', '2', '6', '4') /* Annex B, one access unit a frame */
+#define SLUICE_FORMAT_HEVC SLUICE_FOURCC('H', 'E', 'V', 'C') /* the same */
 
 #define SLUICE_MODIFIER_LINEAR ((uint64_t)0)
 #define SLUICE_MODIFIER_INVALID (((uint64_t)1 << 56) - 1)
@@ -90,9 +102,9 @@ typedef struct sluice_format {
 #define SLUICE_MAX_PLANES 4
 
 typedef struct sluice_plane {
-  int32_t fd;       /* borrowed; -1 unless the port declares `raw_fds: true` */
+  uint32_t part;     /* which fd of the buffer it lies in, < sluice_layout.part_count */
   uint32_t reserved; /* 0 */
-  uint64_t offset;  /* bytes from the start of the allocation */
+  uint64_t offset;  /* bytes from the start of its part */
   uint64_t stride;  /* bytes from one row to the next */
   uint64_t size;    /* bytes, stride x rows */
 } sluice_plane;
@@ -101,9 +113,9 @@ typedef struct sluice_layout {
   uint32_t coded_width; /* pixels, >= the visible size */
   uint32_t coded_height;
   uint32_t plane_count;
-  uint32_t reserved; /* 0 */
+  uint32_t part_count; /* fds of one buffer; 1 unless a driver gives one for each plane */
   sluice_plane planes[SLUICE_MAX_PLANES];
-  uint64_t size; /* bytes of the allocation, tail and rounding included */
+  uint64_t size; /* bytes of all parts, tail and rounding included */
 } sluice_layout;
 
 /* Views: how a buffer can be reached (bits). */
@@ -144,6 +156,10 @@ typedef struct sluice_offer {
   uint32_t retains;            /* outputs: frames still read after emit */
   uint32_t dynamic_reserve;    /* outputs with `acquire: dynamic`: the most the node holds at once */
   uint8_t device_uuid[16];
+  /* Not NULL: taking this offer makes the node copy each frame, for this reason
+   * ("yuv422p10 is converted by swscale"). Counted in the plan, and refused
+   * where zero-copy is required. */
+  const char *copies;
 } sluice_offer;
 
 #ifdef __cplusplus

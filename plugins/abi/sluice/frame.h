@@ -55,6 +55,8 @@ typedef struct sluice_frame_info {
   uint32_t aspect_num, aspect_den;                  /* of one pixel; 0/0 = square */
   int32_t rotation_degrees;                         /* clockwise to show it upright: 0, 90, 180, 270 */
   uint32_t reserved;                                /* 0 */
+  uint64_t bytes_used; /* of a compressed picture; 0 = the layout says it all */
+  int64_t captured_ns; /* CLOCK_MONOTONIC when the first line was taken; 0 = unknown */
 } sluice_frame_info;
 
 /* Who a buffer is. Issued by the host; never reused within a run. */
@@ -154,6 +156,19 @@ typedef struct sluice_timeline_api {
   void (*fail)(sluice_timeline *timeline, uint64_t point, int32_t code);
   /* 1 signalled, 0 pending, negative = the error that the point carries. */
   int32_t (*status)(sluice_timeline *timeline, uint64_t point);
+  /* A sync_file for `point`, the caller's; -1 in `fd` where it has signalled.
+   * Errors: NOT_SUBMITTED (subscribe and ask again), UNSUPPORTED (no kernel fence behind it). */
+  int32_t (*to_sync_file)(sluice_timeline *timeline, uint64_t point, int32_t *fd);
+  /* A timeline whose points are those of a timeline drm_syncobj. Borrows both
+   * fds (of a DRM device and of the syncobj). One reference, the caller's.
+   * Errors: UNSUPPORTED without DRM_CAP_SYNCOBJ_TIMELINE, IO. */
+  int32_t (*import_syncobj)(const char *signaller, int32_t drm_fd, int32_t syncobj_fd,
+                            sluice_timeline **out);
+  /* Signals a point of an imported syncobj, from the CPU, now.
+   * Errors: UNSUPPORTED for any other timeline, IO. */
+  int32_t (*signal_syncobj)(sluice_timeline *timeline, uint64_t point);
+  /* Makes a point of an imported syncobj signal when `sync_file_fd` (borrowed) does. */
+  int32_t (*attach_syncobj)(sluice_timeline *timeline, uint64_t point, int32_t sync_file_fd);
 } sluice_timeline_api;
 
 #ifdef __cplusplus

@@ -11,6 +11,7 @@
 #include "abi.h"
 #include "format.h"
 #include "frame.h"
+#include "memory.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,7 +56,7 @@ typedef struct sluice_port_config {
   int32_t connected;  /* 0: the optional port has no edge; the rest is zero */
   uint32_t views;     /* of the buffers */
   sluice_format format;
-  sluice_layout layout; /* fds are -1 */
+  sluice_layout layout;
   uint32_t buffers;     /* depth of the pool */
   uint32_t sync;        /* one SLUICE_SYNC_* */
 } sluice_port_config;
@@ -97,6 +98,9 @@ typedef struct sluice_offer_sink sluice_offer_sink;
 
 #define SLUICE_NODE_HOST_API_ID "sluice.node-host/1"
 
+#define SLUICE_WATCH_READABLE 1u
+#define SLUICE_WATCH_PRIORITY 2u /* POLLPRI: events of V4L2, say */
+
 typedef struct sluice_node_host_api {
   uint32_t struct_size;
   uint32_t reserved;
@@ -137,6 +141,13 @@ typedef struct sluice_node_host_api {
   /* [main-thread] The domain that this node's type declares, or NULL. The
    * `self` of the sluice_domain that the plugin created. */
   void *(*domain)(sluice_node_host *node);
+  /* [thread-safe] wake(), once, as soon as `fd` (borrowed: stays open until it
+   * is unwatched) is ready for one of `events` (SLUICE_WATCH_*), has an error or
+   * is hung up. A second call for the same fd arms it again.
+   * Errors: IO (an fd that cannot be polled). */
+  int32_t (*watch_fd)(sluice_node_host *node, int32_t fd, uint32_t events);
+  /* [thread-safe] Forgets it. All are forgotten when the node is destroyed. */
+  void (*unwatch_fd)(sluice_node_host *node, int32_t fd);
 } sluice_node_host_api;
 
 typedef struct sluice_node {

@@ -5,6 +5,7 @@
 
 #include <sluice/abi.h>
 #include <sluice/frame.h>
+#include <sluice/memory.h>
 #include <sluice/node.h>
 #include <sluice/status.hpp>
 
@@ -19,7 +20,8 @@ class Host {
       : host_(host),
         frames_(Find<sluice_frame_api>(SLUICE_FRAME_API_ID)),
         timelines_(Find<sluice_timeline_api>(SLUICE_TIMELINE_API_ID)),
-        nodes_(Find<sluice_node_host_api>(SLUICE_NODE_HOST_API_ID)) {}
+        nodes_(Find<sluice_node_host_api>(SLUICE_NODE_HOST_API_ID)),
+        memory_(Find<sluice_memory_api>(SLUICE_MEMORY_API_ID)) {}
 
   /// Whether the host has what the SDK needs.
   /// Errors: UNSUPPORTED.
@@ -30,9 +32,10 @@ class Host {
       return Status::Error(SLUICE_E_UNSUPPORTED, "the host has ABI %u.%u, the plugin %u.%u",
                            host_->abi.major, host_->abi.minor, SLUICE_ABI_MAJOR, SLUICE_ABI_MINOR);
     }
-    if (frames_ == nullptr || timelines_ == nullptr || nodes_ == nullptr) {
-      return Status::Error(SLUICE_E_UNSUPPORTED, "the host lacks %s, %s or %s", SLUICE_FRAME_API_ID,
-                           SLUICE_TIMELINE_API_ID, SLUICE_NODE_HOST_API_ID);
+    if (frames_ == nullptr || timelines_ == nullptr || nodes_ == nullptr || memory_ == nullptr) {
+      return Status::Error(SLUICE_E_UNSUPPORTED, "the host lacks %s, %s, %s or %s",
+                           SLUICE_FRAME_API_ID, SLUICE_TIMELINE_API_ID, SLUICE_NODE_HOST_API_ID,
+                           SLUICE_MEMORY_API_ID);
     }
     return {};
   }
@@ -55,12 +58,14 @@ class Host {
   const sluice_frame_api* frames() const { return frames_; }
   const sluice_timeline_api* timelines() const { return timelines_; }
   const sluice_node_host_api* nodes() const { return nodes_; }
+  const sluice_memory_api* memory() const { return memory_; }
 
  private:
   const sluice_host* host_ = nullptr;
   const sluice_frame_api* frames_ = nullptr;
   const sluice_timeline_api* timelines_ = nullptr;
   const sluice_node_host_api* nodes_ = nullptr;
+  const sluice_memory_api* memory_ = nullptr;
 };
 
 }  // namespace sluice::sdk

@@ -13,6 +13,7 @@
 
 #include <sluice/node.h>
 #include <sluice/frame.hpp>
+#include <sluice/memory.hpp>
 #include <sluice/offer.hpp>
 #include <sluice/params.hpp>
 
@@ -64,6 +65,11 @@ class NodeContext {
   void Wake() const { api()->wake(node_); }
   /// The same at CLOCK_MONOTONIC `at_ns`; the latest call counts.
   void WakeAt(int64_t at_ns) const { api()->wake_at(node_, at_ns); }
+  /// Has Process() called, once, as soon as `fd` (borrowed) is ready for `events` (SLUICE_WATCH_*).
+  Status WatchFd(int32_t fd, uint32_t events = SLUICE_WATCH_READABLE) const {
+    return Check(api()->watch_fd(node_, fd, events), "watch");
+  }
+  void UnwatchFd(int32_t fd) const { api()->unwatch_fd(node_, fd); }
   /// The formats of this output no longer hold.
   Status RequestRenegotiate(uint32_t port) const {
     return Check(api()->request_renegotiate(node_, port), "request-renegotiate");
@@ -217,6 +223,12 @@ enum class CheckingLevel {
 ///     Status Reconfigure(const Configuration&);   [main-thread]
 ///     Status SetParam(const sluice_param&);       [thread-safe]
 ///     const void* GetExtension(const char* id);   [thread-safe]
+/// A node with a port that allocates states both of
+///     Status Allocate(int32_t direction, uint32_t port, const sluice_pool_request&, PoolSink&);
+///     void ReleasePool(uint32_t pool, uint32_t epoch);              [main-thread]
+/// and one that imports what others make both of
+///     Status TestImport(int32_t direction, uint32_t port, FrameRef);
+///     void ForgetPool(uint32_t pool, uint32_t epoch);               [main-thread]
 /// An exception that leaves a verb becomes INTERNAL (RESOURCE_EXHAUSTED for std::bad_alloc) with
 /// its text.
 template <class T, CheckingLevel Level = CheckingLevel::kMinimal>
@@ -363,11 +375,62 @@ struct NodeInstance {
     NodeInstance& me = From(self);
     return me.Run([&] { return me.Code(me.node->SetParam(*param)); });
   }
+  static constexpr bool kAllocates =
+      requires(T& t, const sluice_pool_request& r, PoolSink& s) { t.Allocate(0, 0u, r, s); };
+  static constexpr bool kImports = requires(T& t, FrameRef f) { t.TestImport(0, 0u, f); };
+
+  static const sluice_allocator* AllocatorTable() {
+    static constexpr sluice_allocator table = {
+        sizeof(sluice_allocator), 0,
+        [](void* self, int32_t direction, uint32_t port, const sluice_pool_request* request,
+           sluice_pool_sink* c_sink) -> int32_t {
+          NodeInstance& me = From(self);
+          return me.Run([&] {
+            PoolSink sink(me.context.host(), c_sink);
+            return me.Code(me.node->Allocate(direction, port, *request, sink));
+          });
+        },
+        [](void* self, uint32_t pool, uint32_t epoch) {
+          NodeInstance& me = From(self);
+          me.Run([&]() -> int32_t {
+            me.node->ReleasePool(pool, epoch);
+            return SLUICE_OK;
+          });
+        }};
+    return &table;
+  }
+  static const sluice_importer* ImporterTable() {
+    static constexpr sluice_importer table = {
+        sizeof(sluice_importer), 0,
+        [](void* self, int32_t direction, uint32_t port, sluice_frame* frame) -> int32_t {
+          NodeInstance& me = From(self);
+          return me.Run([&] {
+            return me.Code(
+                me.node->TestImport(direction, port, FrameRef(me.context.host().frames(), frame)));
+          });
+        },
+        [](void* self, uint32_t pool, uint32_t epoch) {
+          NodeInstance& me = From(self);
+          me.Run([&]() -> int32_t {
+            me.node->ForgetPool(pool, epoch);
+            return SLUICE_OK;
+          });
+        }};
+    return &table;
+  }
   static const void* GetExtension(void* self, const char* id) noexcept {
     const void* extension = nullptr;
     NodeInstance& me = From(self);
     me.Run([&]() -> int32_t {
-      extension = me.node->GetExtension(id);
+      if constexpr (kAllocates) {
+        if (std::strcmp(id, SLUICE_ALLOCATOR_ID) == 0) extension = AllocatorTable();
+      }
+      if constexpr (kImports) {
+        if (std::strcmp(id, SLUICE_IMPORTER_ID) == 0) extension = ImporterTable();
+      }
+      if constexpr (requires(T & t) { t.GetExtension(""); }) {
+        if (extension == nullptr) extension = me.node->GetExtension(id);
+      }
       return SLUICE_OK;
     });
     return extension;
@@ -398,7 +461,9 @@ struct NodeInstance {
     if constexpr (requires(T & t, const sluice_param& p) { t.SetParam(p); }) {
       table.set_param = SetParam;
     }
-    if constexpr (requires(T & t) { t.GetExtension(""); }) table.get_extension = GetExtension;
+    if constexpr (kAllocates || kImports || requires(T & t) { t.GetExtension(""); }) {
+      table.get_extension = GetExtension;
+    }
     return table;
   }
 };

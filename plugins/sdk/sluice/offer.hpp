@@ -89,6 +89,11 @@ class OfferBuilder {
   OfferBuilder& DynamicReserve(uint32_t frames) {
     return Set(&sluice_offer::dynamic_reserve, frames);
   }
+  /// Taking it copies each frame; `reason` outlives the builder.
+  OfferBuilder& Copies(const char* reason) {
+    offer_.copies = reason;
+    return *this;
+  }
   OfferBuilder& Device(const uint8_t (&uuid)[16]) {
     std::memcpy(offer_.device_uuid, uuid, sizeof(uuid));
     return *this;

@@ -11,6 +11,7 @@
 #include <sluice/fence.hpp>
 #include <sluice/frame.hpp>
 #include <sluice/host.hpp>
+#include <sluice/memory.hpp>
 #include <sluice/node.hpp>
 #include <sluice/offer.hpp>
 #include <sluice/params.hpp>

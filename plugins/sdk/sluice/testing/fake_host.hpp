@@ -35,6 +35,8 @@ class NodeEvents {
   virtual void Progress(uint64_t done, uint64_t total) = 0;
   virtual void Log(int32_t level, const char* message) = 0;
   virtual void* Domain() = 0;
+  virtual int32_t WatchFd(int32_t /*fd*/, uint32_t /*events*/) { return SLUICE_E_UNSUPPORTED; }
+  virtual void UnwatchFd(int32_t /*fd*/) {}
 
   sluice_node_host* c() { return reinterpret_cast<sluice_node_host*>(this); }
   static NodeEvents* From(sluice_node_host* node) { return reinterpret_cast<NodeEvents*>(node); }
@@ -58,6 +60,7 @@ class FakeHost {
     extensions_[SLUICE_FRAME_API_ID] = &FrameApi();
     extensions_[SLUICE_TIMELINE_API_ID] = &TimelineApi();
     extensions_[SLUICE_NODE_HOST_API_ID] = &NodeHostApi();
+    extensions_[SLUICE_MEMORY_API_ID] = &MemoryApi();
   }
   FakeHost(const FakeHost&) = delete;
   FakeHost& operator=(const FakeHost&) = delete;
@@ -101,6 +104,7 @@ class FakeHost {
   static const sluice_frame_api& FrameApi();
   static const sluice_timeline_api& TimelineApi();
   static const sluice_node_host_api& NodeHostApi();
+  static const sluice_memory_api& MemoryApi();
 
  private:
   // The ABI hands back a sluice_host; this finds its FakeHost. Standard layout, host first.
@@ -253,6 +257,15 @@ inline const sluice_timeline_api& FakeHost::TimelineApi() {
         FakeTimeline::From(t)->Fail(point, code);
       },
       [](sluice_timeline* t, uint64_t point) { return FakeTimeline::From(t)->StatusOf(point); },
+      [](sluice_timeline* t, uint64_t point, int32_t* fd) {
+        return FakeTimeline::From(t)->ToSyncFile(point, fd);
+      },
+      // No kernel timelines here.
+      [](const char*, int32_t, int32_t, sluice_timeline**) -> int32_t {
+        return SLUICE_E_UNSUPPORTED;
+      },
+      [](sluice_timeline*, uint64_t) -> int32_t { return SLUICE_E_UNSUPPORTED; },
+      [](sluice_timeline*, uint64_t, int32_t) -> int32_t { return SLUICE_E_UNSUPPORTED; },
   };
   return api;
 }
@@ -287,6 +300,29 @@ inline const sluice_node_host_api& FakeHost::NodeHostApi() {
       [](N* n, uint64_t done, uint64_t total) { NodeEvents::From(n)->Progress(done, total); },
       [](N* n, int32_t level, const char* text) { NodeEvents::From(n)->Log(level, text); },
       [](N* n) { return NodeEvents::From(n)->Domain(); },
+      [](N* n, int32_t fd, uint32_t events) { return NodeEvents::From(n)->WatchFd(fd, events); },
+      [](N* n, int32_t fd) { NodeEvents::From(n)->UnwatchFd(fd); },
+  };
+  return api;
+}
+
+inline const sluice_memory_api& FakeHost::MemoryApi() {
+  static const sluice_memory_api api = {
+      sizeof(sluice_memory_api),
+      0,
+      // The memfd stands for a dma-buf too: whoever needs a real one tests in the guest.
+      [](const sluice_frame* f, uint32_t view, sluice_memory* out) -> int32_t {
+        const FakeBuffer& buffer = *FakeFrame::From(f)->buffer;
+        if (view != SLUICE_VIEW_SHM && view != SLUICE_VIEW_DMABUF) return SLUICE_E_UNSUPPORTED;
+        *out = {view, 1, {{buffer.fd, 0, buffer.pool->layout().size}}};
+        return SLUICE_OK;
+      },
+      [](sluice_pool_sink* sink, const sluice_buffer_desc* buffer) -> int32_t {
+        FakePoolSink::From(sink)->Add(*buffer);
+        return SLUICE_OK;
+      },
+      [](const sluice_frame*, uint32_t, int32_t*) -> int32_t { return SLUICE_E_UNSUPPORTED; },
+      [](const sluice_frame*, uint32_t, int32_t) -> int32_t { return SLUICE_E_UNSUPPORTED; },
   };
   return api;
 }

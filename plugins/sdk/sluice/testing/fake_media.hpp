@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <sluice/frame.h>
+#include <sluice/memory.h>
 #include <sluice/status.hpp>
 
 /// Buffers, leases and timelines of the fake host: memfd memory, and a ledger that sees every
@@ -72,12 +73,12 @@ inline sluice_layout MakeLayout(const sluice_format& format, uint64_t stride_mul
   sluice_layout layout{};
   layout.coded_width = format.width;
   layout.coded_height = format.height;
+  layout.part_count = 1;
   for (const PlaneShape& shape : PlanesOf(format.fourcc)) {
     sluice_plane& plane = layout.planes[layout.plane_count++];
     const uint64_t row =
         uint64_t{(format.width + shape.horizontal - 1) / shape.horizontal} * shape.bytes;
     const uint64_t rows = (format.height + shape.vertical - 1) / shape.vertical;
-    plane.fd = -1;
     plane.offset = layout.size;
     plane.stride = (row + stride_multiple - 1) / stride_multiple * stride_multiple;
     plane.size = plane.stride * rows;
@@ -131,6 +132,12 @@ class FakeTimeline {
       return failure->second;
     }
     return point <= completed_ ? 1 : 0;
+  }
+  int32_t ToSyncFile(uint64_t point, int32_t* fd) {
+    *fd = -1;
+    if (StatusOf(point) == 1) return SLUICE_OK;
+    if (ops_ == nullptr || ops_->to_sync_file == nullptr) return SLUICE_E_UNSUPPORTED;
+    return ops_->to_sync_file(self_, point, fd);
   }
 
  private:
@@ -211,6 +218,29 @@ struct FakeBuffer {
   uint32_t leases = 0;
   bool emitted = false;  ///< on this trip: nobody may write any more
   std::vector<OwnedFence> releases;
+};
+
+/// The sluice_pool_sink of the fake host: keeps what a node that allocates gives. Owns the fds.
+class FakePoolSink {
+ public:
+  static FakePoolSink* From(sluice_pool_sink* sink) {
+    return reinterpret_cast<FakePoolSink*>(sink);
+  }
+  sluice_pool_sink* c() { return reinterpret_cast<sluice_pool_sink*>(this); }
+
+  FakePoolSink() = default;
+  FakePoolSink(const FakePoolSink&) = delete;
+  FakePoolSink& operator=(const FakePoolSink&) = delete;
+  ~FakePoolSink() {
+    for (const sluice_buffer_desc& buffer : buffers_) {
+      for (uint32_t i = 0; i < buffer.memory.part_count; ++i) close(buffer.memory.parts[i].fd);
+    }
+  }
+  void Add(const sluice_buffer_desc& buffer) { buffers_.push_back(buffer); }
+  const std::vector<sluice_buffer_desc>& buffers() const { return buffers_; }
+
+ private:
+  std::vector<sluice_buffer_desc> buffers_;
 };
 
 /// Who has a lease.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -243,6 +244,24 @@ class NodeRunner final : public NodeEvents {
   int32_t error_code() const { return Copy(error_code_); }
   /// The last wake_at(), or -1.
   int64_t wake_at_ns() const { return Copy(wake_at_ns_); }
+  /// Waits until a watched fd is ready and wakes the node. False: none was, for `timeout_ms`.
+  bool WaitForFd(int timeout_ms) {
+    std::vector<pollfd> entries;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [fd, events] : watches_) {
+        const int wanted = ((events & SLUICE_WATCH_READABLE) != 0 ? POLLIN : 0) |
+                           ((events & SLUICE_WATCH_PRIORITY) != 0 ? POLLPRI : 0);
+        entries.push_back({fd, static_cast<short>(wanted), 0});
+      }
+    }
+    if (poll(entries.data(), entries.size(), timeout_ms) <= 0) return false;
+    for (const pollfd& entry : entries) {
+      if (entry.revents != 0) UnwatchFd(entry.fd);
+    }
+    Wake();
+    return true;
+  }
   uint64_t wakes() const { return Copy(wakes_); }
   uint64_t renegotiations() const { return Copy(renegotiations_); }
   FakePool* output_pool(uint32_t index) { return outputs_.at(index).pool; }
@@ -349,6 +368,15 @@ class NodeRunner final : public NodeEvents {
     notes_.push_back(Format("log %d: %s", level, message));
   }
   void* Domain() override { return domain_; }
+  int32_t WatchFd(int32_t fd, uint32_t events) override {
+    const std::lock_guard lock(mutex_);
+    watches_[fd] = events;
+    return SLUICE_OK;
+  }
+  void UnwatchFd(int32_t fd) override {
+    const std::lock_guard lock(mutex_);
+    watches_.erase(fd);
+  }
 
  private:
   struct Port {
@@ -530,6 +558,7 @@ class NodeRunner final : public NodeEvents {
   std::string error_;
   int32_t error_code_ = SLUICE_OK;
   int64_t wake_at_ns_ = -1;
+  std::map<int32_t, uint32_t> watches_;
   uint64_t wakes_ = 0;
   uint64_t renegotiations_ = 0;
   uint64_t invocation_id_ = 0;
