@@ -19,13 +19,21 @@ Quality QualityOf(uint32_t fourcc) {
       return {8, 0};
     case media::kYu12:
     case media::kNv12:
+    case media::kNv21:
+    case media::kMjpg:
+    case media::kH264:
+    case media::kHevc:
       return {8, 1};
     case media::kYuyv:
+    case media::kUyvy:
+    case media::kNv16:
       return {8, 2};
     case media::kP010:
       return {10, 1};
     case media::kAb4h:
       return {16, 4};
+    case media::kRg16:
+      return {5, 4};
     default:
       return {8, 4};
   }
@@ -38,6 +46,8 @@ uint64_t Loss(uint32_t best, uint32_t fourcc, bool is_source) {
   uint64_t loss = want.bits > have.bits ? want.bits - have.bits : 0;
   if (want.chroma > 0 && have.chroma == 0) loss += 100;
   if (is_source && want.chroma > have.chroma) loss += want.chroma - have.chroma;
+  // What takes both takes the pixels: a compressed picture has to be decoded somewhere.
+  if (media::IsCompressed(fourcc) && !media::IsCompressed(best)) loss += 50;
   return loss;
 }
 

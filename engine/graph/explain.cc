@@ -122,7 +122,7 @@ std::string_view ConstraintText(Constraint constraint) {
 uint32_t Distance(uint32_t a, uint32_t b) {
   const media::FormatInfo* first = media::FindFormatInfo(a);
   const media::FormatInfo* second = media::FindFormatInfo(b);
-  if (first == nullptr || second == nullptr) return 100;
+  if (first == nullptr || second == nullptr || first->compressed != second->compressed) return 100;
   const auto apart = [](uint32_t x, uint32_t y) { return x > y ? x - y : y - x; };
   uint32_t distance = first->rgb == second->rgb ? 0 : 10;
   distance += apart(first->plane_count, second->plane_count);

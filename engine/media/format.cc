@@ -19,6 +19,15 @@ constexpr FormatInfo kFormats[] = {
     {kR8, false, 1, {{{1, 1, 1}, {}, {}, {}}}},
     {kP010, false, 2, {{{1, 1, 2}, {2, 2, 4}, {}, {}}}},
     {kAb4h, true, 1, {{{1, 1, 8}, {}, {}, {}}}},
+    {kUyvy, false, 1, {{{2, 1, 4}, {}, {}, {}}}},
+    {kNv21, false, 2, {{{1, 1, 1}, {2, 2, 2}, {}, {}}}},
+    {kNv16, false, 2, {{{1, 1, 1}, {2, 1, 2}, {}, {}}}},
+    {kBg24, true, 1, {{{1, 1, 3}, {}, {}, {}}}},
+    {kRg24, true, 1, {{{1, 1, 3}, {}, {}, {}}}},
+    {kRg16, true, 1, {{{1, 1, 2}, {}, {}, {}}}},
+    {kMjpg, false, 1, {}, true},
+    {kH264, false, 1, {}, true},
+    {kHevc, false, 1, {}, true},
 };
 
 constexpr std::string_view kMatrixNames[] = {"-", "bt709", "bt601", "bt2020", "rgb"};
@@ -67,6 +76,20 @@ uint64_t RowBytes(const PlaneInfo& plane, uint32_t width) {
   return DivideUp(width, plane.horizontal) * plane.bytes;
 }
 uint64_t Rows(const PlaneInfo& plane, uint32_t height) { return DivideUp(height, plane.vertical); }
+
+constexpr uint64_t kSmallestBound = 64 * 1024;
+constexpr uint64_t kPage = 4096;
+
+/// Bytes of one row and rows of plane `i` of a layout.
+struct RowShape {
+  uint64_t bytes;
+  uint64_t rows;
+};
+RowShape ShapeOf(const FormatInfo& info, uint32_t i, uint32_t coded_width, uint32_t coded_height) {
+  // However long a compressed picture is, it is one row.
+  if (info.compressed) return {1, 1};
+  return {RowBytes(info.planes[i], coded_width), Rows(info.planes[i], coded_height)};
+}
 
 Status CheckSize(const Format& format) {
   if (format.width == 0 || format.height == 0 || format.width > kMaxDimension ||
@@ -140,6 +163,15 @@ const FormatInfo* FindFormatInfo(uint32_t fourcc) {
 
 std::span<const FormatInfo> AllFormats() { return kFormats; }
 
+bool IsCompressed(uint32_t fourcc) {
+  const FormatInfo* info = FindFormatInfo(fourcc);
+  return info != nullptr && info->compressed;
+}
+
+uint64_t CompressedBound(uint32_t width, uint32_t height) {
+  return RoundUp(std::max(uint64_t{width} * height * 2, kSmallestBound), kPage);
+}
+
 Result<Alignment> Merge(const Alignment& a, const Alignment& b) {
   Alignment merged;
   struct Field {
@@ -182,8 +214,11 @@ Result<Layout> ComputeLayout(const Format& format, const Alignment& alignment) {
   for (uint32_t i = 0; i < info->plane_count; ++i) {
     Plane& plane = layout.planes[i];
     plane.offset = RoundUp(end, checked->offset);
-    plane.stride = RoundUp(RowBytes(info->planes[i], layout.coded_width), checked->stride);
-    plane.size = plane.stride * Rows(info->planes[i], layout.coded_height);
+    const RowShape shape = ShapeOf(*info, i, layout.coded_width, layout.coded_height);
+    const uint64_t row =
+        info->compressed ? CompressedBound(format.width, format.height) : shape.bytes;
+    plane.stride = RoundUp(row, checked->stride);
+    plane.size = plane.stride * shape.rows;
     end = plane.offset + plane.size;
   }
   layout.size = RoundUp(end + checked->tail, checked->size);
@@ -194,7 +229,55 @@ Result<Layout> ComputeLayout(const Format& format, const Alignment& alignment) {
   return layout;
 }
 
+namespace {
+
+Status CheckPlane(uint32_t index, const Plane& plane, const FormatInfo& info, const Layout& layout,
+                  std::span<const uint64_t> part_sizes) {
+  if (plane.part >= part_sizes.size()) {
+    return Fail(Code::kInvalidArgument, fmt::format("plane {}: lies in part {} of {}", index,
+                                                    plane.part, part_sizes.size()));
+  }
+  const uint64_t available = part_sizes[plane.part];
+  const std::string where =
+      part_sizes.size() == 1 ? "the memory" : fmt::format("part {}", plane.part);
+  const auto [row, rows] = ShapeOf(info, index, layout.coded_width, layout.coded_height);
+  uint64_t needed = 0;
+  uint64_t end = 0;
+  if (info.compressed && plane.stride != plane.size) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("plane {}: {} is one row, but the stride {} is not the size {}", index,
+                            FourccName(info.fourcc), plane.stride, plane.size));
+  }
+  if (plane.stride < row) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("plane {}: stride {} is less than the {} bytes of a row of {} pixels",
+                            index, plane.stride, row, layout.coded_width));
+  }
+  // The last row need not be padded.
+  if (!CheckedMultiply(plane.stride, rows - 1, &needed) || !CheckedAdd(needed, row, &needed) ||
+      !CheckedAdd(plane.offset, needed, &end) || end > available) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("plane {}: offset {} + {} rows x stride {} reaches beyond the {} "
+                            "bytes of {}",
+                            index, plane.offset, rows, plane.stride, available, where));
+  }
+  if (plane.size < needed || !CheckedAdd(plane.offset, plane.size, &end) || end > available) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("plane {}: size {} at offset {} is not between the {} bytes of its "
+                            "rows and the end of the {} bytes of {}",
+                            index, plane.size, plane.offset, needed, available, where));
+  }
+  return {};
+}
+
+}  // namespace
+
 Status CheckLayout(const Layout& layout, const Format& format, uint64_t allocation_size) {
+  return CheckLayout(layout, format, std::span(&allocation_size, 1));
+}
+
+Status CheckLayout(const Layout& layout, const Format& format,
+                   std::span<const uint64_t> part_sizes) {
   const FormatInfo* info = FindFormatInfo(format.fourcc);
   if (info == nullptr) {
     return Fail(Code::kUnsupported,
@@ -211,32 +294,13 @@ Status CheckLayout(const Layout& layout, const Format& format, uint64_t allocati
                 fmt::format("coded size {}x{} is less than the picture's {}x{}",
                             layout.coded_width, layout.coded_height, format.width, format.height));
   }
+  if (layout.part_count != part_sizes.size()) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("the description has {} parts, the memory {}", layout.part_count,
+                            part_sizes.size()));
+  }
   for (uint32_t i = 0; i < layout.plane_count; ++i) {
-    const Plane& plane = layout.planes[i];
-    uint64_t row = RowBytes(info->planes[i], layout.coded_width);
-    uint64_t needed = 0;
-    uint64_t end = 0;
-    uint64_t rows = Rows(info->planes[i], layout.coded_height);
-    if (plane.stride < row) {
-      return Fail(Code::kInvalidArgument,
-                  fmt::format("plane {}: stride {} is less than the {} bytes of a row of {} pixels",
-                              i, plane.stride, row, layout.coded_width));
-    }
-    // The last row need not be padded.
-    if (!CheckedMultiply(plane.stride, rows - 1, &needed) || !CheckedAdd(needed, row, &needed) ||
-        !CheckedAdd(plane.offset, needed, &end) || end > allocation_size) {
-      return Fail(Code::kInvalidArgument,
-                  fmt::format("plane {}: offset {} + {} rows x stride {} reaches beyond the {} "
-                              "bytes of the memory",
-                              i, plane.offset, rows, plane.stride, allocation_size));
-    }
-    if (plane.size < needed || !CheckedAdd(plane.offset, plane.size, &end) ||
-        end > allocation_size) {
-      return Fail(Code::kInvalidArgument,
-                  fmt::format("plane {}: size {} at offset {} is not between the {} bytes of its "
-                              "rows and the end of the {} bytes of the memory",
-                              i, plane.size, plane.offset, needed, allocation_size));
-    }
+    SLUICE_RETURN_IF_ERROR(CheckPlane(i, layout.planes[i], *info, layout, part_sizes));
   }
   return {};
 }
@@ -244,6 +308,7 @@ Status CheckLayout(const Layout& layout, const Format& format, uint64_t allocati
 uint64_t VisibleBytes(const Format& format) {
   const FormatInfo* info = FindFormatInfo(format.fourcc);
   if (info == nullptr) return 0;
+  if (info->compressed) return CompressedBound(format.width, format.height);
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < info->plane_count; ++i) {
     bytes += RowBytes(info->planes[i], format.width) * Rows(info->planes[i], format.height);

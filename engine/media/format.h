@@ -31,6 +31,15 @@ inline constexpr uint32_t kXr24 = Fourcc('X', 'R', '2', '4');
 inline constexpr uint32_t kR8 = Fourcc('R', '8', ' ', ' ');
 inline constexpr uint32_t kP010 = Fourcc('P', '0', '1', '0');
 inline constexpr uint32_t kAb4h = Fourcc('A', 'B', '4', 'H');
+inline constexpr uint32_t kUyvy = Fourcc('U', 'Y', 'V', 'Y');
+inline constexpr uint32_t kNv21 = Fourcc('N', 'V', '2', '1');
+inline constexpr uint32_t kNv16 = Fourcc('N', 'V', '1', '6');
+inline constexpr uint32_t kBg24 = Fourcc('B', 'G', '2', '4');
+inline constexpr uint32_t kRg24 = Fourcc('R', 'G', '2', '4');
+inline constexpr uint32_t kRg16 = Fourcc('R', 'G', '1', '6');
+inline constexpr uint32_t kMjpg = Fourcc('M', 'J', 'P', 'G');
+inline constexpr uint32_t kH264 = Fourcc('H', '2', '6', '4');
+inline constexpr uint32_t kHevc = Fourcc('H', 'E', 'V', 'C');
 
 inline constexpr uint64_t kModifierLinear = 0;
 inline constexpr uint64_t kModifierInvalid = (uint64_t{1} << 56) - 1;
@@ -98,7 +107,8 @@ struct FormatInfo {
   uint32_t fourcc;
   bool rgb;
   uint8_t plane_count;
-  std::array<PlaneInfo, 4> planes;
+  std::array<PlaneInfo, 4> planes;  ///< Of compressed formats nothing is known.
+  bool compressed = false;
 };
 /// Null for a fourcc that the engine does not lay out.
 const FormatInfo* FindFormatInfo(uint32_t fourcc);
@@ -107,6 +117,13 @@ std::span<const FormatInfo> AllFormats();
 inline constexpr uint32_t kMaxPlanes = 4;
 /// No picture is wider or higher; keeps all layout arithmetic far from overflow.
 inline constexpr uint32_t kMaxDimension = 1u << 16;
+
+/// Whether a frame of it is one plane of one row, of which FrameInfo::bytes_used are there.
+bool IsCompressed(uint32_t fourcc);
+/// Room for one compressed picture, bytes: 2 for each pixel, which is more than its pixels take
+/// uncompressed as 4:2:0, at least 64 KiB, in whole pages. A picture that needs more is its
+/// writer's error. Width and height up to kMaxDimension.
+uint64_t CompressedBound(uint32_t width, uint32_t height);
 
 /// What the users of a buffer demand of its layout. Multiples are >= 1.
 struct Alignment {
@@ -141,16 +158,21 @@ struct Layout {
   friend auto operator<=>(const Layout&, const Layout&) = default;
 };
 
-/// Lays out a linear `format`. Errors: Unsupported fourcc or modifier,
-/// InvalidArgument size, ResourceExhausted.
+/// Lays out a linear `format`; a compressed one as one row of CompressedBound() bytes.
+/// Errors: Unsupported fourcc or modifier, InvalidArgument size, ResourceExhausted.
 Result<Layout> ComputeLayout(const Format& format, const Alignment& alignment);
 
 /// Checks a description from outside against the real size of its memory: coded
 /// size, plane count, offsets, strides and sizes, all overflow-safe. Planes hold the
-/// coded rows. The error names the plane and the numbers.
+/// coded rows; the one plane of a compressed format is one row of any length, stride == size.
+/// The error names the plane and the numbers.
 Status CheckLayout(const Layout& layout, const Format& format, uint64_t allocation_size);
+/// The same for memory of several parts: their real sizes, one for each of layout.part_count.
+Status CheckLayout(const Layout& layout, const Format& format,
+                   std::span<const uint64_t> part_sizes);
 
-/// Visible bytes of one frame (what a copy of it moves).
+/// Visible bytes of one frame (what a copy of it moves); of a compressed one the most that it may
+/// have.
 uint64_t VisibleBytes(const Format& format);
 
 /// a * b and a + b, or nothing on overflow.

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -31,15 +32,30 @@ struct PlaneShape {
   uint32_t bytes;
 };
 
-/// The planes of a format that the engine lays out; empty for others.
+inline bool IsCompressed(uint32_t fourcc) {
+  return fourcc == SLUICE_FORMAT_MJPG || fourcc == SLUICE_FORMAT_H264 ||
+         fourcc == SLUICE_FORMAT_HEVC;
+}
+
+/// The planes of a format that the engine lays out; empty for others and for compressed ones.
 inline std::vector<PlaneShape> PlanesOf(uint32_t fourcc) {
   switch (fourcc) {
     case SLUICE_FORMAT_YU12:
       return {{1, 1, 1}, {2, 2, 1}, {2, 2, 1}};
     case SLUICE_FORMAT_NV12:
       return {{1, 1, 1}, {2, 2, 2}};
+    case SLUICE_FORMAT_NV21:
+      return {{1, 1, 1}, {2, 2, 2}};
+    case SLUICE_FORMAT_NV16:
+      return {{1, 1, 1}, {2, 1, 2}};
     case SLUICE_FORMAT_YUYV:
+    case SLUICE_FORMAT_UYVY:
       return {{2, 1, 4}};
+    case SLUICE_FORMAT_BG24:
+    case SLUICE_FORMAT_RG24:
+      return {{1, 1, 3}};
+    case SLUICE_FORMAT_RG16:
+      return {{1, 1, 2}};
     case SLUICE_FORMAT_P010:
       return {{1, 1, 2}, {2, 2, 4}};
     case SLUICE_FORMAT_R8:
@@ -74,6 +90,13 @@ inline sluice_layout MakeLayout(const sluice_format& format, uint64_t stride_mul
   layout.coded_width = format.width;
   layout.coded_height = format.height;
   layout.part_count = 1;
+  if (IsCompressed(format.fourcc)) {
+    // One row with room for a picture, as the engine lays it out.
+    const uint64_t bound = std::max<uint64_t>(uint64_t{format.width} * format.height * 2, 65536);
+    layout.plane_count = 1;
+    layout.size = (bound + kPage - 1) / kPage * kPage;
+    layout.planes[0].stride = layout.planes[0].size = layout.size;
+  }
   for (const PlaneShape& shape : PlanesOf(format.fourcc)) {
     sluice_plane& plane = layout.planes[layout.plane_count++];
     const uint64_t row =
