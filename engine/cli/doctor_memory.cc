@@ -17,7 +17,7 @@
 
 #include "engine/base/unique_fd.h"
 #include "engine/cli/doctor.h"
-#include "engine/media/memory.h"
+#include "engine/media/allocator.h"
 
 namespace sluice::cli {
 namespace {

@@ -56,58 +56,106 @@ void Buffer::OneFencePassed() {
 
 BufferPool::BufferPool(Options options) : options_(std::move(options)) {
   holder_names_.push_back(options_.name);
+  holder_fds_.push_back(options_.producer_raw_fds);
 }
 
 BufferPool::~BufferPool() = default;
 
+namespace {
+
+Status CheckCount(const BufferPool::Options& options) {
+  if (options.buffers != 0 && options.buffers <= 4096) return {};
+  return Fail(Code::kInvalidArgument,
+              fmt::format("a pool of {} buffers for {}", options.buffers, options.name));
+}
+
+Status CheckMemory(const BufferPool::Options& options, size_t index, const Memory& memory) {
+  std::vector<uint64_t> sizes;
+  for (uint32_t part = 0; part < memory.part_count(); ++part) sizes.push_back(memory.size(part));
+  Status fits = CheckLayout(options.layout, options.format, sizes);
+  if (fits) return {};
+  return Fail(fits.error().code,
+              fmt::format("buffer {} of {}: {}", index, options.name, fits.error().message));
+}
+
+}  // namespace
+
 Result<RefPtr<BufferPool>> BufferPool::Create(Options options, Allocator& allocator) {
   SLUICE_RETURN_IF_ERROR(CheckLayout(options.layout, options.format, options.layout.size));
-  if (options.buffers == 0 || options.buffers > 4096) {
-    return Fail(Code::kInvalidArgument,
-                fmt::format("a pool of {} buffers for {}", options.buffers, options.name));
+  SLUICE_RETURN_IF_ERROR(CheckCount(options));
+  if (options.allocator.empty()) options.allocator = allocator.name();
+  std::vector<std::unique_ptr<Memory>> memories;
+  for (uint32_t i = 0; i < options.buffers; ++i) {
+    auto memory =
+        allocator.Allocate(fmt::format("sluice:{}:{}", options.name, i), options.layout.size);
+    if (!memory) return tl::unexpected(std::move(memory).error());
+    if ((*memory)->size() < options.layout.size) {
+      return Fail(Code::kInternal, fmt::format("{} gave {} bytes for {}, not {}", allocator.name(),
+                                               (*memory)->size(), options.name,
+                                               options.layout.size));
+    }
+    memories.push_back(std::move(*memory));
+  }
+  return Create(std::move(options), std::move(memories));
+}
+
+Result<RefPtr<BufferPool>> BufferPool::Create(Options options,
+                                              std::vector<std::unique_ptr<Memory>> memories) {
+  if (options.buffers == 0) options.buffers = static_cast<uint32_t>(memories.size());
+  SLUICE_RETURN_IF_ERROR(CheckCount(options));
+  if (options.buffers != memories.size()) {
+    return Fail(Code::kInvalidArgument, fmt::format("{} wants {} buffers, {} were made",
+                                                    options.name, options.buffers, memories.size()));
+  }
+  for (size_t i = 0; i < memories.size(); ++i) {
+    SLUICE_RETURN_IF_ERROR(CheckMemory(options, i, *memories[i]));
   }
   auto pool = RefPtr<BufferPool>::Adopt(new BufferPool(std::move(options)));
-  const Options& settings = pool->options_;
-  pool->views_ = allocator.views();
-  for (uint32_t i = 0; i < settings.buffers; ++i) {
-    auto memory = allocator.Allocate(fmt::format("sluice:{}:{}", settings.name, i),
-                                     settings.layout.size);
-    if (!memory) return tl::unexpected(memory.error());
-    auto buffer = std::make_unique<Buffer>();
-    buffer->id_ = {settings.id, settings.epoch, i};
-    buffer->pool_ = pool.get();
-    buffer->memory_ = std::move(*memory);
-    if (buffer->memory_->size() < settings.layout.size) {
-      return Fail(Code::kInternal,
-                  fmt::format("{} gave {} bytes for {}, not {}", allocator.name(),
-                              buffer->memory_->size(), settings.name, settings.layout.size));
-    }
-    buffer->pending_.reserve(Buffer::kWaitersAtOnce);
-    for (auto& waiter : buffer->drain_waiters_) waiter.buffer = buffer.get();
-    pool->buffers_.push_back(std::move(buffer));
-  }
-  uint32_t leases = settings.max_leases != 0 ? settings.max_leases : settings.buffers * 8;
-  for (uint32_t i = 0; i < leases; ++i) {
-    pool->frames_.push_back(std::make_unique<Frame>());
-    pool->frames_.back()->next_free_ = pool->free_frames_;
-    pool->free_frames_ = pool->frames_.back().get();
-  }
-  pool->free_.reserve(settings.buffers);
-  // Taken from the back: index 0 first.
-  for (auto it = pool->buffers_.rbegin(); it != pool->buffers_.rend(); ++it) {
-    pool->free_.push_back(it->get());
-  }
-  pool->free_count_ = settings.buffers;
+  for (auto& memory : memories) pool->AddBuffer(std::move(memory));
+  pool->Open();
   return pool;
 }
 
-HolderId BufferPool::AddHolder(std::string name) {
+void BufferPool::AddBuffer(std::unique_ptr<Memory> memory) {
+  views_ = buffers_.empty() ? memory->views() : views_ & memory->views();
+  auto buffer = std::make_unique<Buffer>();
+  buffer->id_ = {options_.id, options_.epoch, size()};
+  buffer->pool_ = this;
+  buffer->memory_ = std::move(memory);
+  buffer->pending_.reserve(Buffer::kWaitersAtOnce);
+  for (auto& waiter : buffer->drain_waiters_) waiter.buffer = buffer.get();
+  buffers_.push_back(std::move(buffer));
+}
+
+// All that is ever needed, so that a steady state allocates nothing.
+void BufferPool::Open() {
+  uint32_t leases = options_.max_leases != 0 ? options_.max_leases : options_.buffers * 8;
+  for (uint32_t i = 0; i < leases; ++i) {
+    frames_.push_back(std::make_unique<Frame>());
+    frames_.back()->next_free_ = free_frames_;
+    free_frames_ = frames_.back().get();
+  }
+  free_.reserve(options_.buffers);
+  // Taken from the back: index 0 first.
+  for (auto it = buffers_.rbegin(); it != buffers_.rend(); ++it) free_.push_back(it->get());
+  free_count_ = options_.buffers;
+}
+
+HolderId BufferPool::AddHolder(std::string name, bool raw_fds) {
   std::lock_guard lock(mutex_);
   for (size_t i = 1; i < holder_names_.size(); ++i) {
-    if (holder_names_[i] == name) return static_cast<HolderId>(i);
+    if (holder_names_[i] != name) continue;
+    if (raw_fds) holder_fds_[i] = true;
+    return static_cast<HolderId>(i);
   }
   holder_names_.push_back(std::move(name));
+  holder_fds_.push_back(raw_fds);
   return static_cast<HolderId>(holder_names_.size() - 1);
+}
+
+bool BufferPool::MayHaveFds(HolderId holder) const {
+  std::lock_guard lock(mutex_);
+  return holder < holder_fds_.size() && holder_fds_[holder];
 }
 
 void BufferPool::SetFreedListener(RefPtr<FreedListener> listener) {
@@ -287,9 +335,14 @@ void BufferPool::MakeFreeLocked(Buffer& buffer) {
   free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
 }
 
+// Maps nothing: who wrongly reads a free buffer has mapped it before.
 void BufferPool::Poison(Buffer& buffer) {
-  if (buffer.memory_->mapping() == nullptr) return;
-  std::memset(buffer.memory_->mapping(), 0xA5, buffer.memory_->size());
+  const Memory& memory = *buffer.memory_;
+  if (!memory.BeginCpuAccess(kCpuWrite)) return;
+  for (uint32_t part = 0; part < memory.part_count(); ++part) {
+    if (memory.writable(part)) std::memset(memory.mapping(part), 0xA5, memory.size(part));
+  }
+  (void)memory.EndCpuAccess(kCpuWrite);
 }
 
 void BufferPool::Retire() {

@@ -12,9 +12,11 @@
 #include "engine/base/clock.h"
 #include "engine/base/ref_ptr.h"
 #include "engine/base/result.h"
+#include "engine/media/allocator.h"
 #include "engine/media/format.h"
 #include "engine/media/frame.h"
 #include "engine/media/memory.h"
+#include "engine/sync/fd_waiter.h"
 #include "engine/sync/timeline.h"
 
 namespace sluice::media {
@@ -95,11 +97,22 @@ class BufferPool final : public RefCounted<BufferPool> {
     /// Format and layout in the form that plugins read; made and read by
     /// engine/plugin only, kept here because it lives as long as the pool.
     std::shared_ptr<const void> abi_shape;
-    bool poison = false;  ///< Fill free buffers with 0xA5: a reader after release shows.
+    /// Fill free buffers with 0xA5, as far as the CPU has mapped them: a reader after
+    /// release shows.
+    bool poison = false;
+    std::string allocator;  ///< Who made the memory: "udmabuf", "camera". For reports.
+    bool producer_raw_fds = false;  ///< The producer may have the fds of its buffers.
+    /// Who waits for the sync_files that come with releases. Null: they are refused.
+    std::shared_ptr<sync::FdWaiter> fd_waiter;
   };
 
   /// Allocates everything now. Errors: those of the allocator and CheckLayout.
   static Result<RefPtr<BufferPool>> Create(Options options, Allocator& allocator);
+  /// Of memory that a port made: memories[i] is the buffer of index i, and
+  /// options.buffers is 0 or their number. Views are those that all have. Errors:
+  /// InvalidArgument where the layout does not fit one of them, naming buffer and plane.
+  static Result<RefPtr<BufferPool>> Create(Options options,
+                                           std::vector<std::unique_ptr<Memory>> memories);
 
   const Options& options() const { return options_; }
   const Format& format() const { return options_.format; }
@@ -108,8 +121,10 @@ class BufferPool final : public RefCounted<BufferPool> {
   uint32_t views() const { return views_; }
   uint32_t size() const { return static_cast<uint32_t>(buffers_.size()); }
 
-  /// Names somebody who may hold a lease; the result is his id, the same for the same name.
-  HolderId AddHolder(std::string name);
+  /// Names somebody who may hold a lease; the result is his id, the same for the same
+  /// name. `raw_fds`: he may have the fds of the buffers (once given, it stays).
+  HolderId AddHolder(std::string name, bool raw_fds = false);
+  bool MayHaveFds(HolderId holder) const;
 
   /// A buffer to write, or null when none is free (or the producer of a dynamic
   /// pool holds its reserve already). Never waits.
@@ -164,6 +179,9 @@ class BufferPool final : public RefCounted<BufferPool> {
   explicit BufferPool(Options options);
   ~BufferPool();
 
+  void AddBuffer(std::unique_ptr<Memory> memory);
+  void Open();
+
   Frame* TakeFrameLocked(Buffer& buffer, HolderId holder, MonotonicNs now_ns);
   void ReturnFrameLocked(Frame& frame);
   void CountProducerLeaseLocked(Buffer& buffer, int change);
@@ -180,7 +198,8 @@ class BufferPool final : public RefCounted<BufferPool> {
   uint32_t views_ = 0;
   std::vector<std::unique_ptr<Buffer>> buffers_;
   std::vector<std::unique_ptr<Frame>> frames_;
-  std::vector<std::string> holder_names_;
+  std::vector<std::string> holder_names_;  // guarded by mutex_, as the next
+  std::vector<bool> holder_fds_;
   RefPtr<FreedListener> listener_;
   std::atomic<uint32_t> free_count_{0};
   std::atomic<uint32_t> peak_leased_{0};

@@ -28,7 +28,9 @@ struct HollowAllocator : Allocator {
   uint32_t views() const override { return 0; }
   uint32_t granularity() const override { return 1; }
   Result<std::unique_ptr<Memory>> Allocate(std::string_view, uint64_t size) override {
-    return std::make_unique<Memory>(UniqueFd(), nullptr, size, 0);
+    std::vector<Memory::Part> parts(1);
+    parts[0].size = size;
+    return std::make_unique<Memory>(std::move(parts), 0);
   }
 };
 

@@ -11,6 +11,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/media/allocator.h"
+
 namespace sluice::media {
 namespace {
 
@@ -29,7 +31,7 @@ TEST(MemfdTest, IsSealedRoundedZeroedAndClosedAtTheEnd) {
   {
     auto memory = allocator->Allocate("sluice:sealed:0", page + 1);
     ASSERT_TRUE(memory);
-    int fd = (*memory)->fd();
+    int fd = (*memory)->fd(kViewShm);
     EXPECT_EQ((*memory)->size(), 2 * page);
     struct stat info {};
     ASSERT_EQ(fstat(fd, &info), 0);

@@ -15,11 +15,13 @@
 #include <csignal>
 #include <future>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <thread>
 #include <unistd.h>
 
 #include "engine/base/unique_fd.h"
+#include "engine/scheduler/watch_set.h"
 
 namespace sluice::scheduler {
 
@@ -29,9 +31,18 @@ struct Reactor::Impl {
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
   std::unique_ptr<asio::signal_set> signals;
+  std::shared_ptr<WatchSet> watches;
+  asio::posix::stream_descriptor watches_due{context};
   std::thread thread;
 
-  bool OnOwnThread() const { return std::this_thread::get_id() == thread.get_id(); }
+  void AwaitWatches() {
+    watches_due.async_wait(asio::posix::stream_descriptor::wait_read,
+                           [this](boost::system::error_code error) {
+                             if (error) return;
+                             watches->Dispatch();
+                             AwaitWatches();
+                           });
+  }
 };
 
 namespace {
@@ -99,23 +110,56 @@ class TimerFd final : public Reactor::Timer {
   std::shared_ptr<Shared> shared_;
 };
 
+class SetWatch final : public Reactor::Watch {
+ public:
+  SetWatch(std::shared_ptr<WatchSet> set, WatchSet::Id id) : set_(std::move(set)), id_(id) {}
+  ~SetWatch() override { set_->Remove(id_); }
+
+  void Arm(uint32_t events) override {
+    uint32_t wanted = 0;
+    if ((events & Reactor::kReadable) != 0) wanted |= EPOLLIN;
+    if ((events & Reactor::kPriority) != 0) wanted |= EPOLLPRI;
+    set_->Arm(id_, wanted);
+  }
+
+ private:
+  std::shared_ptr<WatchSet> set_;
+  WatchSet::Id id_;
+};
+
 }  // namespace
 
-Reactor::Reactor() : impl_(std::make_unique<Impl>()) {
+Reactor::Reactor() : impl_(std::make_unique<Impl>()) {}
+
+Status Reactor::Start() {
+  auto watches = WatchSet::Create();
+  if (!watches) return tl::unexpected(std::move(watches).error());
+  impl_->watches = std::move(*watches);
+  auto due = UniqueFd::Duplicate(impl_->watches->fd());
+  if (!due) return tl::unexpected(std::move(due).error());
+  boost::system::error_code error;
+  impl_->watches_due.assign(due->get(), error);
+  if (error) return Fail(Code::kIo, "watch fds: " + error.message());
+  (void)due->Release();
+  impl_->AwaitWatches();
   impl_->thread = std::thread([impl = impl_.get()] {
     pthread_setname_np(pthread_self(), "sluice-reactor");
     impl->context.run();
   });
+  return {};
 }
 
 Result<std::unique_ptr<Reactor>> Reactor::Create() {
-  return std::unique_ptr<Reactor>(new Reactor);
+  std::unique_ptr<Reactor> reactor(new Reactor);
+  SLUICE_RETURN_IF_ERROR(reactor->Start());
+  return reactor;
 }
 
 Reactor::~Reactor() {
   impl_->work.reset();
   impl_->context.stop();
-  impl_->thread.join();
+  if (impl_->thread.joinable()) impl_->thread.join();
+  if (impl_->watches) impl_->watches->End();
 }
 
 Result<std::unique_ptr<Reactor::Timer>> Reactor::CreateTimer(std::function<void()> fired) {
@@ -131,6 +175,16 @@ Result<std::unique_ptr<Reactor::Timer>> Reactor::CreateTimer(std::function<void(
     return Fail(Code::kIo, std::string("watch a timer: ") + error.what());
   }
 }
+
+Result<std::unique_ptr<Reactor::Watch>> Reactor::WatchFd(int fd, std::function<void()> ready) {
+  auto own = UniqueFd::Duplicate(fd);
+  if (!own) return tl::unexpected(std::move(own).error());
+  auto id = impl_->watches->Add(std::move(*own), std::move(ready));
+  if (!id) return tl::unexpected(std::move(id).error());
+  return std::unique_ptr<Watch>(std::make_unique<SetWatch>(impl_->watches, *id));
+}
+
+std::shared_ptr<sync::FdWaiter> Reactor::fd_waiter() { return impl_->watches; }
 
 void Reactor::OnInterrupt(std::function<void(int)> caught) {
   impl_->signals = std::make_unique<asio::signal_set>(impl_->context, SIGINT, SIGTERM);

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/media/memory.h"
+
+namespace sluice::media {
+
+/// Makes the memory of buffers. Ports make memory too (AdoptMemory); these are the
+/// engine's own kinds. Threads: [main-thread].
+class Allocator {
+ public:
+  virtual ~Allocator() = default;
+  /// "memfd".
+  virtual std::string_view name() const = 0;
+  /// View bits of what Allocate returns.
+  virtual uint32_t views() const = 0;
+  /// The multiple of `size` and of the mapping's address, bytes.
+  virtual uint32_t granularity() const = 0;
+  /// The largest buffer, bytes; 0 = no bound of its own.
+  virtual uint64_t max_bytes() const { return 0; }
+  /// One part of at least `size` bytes, zeroed, resident, not mapped. `label` shows in /proc.
+  /// Errors: InvalidArgument, ResourceExhausted (also beyond max_bytes), what the kernel says.
+  virtual Result<std::unique_ptr<Memory>> Allocate(std::string_view label, uint64_t size) = 0;
+};
+
+/// Sealed memfds (SHRINK, GROW, SEAL; no write seal, so that udmabuf can be a
+/// view of them), one for each buffer.
+std::unique_ptr<Allocator> CreateMemfdAllocator();
+
+}  // namespace sluice::media

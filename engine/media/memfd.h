@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/base/unique_fd.h"
+
+namespace sluice::media {
+
+/// What the allocators share.
+
+/// `size` rounded up to whole pages. Errors: InvalidArgument for 0 and overflow.
+Result<uint64_t> RoundToPages(uint64_t size);
+uint32_t PageSize();
+
+/// A memfd of `size` bytes (whole pages), zeroed and allocated, sealed SHRINK, GROW
+/// and SEAL. Errors: ResourceExhausted, Io.
+Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size);
+
+}  // namespace sluice::media
