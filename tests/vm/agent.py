@@ -21,8 +21,8 @@ TERM_GRACE_S = 2
 
 # What the kernel says when something is wrong with it.
 SPLAT = re.compile(r"""
-    -+\[\ cut\ here
-  | (WARNING|BUG|UBSAN|KASAN|KFENCE):
+    (WARNING|BUG|UBSAN|KASAN|KFENCE):
+  | kernel\ BUG\ at
   | INFO:\ (task|possible|inconsistent|suspicious)
   | (Oops|Kernel\ panic|general\ protection\ fault|refcount_t|divide\ error|invalid\ opcode)\b
   | list_(add|del)\ corruption

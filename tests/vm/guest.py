@@ -21,6 +21,7 @@ import sys
 import machine
 import report
 
+MEMORY_MB = 3072
 EXIT_TIMED_OUT = 124
 EXIT_NO_GUEST = 125
 EXIT_SKIP = report.EXIT_SKIP
@@ -50,7 +51,7 @@ def guest_environment():
 
 def complete(job):
     """Fills in what a job may leave out."""
-    job = dict({"modules": [], "udev": False, "allow": []}, **job)
+    job = dict({"modules": [], "udev": False, "allow": [], "memory_mb": MEMORY_MB}, **job)
     job["cases"] = [dict({"timeout": 60, "allow": []}, **case) for case in job["cases"]]
     return dict(job, cwd=os.getcwd(), env=guest_environment())
 
@@ -84,40 +85,69 @@ def read_case(share, index):
     return output, [path.read_text(errors="replace") for path in sorted((share / ("%d.xml" % index)).glob("*.xml"))]
 
 
-def run(job, memory_mb, whole_limit_s, out=None, show_names=True):
+class Run:
+    """One boot of a guest for all cases of a job."""
+
+    def __init__(self, job, show_names):
+        self._job = job
+        self._show_names = show_names
+        self._running = None
+        self.outcomes = []
+
+    def boot(self, boot_limit_s, whole_limit_s, out):
+        """Fills `outcomes`, as far as the guest comes. Errors: GuestError."""
+        with machine.Machine(self._job) as guest:
+            output = Output(guest.share)
+            try:
+                for event in guest.events(boot_limit_s, whole_limit_s, output.show):
+                    self._handle(event, guest.share, output)
+            except machine.GuestError as error:
+                output.show()
+                if self._running is not None:
+                    self._died(error, guest.share)
+                raise
+            finally:
+                if out:
+                    shutil.copytree(guest.share / "out", out, dirs_exist_ok=True)
+
+    def _handle(self, event, share, output):
+        if event["event"] == "failed":
+            raise machine.GuestError("the guest could not be set up: %s\n%s" %
+                                     (event["reason"], "\n".join(event["kernel_log"])))
+        if event["event"] == "ready" and event["splats"]:
+            raise machine.GuestError("the kernel complained while modules were loaded:\n%s" %
+                                     "\n".join(event["kernel_log"]))
+        if event["event"] == "began":
+            self._running = event["case"]
+            if self._show_names:
+                print("=== %s" % self._job["cases"][self._running]["name"], flush=True)
+            output.follow(self._running)
+        elif event["event"] == "ended":
+            output.finish()
+            case = self._job["cases"][self._running]
+            self.outcomes.append(report.judge(case["name"], case["timeout"], event,
+                                              *read_case(share, self._running)))
+            self._running = None
+
+    def _died(self, error, share):
+        name = self._job["cases"][self._running]["name"]
+        self.outcomes.append(report.Outcome(name, report.FAILED, [str(error)],
+                                            output=read_case(share, self._running)[0]))
+
+
+def run(job, boot_limit_s, whole_limit_s, out=None, show_names=True):
     """Boots a guest and returns the outcome of each case; those that never ran have failed."""
-    outcomes = []
-    running = None
-    with machine.Machine(job, memory_mb) as guest:
-        output = Output(guest.share)
-        try:
-            for event in guest.events(whole_limit_s, output.show):
-                if event["event"] == "failed":
-                    raise machine.GuestError("the guest could not be set up: %s\n%s" %
-                                             (event["reason"], "\n".join(event["kernel_log"])))
-                if event["event"] == "ready" and event["splats"]:
-                    raise machine.GuestError("the kernel complained while modules were loaded:\n%s" %
-                                             "\n".join(event["kernel_log"]))
-                if event["event"] == "began":
-                    running = event["case"]
-                    if show_names:
-                        print("=== %s" % job["cases"][running]["name"], flush=True)
-                    output.follow(running)
-                elif event["event"] == "ended":
-                    output.finish()
-                    case = job["cases"][running]
-                    outcomes.append(report.judge(case["name"], case["timeout"], event,
-                                                 *read_case(guest.share, running)))
-        except machine.GuestError as error:
-            output.show()
-            reason = str(error)
-            for index in range(len(outcomes), len(job["cases"])):
-                text = read_case(guest.share, index)[0] if index == running else ""
-                outcomes.append(report.Outcome(job["cases"][index]["name"], report.FAILED, reason, output=text))
-                reason = "not run: %s" % str(error).splitlines()[0]
-        if out:
-            shutil.copytree(guest.share / "out", out, dirs_exist_ok=True)
-    return outcomes
+    boot = Run(job, show_names)
+    try:
+        boot.boot(boot_limit_s, whole_limit_s, out)
+    except machine.GuestError as error:
+        outcomes = boot.outcomes
+        for case in job["cases"][len(outcomes):]:
+            # The whole story is told once: here, unless with the case during which it happened.
+            told = any(str(error) in outcome.reasons for outcome in outcomes)
+            reason = "not run: " + str(error).splitlines()[0] if told else str(error)
+            outcomes.append(report.Outcome(case["name"], report.FAILED, [reason]))
+    return boot.outcomes
 
 
 def run_job(path):
@@ -125,10 +155,10 @@ def run_job(path):
     job = complete(json.loads(pathlib.Path(path).read_text()))
     why = machine.missing()
     if why:
-        outcomes = [report.Outcome("guest", report.SKIPPED, why)]
+        outcomes = [report.Outcome("guest", report.SKIPPED, [why])]
     else:
         limit = float(os.environ.get("TEST_TIMEOUT", 3600)) - 20  # Bazel's own would leave no report.
-        outcomes = run(job, job.get("memory_mb", 3072), limit, os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR"))
+        outcomes = run(job, machine.BOOT_LIMIT_S, limit, os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR"))
     print(report.summary(outcomes))
     if os.environ.get("XML_OUTPUT_FILE"):
         pathlib.Path(os.environ["XML_OUTPUT_FILE"]).write_text(report.junit(job["name"], outcomes))
@@ -142,14 +172,16 @@ def run_command(arguments):
         return EXIT_SKIP
     case = {"name": arguments.command[0], "command": arguments.command, "timeout": arguments.timeout,
             "allow": arguments.allow}
-    job = complete({"modules": arguments.module, "udev": arguments.udev, "allow": arguments.allow, "cases": [case]})
-    outcome = run(job, arguments.memory, arguments.timeout + 300, arguments.out, show_names=False)[0]
+    job = complete({"modules": arguments.module, "udev": arguments.udev, "allow": arguments.allow,
+                    "memory_mb": arguments.memory, "cases": [case]})
+    whole_limit = arguments.boot_timeout + arguments.timeout + machine.CASE_GRACE_S
+    outcome = run(job, arguments.boot_timeout, whole_limit, arguments.out, show_names=False)[0]
     if outcome.status is None:
         print("guest.py: %s" % outcome.reason, file=sys.stderr)
         return EXIT_NO_GUEST
     if outcome.outcome == report.FAILED and outcome.reason != report.ending(outcome.status):
         print("guest.py: %s" % outcome.reason, file=sys.stderr)
-        if "time limit" in outcome.reason:
+        if outcome.timed_out:
             return EXIT_TIMED_OUT
     status = outcome.status if outcome.status >= 0 else 128 - outcome.status
     return status or int(outcome.outcome == report.FAILED)
@@ -162,7 +194,9 @@ def parse(argv):
                         help="load a kernel module first; may be repeated")
     parser.add_argument("--udev", action="store_true", help="run udevd in the guest")
     parser.add_argument("--timeout", type=float, default=600, metavar="S", help="time limit of the command (%(default)s)")
-    parser.add_argument("--memory", type=int, default=3072, metavar="MB", help="of the guest (%(default)s)")
+    parser.add_argument("--boot-timeout", type=float, default=machine.BOOT_LIMIT_S, metavar="S",
+                        help="time limit of the boot (%(default)s)")
+    parser.add_argument("--memory", type=int, default=MEMORY_MB, metavar="MB", help="of the guest (%(default)s)")
     parser.add_argument("--allow", action="append", default=[], metavar="REGEX",
                         help="a kernel warning that is no failure; may be repeated")
     parser.add_argument("--out", metavar="DIR", help="copy what the command leaves in /run/guest/out to DIR")

@@ -108,9 +108,8 @@ def die_with_parent():
 class Machine:
     """A guest for the length of a `with`; nothing of it stays behind."""
 
-    def __init__(self, job, memory_mb):
+    def __init__(self, job):
         self._job = job
-        self._memory_mb = memory_mb
         self._events_read = 0
         self._process = None
         self._scratch = None
@@ -139,7 +138,7 @@ class Machine:
         (self.share / "job.json").write_text(json.dumps(dict(self._job, kernel=str(where))))
         with open(self.folder / "qemu", "wb") as log:
             self._process = subprocess.Popen(
-                qemu_command(where, self.folder, self.share, self._memory_mb), stdin=subprocess.DEVNULL, stdout=log,
+                qemu_command(where, self.folder, self.share, self._job["memory_mb"]), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, start_new_session=True, preexec_fn=die_with_parent)
 
     def __exit__(self, *unused):
@@ -167,13 +166,13 @@ class Machine:
                 text += path.read_text(errors="replace")[-4000:]
         return text.strip() or "(nothing on its console)"
 
-    def events(self, whole_limit_s, idle=lambda: None):
+    def events(self, boot_limit_s, whole_limit_s, idle=lambda: None):
         """Yields the agent's events up to "done"; calls `idle` in between.
 
         Errors: GuestError when the guest ends before, or a limit is passed: of the boot, of one case, of all.
         """
         began = time.monotonic()
-        limit, what = BOOT_LIMIT_S, "did not boot"
+        limit, what = boot_limit_s, "did not boot"
         deadline = began + limit
         while True:
             ended = self._process.poll() is not None
@@ -190,7 +189,7 @@ class Machine:
                 raise GuestError("the guest ended by itself (QEMU's exit status %d):\n%s" %
                                  (self._process.returncode, self.last_words()))
             if now > began + whole_limit_s:
-                raise GuestError("the guest took longer than %d s in all:\n%s" % (whole_limit_s, self.last_words()))
+                raise GuestError("the guest took longer than %g s in all:\n%s" % (whole_limit_s, self.last_words()))
             if now > deadline:
-                raise GuestError("the guest %s within %d s:\n%s" % (what, limit, self.last_words()))
+                raise GuestError("the guest %s within %g s:\n%s" % (what, limit, self.last_words()))
             time.sleep(POLL_S)

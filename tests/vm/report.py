@@ -19,12 +19,18 @@ class Outcome:
     """One command that ran in the guest, or one that should have."""
     name: str
     outcome: str = PASSED
-    reason: str = ""
+    # Why it failed, or was skipped.
+    reasons: typing.List[str] = dataclasses.field(default_factory=list)
     seconds: float = 0
     status: typing.Optional[int] = None
+    timed_out: bool = False
     output: str = ""
     # gtest's own reports, as XML text.
     reports: typing.List[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def reason(self):
+        return "; ".join(self.reasons)
 
 
 def ending(status):
@@ -38,20 +44,20 @@ def ending(status):
 
 def judge(name, limit_s, event, output, reports):
     """The outcome of a case from the agent's "ended" event."""
-    result = Outcome(name, seconds=event["seconds"], status=event["status"], output=output, reports=reports)
-    reasons = []
-    if event["timed_out"]:
-        reasons.append("killed after its time limit of %g s" % limit_s)
-    elif event["status"] == EXIT_SKIP and not reports:
+    result = Outcome(name, seconds=event["seconds"], status=event["status"], timed_out=event["timed_out"],
+                     output=output, reports=reports)
+    if event["status"] == EXIT_SKIP and not reports and not event["splats"]:
         result.outcome = SKIPPED
-        result.reason = (output.strip().splitlines() or ["no reason given"])[-1]
+        result.reasons = (output.strip().splitlines() or ["no reason given"])[-1:]
+        return result
+    if event["timed_out"]:
+        result.reasons.append("killed after its time limit of %g s" % limit_s)
     elif event["status"] != 0:
-        reasons.append(ending(event["status"]))
+        result.reasons.append(ending(event["status"]))
     if event["splats"]:
-        reasons.append("the kernel complained:\n" + "\n".join(event["kernel_log"]))
-    if reasons:
+        result.reasons.append("the kernel complained:\n" + "\n".join(event["kernel_log"]))
+    if result.reasons:
         result.outcome = FAILED
-        result.reason = "; ".join(reasons)
     return result
 
 
@@ -59,10 +65,10 @@ def clean(text):
     return NOT_XML.sub("?", text)
 
 
-def add_case(suite, outcome):
+def add_case(suite, outcome, reasons):
     case = ElementTree.SubElement(suite, "testcase", classname=suite.get("name"), name=outcome.name,
                                   time="%.3f" % outcome.seconds)
-    reason = clean(outcome.reason)
+    reason = clean("; ".join(reasons))
     if outcome.outcome == FAILED:
         failure = ElementTree.SubElement(case, "failure", message=reason.splitlines()[0])
         failure.text = reason + "\n" + clean(outcome.output)[-20000:]
@@ -84,14 +90,15 @@ def add_reports(root, outcome):
 
 
 def junit(suite_name, outcomes):
-    """One report of all cases. A gtest binary is counted by its own cases, and once more if it failed beside them."""
+    """One report of all cases. A gtest program is counted by its own cases, and once more if it failed beside them."""
     root = ElementTree.Element("testsuites")
     commands = ElementTree.SubElement(root, "testsuite", name=suite_name)
     for outcome in outcomes:
-        explained = add_reports(root, outcome)
-        beside = outcome.outcome == FAILED and (not explained or outcome.status != 1 or "\n" in outcome.reason)
-        if not outcome.reports or beside:
-            add_case(commands, outcome)
+        reasons = list(outcome.reasons)
+        if add_reports(root, outcome) and ending(1) in reasons:
+            reasons.remove(ending(1))
+        if reasons or not outcome.reports:
+            add_case(commands, outcome, reasons)
     return ElementTree.tostring(root, encoding="unicode")
 
 
