@@ -15,6 +15,7 @@ extern "C" {
 
 typedef struct sluice_frame sluice_frame;
 typedef struct sluice_timeline sluice_timeline;
+typedef struct sluice_node_host sluice_node_host; /* node.h */
 
 #define SLUICE_FENCE_SIGNALLED 0 /* nothing to wait for */
 #define SLUICE_FENCE_TIMELINE 1  /* {timeline, point} */
@@ -159,11 +160,12 @@ typedef struct sluice_timeline_api {
   /* A sync_file for `point`, the caller's; -1 in `fd` where it has signalled.
    * Errors: NOT_SUBMITTED (subscribe and ask again), UNSUPPORTED (no kernel fence behind it). */
   int32_t (*to_sync_file)(sluice_timeline *timeline, uint64_t point, int32_t *fd);
-  /* A timeline whose points are those of a timeline drm_syncobj. Borrows both
-   * fds (of a DRM device and of the syncobj). One reference, the caller's.
+  /* A timeline whose points are those of a timeline drm_syncobj; `node`'s
+   * engine waits for them. Borrows both fds (of a DRM device and of the
+   * syncobj). One reference, the caller's.
    * Errors: UNSUPPORTED without DRM_CAP_SYNCOBJ_TIMELINE, IO. */
-  int32_t (*import_syncobj)(const char *signaller, int32_t drm_fd, int32_t syncobj_fd,
-                            sluice_timeline **out);
+  int32_t (*import_syncobj)(sluice_node_host *node, const char *signaller, int32_t drm_fd,
+                            int32_t syncobj_fd, sluice_timeline **out);
   /* Signals a point of an imported syncobj, from the CPU, now.
    * Errors: UNSUPPORTED for any other timeline, IO. */
   int32_t (*signal_syncobj)(sluice_timeline *timeline, uint64_t point);

@@ -93,7 +93,6 @@ typedef struct sluice_invocation {
 #define SLUICE_PROCESS_END ((int32_t)3)       /* this node will emit nothing more */
 /* or a negative SLUICE_E_*, after set_error() */
 
-typedef struct sluice_node_host sluice_node_host; /* the node's own handle, opaque */
 typedef struct sluice_offer_sink sluice_offer_sink;
 
 #define SLUICE_NODE_HOST_API_ID "sluice.node-host/1"

@@ -261,7 +261,7 @@ inline const sluice_timeline_api& FakeHost::TimelineApi() {
         return FakeTimeline::From(t)->ToSyncFile(point, fd);
       },
       // No kernel timelines here.
-      [](const char*, int32_t, int32_t, sluice_timeline**) -> int32_t {
+      [](sluice_node_host*, const char*, int32_t, int32_t, sluice_timeline**) -> int32_t {
         return SLUICE_E_UNSUPPORTED;
       },
       [](sluice_timeline*, uint64_t) -> int32_t { return SLUICE_E_UNSUPPORTED; },
