@@ -1,5 +1,5 @@
-// The guest has what the tests of dma-bufs and fences need: shared memory and heap memory as dma-bufs, and fences
-// that a test signals when it wants.
+// The guest has what the tests of dma-bufs and fences need: shared memory and heap memory as
+// dma-bufs, and fences that a test signals when it wants.
 
 #include <fcntl.h>
 #include <linux/dma-buf.h>
@@ -58,7 +58,8 @@ UniqueFd AllocateFromHeap(size_t size) {
   dma_heap_allocation_data request{};
   request.len = size;
   request.fd_flags = O_RDWR | O_CLOEXEC;
-  if (ioctl(Open("/dev/dma_heap/system").get(), DMA_HEAP_IOCTL_ALLOC, &request) != 0) return UniqueFd();
+  if (ioctl(Open("/dev/dma_heap/system").get(), DMA_HEAP_IOCTL_ALLOC, &request) != 0)
+    return UniqueFd();
   return UniqueFd(static_cast<int>(request.fd));
 }
 
@@ -142,7 +143,8 @@ TEST_P(ImplicitFence, OfABufferIsTheOnePutIn) {
 
 INSTANTIATE_TEST_SUITE_P(Udmabuf, ImplicitFence,
                          testing::Values([] { return ShareAsDmaBuf(SealedMemory(kSize), kSize); }));
-INSTANTIATE_TEST_SUITE_P(DmaHeap, ImplicitFence, testing::Values([] { return AllocateFromHeap(kSize); }));
+INSTANTIATE_TEST_SUITE_P(DmaHeap, ImplicitFence,
+                         testing::Values([] { return AllocateFromHeap(kSize); }));
 
 }  // namespace
 }  // namespace sluice

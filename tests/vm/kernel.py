@@ -66,8 +66,11 @@ def folder():
     if chosen:
         return pathlib.Path(chosen)
     # Not $HOME: a test's is a scratch folder.
-    home = pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir)
-    return home / ".cache" / "sluice" / "kernel" / package("linux-image-").version
+    try:
+        home = pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # A container's user without a name.
+        home = os.environ.get("HOME", "/var/tmp")
+    return pathlib.Path(home) / ".cache" / "sluice" / "kernel" / package("linux-image-").version
 
 
 def identity():
@@ -231,8 +234,12 @@ def main():
                                      epilog="Exit status: 0 it is there, 1 making it failed, %d (--check) it is "
                                      "missing, %d apt does not know the packages." %
                                      (EXIT_MISSING, EXIT_UNKNOWN_TO_APT))
+    parser.add_argument("--where", action="store_true", help="make nothing; print the folder")
     parser.add_argument("--check", action="store_true", help="make nothing; say what is missing")
     arguments = parser.parse_args()
+    if arguments.where:
+        print(folder())
+        return 0
     reason = missing()
     if not reason:
         return 0
