@@ -54,15 +54,25 @@ void Timeline::Signal(uint64_t point) {
 void Timeline::Fail(uint64_t point, Code code) {
   std::lock_guard lock(mutex_);
   if (point <= completed_.load(std::memory_order_relaxed)) return;
-  failures_.emplace_back(point, code);
+  auto at = std::lower_bound(failures_.begin(), failures_.end(), point,
+                             [](const Failure& f, uint64_t p) { return f.first < p; });
+  if (at != failures_.end() && at->first == point) return;  // the first cause is the cause
+  failures_.insert(at, {point, code});
   any_failed_.store(true, std::memory_order_release);
 }
 
+const Timeline::Failure* Timeline::FindFailure(uint64_t point) const {
+  auto at = std::lower_bound(failures_.begin(), failures_.end(), point,
+                             [](const Failure& f, uint64_t p) { return f.first < p; });
+  return at != failures_.end() && at->first == point ? &*at : nullptr;
+}
+
 FenceState Timeline::PassedState(uint64_t point) const {
-  for (const auto& failure : failures_) {
-    if (failure.first == point) return FenceState::kFailed;
-  }
-  return FenceState::kSignalled;
+  return FindFailure(point) != nullptr ? FenceState::kFailed : FenceState::kSignalled;
+}
+
+void Timeline::Refresh() const {
+  if (backend_ != nullptr && backend_->refresh != nullptr) backend_->refresh(self_);
 }
 
 FenceState Timeline::State(uint64_t point) const {
@@ -77,21 +87,28 @@ FenceState Timeline::State(uint64_t point) const {
 
 Code Timeline::ErrorOf(uint64_t point) const {
   std::lock_guard lock(mutex_);
-  for (const auto& failure : failures_) {
-    if (failure.first == point) return failure.second;
-  }
-  return Code::kInternal;
+  const Failure* failure = FindFailure(point);
+  return failure != nullptr ? failure->second : Code::kInternal;
 }
 
 bool Timeline::Subscribe(uint64_t point, FenceWaiter* waiter, FenceState* state) {
-  std::lock_guard lock(mutex_);
-  if (point <= completed_.load(std::memory_order_relaxed)) {
-    *state = PassedState(point);
-    return false;
+  RefPtr<Timeline> self;
+  if (backend_ != nullptr && backend_->arm != nullptr) {
+    // The waiter may be told, and let go of the last reference, before `arm` returns.
+    self = RefPtr<Timeline>(this);
+    if (completed() < point) Refresh();
   }
-  waiter->point_ = point;
-  waiter->next_ = waiters_;
-  waiters_ = waiter;
+  {
+    std::lock_guard lock(mutex_);
+    if (point <= completed_.load(std::memory_order_relaxed)) {
+      *state = PassedState(point);
+      return false;
+    }
+    waiter->point_ = point;
+    waiter->next_ = waiters_;
+    waiters_ = waiter;
+  }
+  if (self) backend_->arm(self_, point);
   return true;
 }
 
@@ -106,6 +123,7 @@ bool Timeline::Unsubscribe(FenceWaiter* waiter) {
 }
 
 Result<UniqueFd> Timeline::ToSyncFile(uint64_t point) const {
+  if (State(point) == FenceState::kPromised) Refresh();
   if (State(point) == FenceState::kPromised) {
     return sluice::Fail(Code::kNotSubmitted,
                         fmt::format("point {} of {} is only promised", point, signaller_));

@@ -42,14 +42,20 @@ class FenceWaiter {
 };
 
 /// What a backend adds to a timeline: the table that sync_file, drm_syncobj and
-/// a domain's device fill in. Either entry may be null.
+/// a domain's device fill in. Any entry may be null.
 struct TimelineBackend {
   /// Asks the device how far it is. Threads: [thread-safe].
   Result<uint64_t> (*query)(void* self) = nullptr;
   /// Errors: NotSubmitted, Unsupported. Threads: [thread-safe].
   Result<UniqueFd> (*to_sync_file)(void* self, uint64_t point) = nullptr;
-  /// Called when the timeline dies. May be null.
+  /// Called when the timeline dies.
   void (*destroy)(void* self) = nullptr;
+  /// For devices that tell nobody by themselves: asks how far they are, and calls
+  /// Submitted, Fail and Signal as they answer. With no lock held. Threads: [thread-safe].
+  void (*refresh)(void* self) = nullptr;
+  /// Somebody waits for `point` from now on: have it signalled when it happens. With
+  /// no lock held, after `refresh`; must not block. Threads: [thread-safe].
+  void (*arm)(void* self, uint64_t point) = nullptr;
 };
 
 /// Monotonic points in time that somebody signals. Threads: [thread-safe].
@@ -75,13 +81,16 @@ class Timeline final : public RefCounted<Timeline> {
   /// cannot fail.
   void Fail(uint64_t point, Code code);
 
+  /// Asks a device that tells nobody by itself; Subscribe and ToSyncFile do it too.
+  void Refresh() const;
+
   uint64_t completed() const { return completed_.load(std::memory_order_acquire); }
   FenceState State(uint64_t point) const;
   /// The error of a failed point, kInternal for any other.
   Code ErrorOf(uint64_t point) const;
 
   /// True: `waiter` will be told later. False: the point has passed, `*state`
-  /// says how, and the waiter is not called.
+  /// says how, and the waiter is not called. Others may be told from within.
   bool Subscribe(uint64_t point, FenceWaiter* waiter, FenceState* state);
   /// True: it was waiting and will not be told. False: it was or is being told.
   bool Unsubscribe(FenceWaiter* waiter);
@@ -90,7 +99,9 @@ class Timeline final : public RefCounted<Timeline> {
   Result<UniqueFd> ToSyncFile(uint64_t point) const;
 
  private:
+  using Failure = std::pair<uint64_t, Code>;
   FenceState PassedState(uint64_t point) const;
+  const Failure* FindFailure(uint64_t point) const;
 
   const std::string signaller_;
   const TimelineBackend* const backend_;
@@ -99,8 +110,8 @@ class Timeline final : public RefCounted<Timeline> {
   std::atomic<uint64_t> submitted_{0};
   std::atomic<bool> any_failed_{false};
   mutable std::mutex mutex_;
-  FenceWaiter* waiters_ = nullptr;                   // guarded by mutex_
-  std::vector<std::pair<uint64_t, Code>> failures_;  // guarded by mutex_
+  FenceWaiter* waiters_ = nullptr;  // guarded by mutex_, as the next
+  std::vector<Failure> failures_;   // by point; anyone may still ask about any of them
 };
 
 /// One point in time that comes. Empty: nothing to wait for.
