@@ -37,14 +37,13 @@ examples:
 """ % (EXIT_TIMED_OUT, EXIT_NO_GUEST, EXIT_SKIP)
 
 # They name things of the host that are not there in the guest, or the host's own report.
-HOST_ONLY = re.compile("DISPLAY|WAYLAND_DISPLAY|DBUS_.*|SSH_.*|XML_OUTPUT_FILE|TEST_(PREMATURE_EXIT|WARNINGS_OUTPUT|"
-                       "INFRASTRUCTURE_FAILURE|UNUSED_RUNFILES_LOG|LOG_PREFIX).*|TEST_UNDECLARED_OUTPUTS_.*|TEST_TMPDIR|"
-                       "RUNTEST_PRESERVE_CWD|GTEST_OUTPUT|TMPDIR|XDG_RUNTIME_DIR|HOME|PATH")
+HOST_ONLY = re.compile("DISPLAY|WAYLAND_DISPLAY|DBUS_.*|SSH_.*|XML_OUTPUT_FILE|GTEST_OUTPUT|TEST_TMPDIR|TMPDIR|"
+                       "TEST_(PREMATURE_EXIT|WARNINGS_OUTPUT|INFRASTRUCTURE_FAILURE|UNDECLARED_OUTPUTS).*")
 
 
 def guest_environment():
     environment = {name: value for name, value in os.environ.items() if not HOST_ONLY.fullmatch(name)}
-    environment.update(HOME="/run/home", XDG_RUNTIME_DIR="/run/user/0",
+    environment.update(HOME="/run/home", XDG_RUNTIME_DIR="/run/user/0", TEST_UNDECLARED_OUTPUTS_DIR="/run/guest/out",
                        PATH=os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin")
     return environment
 
@@ -193,7 +192,8 @@ def parse(argv):
     parser.add_argument("-m", "--module", action="append", default=[], metavar="'NAME OPTION=VALUE...'",
                         help="load a kernel module first; may be repeated")
     parser.add_argument("--udev", action="store_true", help="run udevd in the guest")
-    parser.add_argument("--timeout", type=float, default=600, metavar="S", help="time limit of the command (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=600, metavar="S",
+                        help="time limit of the command (%(default)s)")
     parser.add_argument("--boot-timeout", type=float, default=machine.BOOT_LIMIT_S, metavar="S",
                         help="time limit of the boot (%(default)s)")
     parser.add_argument("--memory", type=int, default=MEMORY_MB, metavar="MB", help="of the guest (%(default)s)")

@@ -67,8 +67,8 @@ class Harness(unittest.TestCase):
     def test_a_command_gives_back_its_output_its_files_and_its_exit_status(self):
         kept = self.scratch / "kept"
         status, output, errors = self.run_guest(
-            "--out", kept, "--", "sh", "-c", "echo \"$SLUICE_WORD in $PWD\"; echo more >&2; echo file >/run/guest/out/f; exit 5",
-            SLUICE_WORD="a word")
+            "--out", kept, "--", "sh", "-c",
+            "echo \"$SLUICE_WORD in $PWD\"; echo more >&2; echo file >/run/guest/out/f; exit 5", SLUICE_WORD="a word")
         self.assertEqual((status, output, errors), (5, "a word in %s\nmore\n" % os.getcwd(), ""))
         self.assertEqual((kept / "f").read_text(), "file\n")
 
@@ -164,7 +164,8 @@ class Harness(unittest.TestCase):
         empty.mkdir()
         self.assertIn("no kernel in %s: run ./setup" % empty,
                       self.run_guest("--", "true", SLUICE_KERNEL_DIR=str(empty))[2])
-        self.assertIn("qemu-system-x86_64 is not installed: run ./setup", self.run_guest("--", "true", PATH=str(empty))[2])
+        self.assertIn("qemu-system-x86_64 is not installed: run ./setup",
+                      self.run_guest("--", "true", PATH=str(empty))[2])
 
     def broken_kernel(self, keep_bytes):
         where = self.scratch / "broken"

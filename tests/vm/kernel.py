@@ -104,6 +104,8 @@ def module_dir(where):
 def run(*command, **options):
     """Runs quietly; what it printed is part of the error."""
     command = [str(word) for word in command]
+    # depmod is not on the path of Debian's users.
+    options["env"] = dict(os.environ, PATH=os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin")
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True, errors="replace", **options)
     if done.returncode != 0:
@@ -143,7 +145,8 @@ def fetch(work):
 def unpack_source(deb, paths, work):
     """Takes files out of the source package, which holds one archive of the whole kernel."""
     name = package("linux-source-").name
-    pipe = "set -o pipefail; dpkg-deb --fsys-tarfile \"$1\" | tar xO \"./usr/src/$2.tar.xz\" | tar xJ -C \"$3\" \"${@:4}\""
+    pipe = ('set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar xO "./usr/src/$2.tar.xz" | '
+            'tar xJ -C "$3" "${@:4}"')
     run("bash", "-c", pipe, "unpack", deb, name, work, *["%s/%s" % (name, path) for path in paths])
     return work / name
 

@@ -137,9 +137,9 @@ class Machine:
         shutil.copy(HERE / "agent.py", self.share)
         (self.share / "job.json").write_text(json.dumps(dict(self._job, kernel=str(where))))
         with open(self.folder / "qemu", "wb") as log:
-            self._process = subprocess.Popen(
-                qemu_command(where, self.folder, self.share, self._job["memory_mb"]), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, preexec_fn=die_with_parent)
+            command = qemu_command(where, self.folder, self.share, self._job["memory_mb"])
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             start_new_session=True, preexec_fn=die_with_parent)
 
     def __exit__(self, *unused):
         self._process.kill()

@@ -40,7 +40,8 @@ class Report(unittest.TestCase):
         self.assertEqual(cases(self.judge(-11)), [("job.one", "killed by SIGSEGV", None)])
 
     def test_a_command_past_its_limit_says_so_and_not_which_signal_ended_it(self):
-        self.assertEqual(cases(self.judge(-9, timed_out=True)), [("job.one", "killed after its time limit of 60 s", None)])
+        self.assertEqual(cases(self.judge(-9, timed_out=True)),
+                         [("job.one", "killed after its time limit of 60 s", None)])
 
     def test_a_skipped_command_gives_its_last_line_as_the_reason(self):
         self.assertEqual(cases(self.judge(77, output="looking\nno camera\n")), [("job.one", None, "no camera")])
