@@ -125,6 +125,7 @@ class BufferPool final : public RefCounted<BufferPool> {
   /// name. `raw_fds`: he may have the fds of the buffers (once given, it stays).
   HolderId AddHolder(std::string name, bool raw_fds = false);
   bool MayHaveFds(HolderId holder) const;
+  std::string HolderName(HolderId holder) const;
 
   /// A buffer to write, or null when none is free (or the producer of a dynamic
   /// pool holds its reserve already). Never waits.

@@ -14,6 +14,10 @@ namespace sluice::media {
 Result<uint64_t> RoundToPages(uint64_t size);
 uint32_t PageSize();
 
+/// Whether the machine has so much memory at all: some kernels would rather kill
+/// than refuse. Errors: ResourceExhausted, with the numbers.
+Status CheckRam(std::string_view label, uint64_t size);
+
 /// A memfd of `size` bytes (whole pages), zeroed and allocated, sealed SHRINK, GROW
 /// and SEAL. Errors: ResourceExhausted, Io.
 Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size);

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 #include <cerrno>
 #include <string>
@@ -23,7 +24,17 @@ Result<uint64_t> RoundToPages(uint64_t size) {
   return rounded - rounded % page;
 }
 
+Status CheckRam(std::string_view label, uint64_t size) {
+  struct sysinfo info {};
+  if (sysinfo(&info) != 0) return {};
+  const uint64_t total = (uint64_t{info.totalram} + info.totalswap) * info.mem_unit;
+  if (size <= total) return {};
+  return Fail(Code::kResourceExhausted, fmt::format("{} needs {} bytes, the machine has {}", label,
+                                                    size, total));
+}
+
 Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size) {
+  SLUICE_RETURN_IF_ERROR(CheckRam(label, size));
   // The kernel refuses longer names; this one is for /proc only.
   UniqueFd fd(memfd_create(std::string(label.substr(0, 200)).c_str(),
                            MFD_CLOEXEC | MFD_ALLOW_SEALING));

@@ -83,14 +83,14 @@ struct AdoptOptions {
     UniqueFd fd;
     uint64_t size = 0;  ///< Bytes; what is claimed.
   };
-  /// Whose it is, for messages: "capture.out buffer 3".
-  std::string label;
   /// What the fds are claimed to be: kViewDmabuf or kViewShm; 0 with `base`.
   uint32_t view = 0;
   std::vector<Part> parts;
   /// Memory that its owner has mapped and that has no fd: page aligned, `base_size` bytes.
   void* base = nullptr;
   uint64_t base_size = 0;
+  /// Whose it is, for messages: "capture.out buffer 3".
+  std::string label = "buffer";
 };
 
 /// Checks every claim against the fd itself: that a dma-buf is one, that shared

@@ -10,8 +10,8 @@
 
 namespace sluice::sync {
 
-static_assert(static_cast<uint32_t>(DmabufAccess::kRead) == DMA_BUF_SYNC_READ);
-static_assert(static_cast<uint32_t>(DmabufAccess::kWrite) == DMA_BUF_SYNC_WRITE);
+static_assert(kDmabufRead == DMA_BUF_SYNC_READ);
+static_assert(kDmabufWrite == DMA_BUF_SYNC_WRITE);
 
 namespace {
 
@@ -31,13 +31,16 @@ tl::unexpected<Error> FailFor(std::string_view what, int dmabuf, int error) {
                             "older than 6.0",
                             dmabuf));
   }
+  if (error == EINVAL) {
+    return Fail(Code::kInvalidArgument, fmt::format("{}: an access or a fd that is none", what));
+  }
   return FailErrno(what, error);
 }
 
 }  // namespace
 
-Result<UniqueFd> ExportDmabufFence(int dmabuf, DmabufAccess access) {
-  dma_buf_export_sync_file request{static_cast<uint32_t>(access), -1};
+Result<UniqueFd> ExportSyncFile(int dmabuf, uint32_t access) {
+  dma_buf_export_sync_file request{access, -1};
   if (Ioctl(dmabuf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request) != 0) {
     return FailFor("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", dmabuf, errno);
   }
@@ -49,14 +52,10 @@ Result<UniqueFd> ExportDmabufFence(int dmabuf, DmabufAccess access) {
   return fence;
 }
 
-Status ImportDmabufFence(int dmabuf, DmabufAccess access, int sync_file) {
-  dma_buf_import_sync_file request{static_cast<uint32_t>(access), sync_file};
+Status ImportSyncFile(int dmabuf, uint32_t access, int sync_file) {
+  dma_buf_import_sync_file request{access, sync_file};
   if (Ioctl(dmabuf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &request) == 0) return {};
-  const int error = errno;
-  if (error == EINVAL) {
-    return Fail(Code::kInvalidArgument, fmt::format("fd {} is no sync_file", sync_file));
-  }
-  return FailFor("DMA_BUF_IOCTL_IMPORT_SYNC_FILE", dmabuf, error);
+  return FailFor("DMA_BUF_IOCTL_IMPORT_SYNC_FILE", dmabuf, errno);
 }
 
 }  // namespace sluice::sync

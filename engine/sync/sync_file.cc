@@ -71,7 +71,9 @@ Result<SyncFileState> QuerySyncFile(int fd) {
   return result;
 }
 
-Result<UniqueFd> MergeSyncFiles(int first, int second, std::string_view name) {
+namespace {
+
+Result<UniqueFd> MergeTwo(int first, int second, std::string_view name) {
   sync_merge_data merge{};
   name.copy(merge.name, sizeof merge.name - 1);
   merge.fd2 = second;
@@ -80,6 +82,21 @@ Result<UniqueFd> MergeSyncFiles(int first, int second, std::string_view name) {
     return FailFor("SYNC_IOC_MERGE", error == ENOENT ? second : first, error);
   }
   return UniqueFd(merge.fence);
+}
+
+}  // namespace
+
+Result<UniqueFd> MergeSyncFiles(std::vector<UniqueFd> sync_files, std::string_view name) {
+  UniqueFd all;
+  for (UniqueFd& one : sync_files) {
+    if (all.valid()) {
+      auto merged = MergeTwo(all.get(), one.get(), name);
+      if (!merged) return merged;
+      one = std::move(*merged);
+    }
+    all = std::move(one);
+  }
+  return all;
 }
 
 namespace {
@@ -167,7 +184,7 @@ Result<Fence> ImportSyncFile(UniqueFd sync_file, std::string signaller,
 }
 
 Result<UniqueFd> ToOneSyncFile(std::span<const Fence> fences, std::string_view name) {
-  UniqueFd all;
+  std::vector<UniqueFd> pending;
   for (const Fence& fence : fences) {
     if (!fence.timeline) continue;
     if (!fence.Passed()) fence.timeline->Refresh();
@@ -179,13 +196,9 @@ Result<UniqueFd> ToOneSyncFile(std::span<const Fence> fences, std::string_view n
     }
     auto one = fence.timeline->ToSyncFile(fence.point);
     if (!one) return one;
-    if (all.valid()) {
-      one = MergeSyncFiles(all.get(), one->get(), name);
-      if (!one) return one;
-    }
-    all = std::move(*one);
+    pending.push_back(std::move(*one));
   }
-  return all;
+  return MergeSyncFiles(std::move(pending), name);
 }
 
 }  // namespace sluice::sync

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/base/unique_fd.h"
@@ -33,8 +34,9 @@ Result<SyncFileState> QuerySyncFile(int fd);
 Result<Fence> ImportSyncFile(UniqueFd sync_file, std::string signaller,
                              std::shared_ptr<FdWaiter> waiter);
 
-/// One sync_file that passes when both have. fds are borrowed. Errors: InvalidArgument, Io.
-Result<UniqueFd> MergeSyncFiles(int first, int second, std::string_view name);
+/// One sync_file that passes when all have; of one, itself; of none, empty. Takes the
+/// fds, also when it fails. Errors: InvalidArgument, Io.
+Result<UniqueFd> MergeSyncFiles(std::vector<UniqueFd> sync_files, std::string_view name);
 
 /// For a border that takes one fd: all of `fences` as one sync_file; empty when all
 /// have signalled. Errors: NotSubmitted, Unsupported where one has no kernel fence

@@ -265,7 +265,7 @@ Status SignalSyncobj(Timeline& timeline, uint64_t point) {
   return {};
 }
 
-Status AttachToSyncobj(Timeline& timeline, uint64_t point, int sync_file) {
+Status AttachSyncobj(Timeline& timeline, uint64_t point, int sync_file) {
   auto found = Find(timeline);
   if (!found) return tl::unexpected(std::move(found).error());
   Syncobj& syncobj = **found;

@@ -27,6 +27,6 @@ Result<RefPtr<Timeline>> ImportSyncobj(std::string signaller, int drm_fd, int sy
 Status SignalSyncobj(Timeline& timeline, uint64_t point);
 
 /// Makes `point` pass when `sync_file` (borrowed) does. Errors: as SignalSyncobj.
-Status AttachToSyncobj(Timeline& timeline, uint64_t point, int sync_file);
+Status AttachSyncobj(Timeline& timeline, uint64_t point, int sync_file);
 
 }  // namespace sluice::sync
