@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "nodes/vulkan/import_cache.h"
 #include "nodes/vulkan/testing.h"
 
 namespace sluice::vulkan::testing {
@@ -130,22 +131,22 @@ TEST_F(MemoryTest, AMisalignedMappingIsRefusedWithTheNumbers) {
 TEST_F(MemoryTest, ABufferIsImportedOnceUntilItsPoolIsForgotten) {
   const SharedMapping a(4096), b(4096);
   ImportCache cache(bench_->device());
-  const Memory* first = cache.Get({1, 1, 0}, a.data(), a.size()).value();
-  EXPECT_EQ(cache.Get({1, 1, 0}, a.data(), a.size()).value(), first);
-  EXPECT_NE(cache.Get({2, 1, 0}, b.data(), b.size()).value(), first);
+  const Import* first = cache.ImportHost({1, 1, 0}, a.data(), a.size()).value();
+  EXPECT_EQ(cache.ImportHost({1, 1, 0}, a.data(), a.size()).value(), first);
+  EXPECT_NE(cache.ImportHost({2, 1, 0}, b.data(), b.size()).value(), first);
   EXPECT_EQ(cache.size(), 2U);
   cache.ForgetPool(1, 2);
   EXPECT_EQ(cache.size(), 2U);
   cache.ForgetPool(1, 1);
   EXPECT_EQ(cache.size(), 1U);
-  EXPECT_TRUE(cache.Get({1, 1, 0}, b.data(), b.size()).has_value());
+  EXPECT_TRUE(cache.ImportHost({1, 1, 0}, b.data(), b.size()).has_value());
 }
 
 TEST_F(MemoryTest, ABufferThatChangesItsMappingIsAnError) {
   const SharedMapping a(4096), b(4096);
   ImportCache cache(bench_->device());
-  ASSERT_TRUE(cache.Get({1, 1, 0}, a.data(), a.size()).has_value());
-  EXPECT_FALSE(cache.Get({1, 1, 0}, b.data(), b.size()).has_value());
+  ASSERT_TRUE(cache.ImportHost({1, 1, 0}, a.data(), a.size()).has_value());
+  EXPECT_FALSE(cache.ImportHost({1, 1, 0}, b.data(), b.size()).has_value());
 }
 
 using QueueTest = DeviceTest;
@@ -197,8 +198,8 @@ uint32_t MessagesOfTwoSteps(bool barriers) {
   const Memory c = Memory::AllocateDevice(*device, shape.bytes).value();
   const VkPipeline pipeline = kernels->Get(ConstantsFor(shape, shape, 10)).value();
   const Push push = PushFor(shape, shape, Params{});
-  const Step steps[] = {{kernels.get(), pipeline, a.buffer(), b.buffer(), push},
-                        {kernels.get(), pipeline, b.buffer(), c.buffer(), push}};
+  const Step steps[] = {{kernels.get(), pipeline, AllPlanesIn(a.buffer()), AllPlanesIn(b.buffer()), push},
+                        {kernels.get(), pipeline, AllPlanesIn(b.buffer()), AllPlanesIn(c.buffer()), push}};
   const VkCommandBuffer commands = ring->Record(steps, 0).value();
   ring->Submitted(queue->Submit(commands, 0).value());
   EXPECT_TRUE(

@@ -100,8 +100,8 @@ std::string Missing(VkPhysicalDevice physical, uint32_t api_version) {
 DeviceInfo Describe(VkPhysicalDevice physical, uint32_t index) {
   DeviceInfo info;
   info.index = index;
-  const bool can_import =
-      Has(DeviceExtensions(physical), VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+  const std::vector<VkExtensionProperties> extensions = DeviceExtensions(physical);
+  const bool can_import = Has(extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   VkPhysicalDeviceExternalMemoryHostPropertiesEXT host{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
   VkPhysicalDeviceDriverProperties driver{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
@@ -119,6 +119,8 @@ DeviceInfo Describe(VkPhysicalDevice physical, uint32_t index) {
   info.binding_alignment = p.properties.limits.minStorageBufferOffsetAlignment;
   info.missing = Missing(physical, info.api_version);
   info.usable = info.missing.empty();
+  // A device older than 1.1 cannot even be asked.
+  if (info.usable) info.external = DescribeExternal(physical, extensions);
   return info;
 }
 
@@ -190,6 +192,7 @@ tl::unexpected<Error> FailVk(VkResult result, std::string_view what) {
       result == VK_ERROR_TOO_MANY_OBJECTS) {
     code = SLUICE_E_RESOURCE_EXHAUSTED;
   }
+  if (result == VK_ERROR_INVALID_EXTERNAL_HANDLE) code = SLUICE_E_UNSUPPORTED;
   return Fail(code, std::string(what) + ": " + ResultName(result));
 }
 
@@ -304,12 +307,13 @@ Status Device::Open(VkPhysicalDevice physical) {
   f13.maintenance4 = VK_TRUE;
   VkPhysicalDeviceVulkan12Features f12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f13};
   f12.timelineSemaphore = VK_TRUE;
-  const char* extensions[] = {VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME};
+  std::vector<const char*> extensions = info_.external.extensions;
+  if (info_.import_alignment > 0) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   VkDeviceCreateInfo create{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &f12};
   create.queueCreateInfoCount = 1;
   create.pQueueCreateInfos = &queue;
-  create.enabledExtensionCount = info_.import_alignment > 0 ? 1 : 0;
-  create.ppEnabledExtensionNames = extensions;
+  create.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  create.ppEnabledExtensionNames = extensions.data();
   const VkResult result = vkCreateDevice(physical, &create, nullptr, &device_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateDevice on " + info_.name);
   volkLoadDeviceTable(&vk_, device_);

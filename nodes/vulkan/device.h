@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nodes/vulkan/external.h"
 #include "nodes/vulkan/result.h"
 
 namespace sluice::vulkan {
@@ -28,6 +29,7 @@ struct DeviceInfo {
   uint64_t import_alignment = 0;  ///< Bytes; of base and size of imported memory; 0: cannot import.
   uint64_t max_buffer_range = 0;  ///< Bytes that one shader binding reaches.
   uint64_t binding_alignment = 0;  ///< Bytes.
+  ExternalSupport external;        ///< What it shares with other drivers.
 };
 
 /// Picks one of `devices`: an empty `selector` takes the best usable one (discrete, integrated,
@@ -102,7 +104,8 @@ Result<std::vector<DeviceInfo>> ListDevices();
 
 /// "VK_ERROR_DEVICE_LOST" and the like.
 std::string ResultName(VkResult result);
-/// `what` and the result's name; DeviceLost, ResourceExhausted or Internal.
+/// `what` and the result's name; DeviceLost, ResourceExhausted, Unsupported (a handle that the
+/// driver does not take) or Internal.
 tl::unexpected<Error> FailVk(VkResult result, std::string_view what);
 
 }  // namespace sluice::vulkan

@@ -15,28 +15,13 @@
 
 #include "nodes/vulkan/device.h"
 #include "nodes/vulkan/frame_node.h"
+#include "nodes/vulkan/import_cache.h"
 #include "nodes/vulkan/kernel.h"
-#include "nodes/vulkan/memory.h"
 #include "nodes/vulkan/queue.h"
+#include "nodes/vulkan/semaphores.h"
+#include "nodes/vulkan/staging.h"
 
 namespace sluice::vulkan {
-
-/// Memory between the device and a buffer that it cannot import. Reused when its submission is done
-/// with.
-class StagingPool {
- public:
-  struct Item {
-    Memory memory;
-    uint64_t busy_until = 0;  ///< a point of the queue
-  };
-  explicit StagingPool(const Device& device) : device_(device) {}
-  /// An item of at least `size` bytes that nothing before `done` uses. Ownership: the pool's.
-  Result<Item*> Take(uint64_t size, uint64_t done);
-
- private:
-  const Device& device_;
-  std::vector<std::unique_ptr<Item>> items_;
-};
 
 /// One dispatch of an island and where its buffers come from.
 struct IslandStep {
@@ -54,14 +39,15 @@ struct IslandStep {
   Place to;
 };
 
-/// The `vulkan` domain: one device, one queue, and the islands that run on it.
+/// The `vulkan` domain: one device, one queue, and the islands that run on it. docs/vulkan-memory.md
+/// has how frames reach the device and how they are waited for.
 class VulkanDomain {
  public:
   static constexpr const char* kDomain = "vulkan";
   class Island;
 
-  /// `device`: see ChooseDevice. SLUICE_VULKAN_FORCE_STAGING=1 has every import fail as if it were
-  /// misaligned.
+  /// `device`: see ChooseDevice. SLUICE_VULKAN_FORCE_STAGING=1 has every import of a host pointer
+  /// fail as if it were misaligned.
   static sdk::Expected<std::unique_ptr<VulkanDomain>> Create(const sdk::Host& host,
                                                              const sdk::Params& params);
   ~VulkanDomain();
@@ -73,6 +59,19 @@ class VulkanDomain {
   sdk::Status WaitIdle(int64_t deadline_ns);
 
   const Device& device() const { return *device_; }
+  /// SLUICE_VIEW_* by which the device reaches frames without a copy.
+  uint32_t views() const;
+
+  /// Imports `frame` as a firing of a node with the port `port` would.
+  /// Errors: UNSUPPORTED, with the planes and numbers.
+  sdk::Status TestImport(sdk::FrameRef frame, const sluice_port_config& port);
+  /// Makes the pool's buffers as linear dma-bufs of the device and keeps them until ForgetPool.
+  /// Errors: UNSUPPORTED when the device cannot export, or not in this layout.
+  sdk::Status AllocatePool(const sluice_pool_request& request, sdk::PoolSink& sink);
+
+  /// Buffers that are imported or exported now, and sync_files that are kept; for tests.
+  size_t imports() const;
+  size_t sync_files() const { return files_.size(); }
 
  private:
   /// Bytes that the waiter copies when a submission has completed.
@@ -82,36 +81,68 @@ class VulkanDomain {
     uint8_t* to;
     uint64_t bytes;
   };
-  /// A border frame's buffer for one firing.
+  /// A border frame's buffers for one firing.
   struct Bound {
-    VkBuffer buffer = VK_NULL_HANDLE;
+    PlaneBuffers planes{};
+    const Import* import = nullptr;
     StagingPool::Item* staging = nullptr;
     uint8_t* base = nullptr;
+    bool IsMade() const { return planes[0] != VK_NULL_HANDLE; }
   };
 
-  VulkanDomain(const sdk::Host& host, std::unique_ptr<Device> device)
-      : host_(host), device_(std::move(device)) {}
+  VulkanDomain(const sdk::Host& host, std::unique_ptr<Device> device);
   sdk::Status Open();
   Status AddStep(const sluice_island_desc& desc, uint32_t node, Island& island);
-  Result<uint64_t> WaitPoint(const sluice_batch& batch) const;
-  Status Merge(const sluice_fence& fence, uint64_t& point) const;
+
+  // What must have happened before a firing.
+  Status CollectFences(Island& island, const sluice_batch& batch);
+  Status Await(Island& island, const sluice_fence& fence);
+  Status AwaitTimeline(Island& island, const sluice_fence& fence);
+  Status AwaitFile(Island& island, UniqueFd file);
+  Status AwaitImplicit(Island& island, const sluice_frame* frame, uint32_t access);
+
+  // The frames of a firing.
   Result<Bound> Bind(sluice_frame* frame, const Shape& shape, const FrameNode& node, bool is_input);
+  Result<Bound> BindShm(sluice_frame* frame, const Shape& shape, const FrameNode& node,
+                        bool is_input);
+  Result<Bound> BindDmabuf(sluice_frame* frame, const Shape& shape);
   Result<Bound> Stage(const sluice_shm_view& view, const Shape& shape, const FrameNode& node,
                       bool is_input, const std::string& reason);
+  Result<const Bound*> BindPlace(Island& island, const sluice_batch& batch, const IslandStep& step,
+                                 bool is_source);
+  Result<VkCommandBuffer> Record(Island& island, const sluice_batch& batch);
+  void AddCopiesOut(const Island& island, uint64_t point);
+  void DropCopiesOut(const Island& island);
+  void ReleaseStaging(Island& island, uint64_t until);
+
   Result<uint64_t> Fire(Island& island, const sluice_batch& batch);
+  /// After the submission `point`: shows its end to those who wait for sync_files.
+  void ShowEnd(Island& island, const sluice_batch& batch, uint64_t point, VkSemaphore signal);
+  static int32_t ToSyncFile(void* self, uint64_t point, int32_t* fd);
+  Result<UniqueFd> ExportPoint(uint64_t point);
+  bool IsCopiedOut(uint64_t point);
+
   void OnCompleted(uint64_t point);
   void OnLost(uint64_t first, uint64_t last, const Error& error);
+  bool IsOver(uint64_t point) const { return queue_ == nullptr || queue_->completed() >= point; }
+  void Abandon();
 
   sdk::Host host_;
   std::unique_ptr<Device> device_;
   bool force_staging_ = false;
   sdk::Timeline timeline_;
   std::unique_ptr<KernelModule> kernels_;
-  std::mutex mutex_;  // imports_, staging_
+  mutable std::mutex mutex_;  // imports_, staging_
   std::unique_ptr<ImportCache> imports_;
   std::unique_ptr<StagingPool> staging_;
   std::mutex copies_mutex_;
   std::deque<CopyOut> copies_;
+  SyncFiles files_;
+  std::mutex exports_mutex_;
+  std::unique_ptr<SemaphoreRing> exports_;  // of points whose file was asked for later
+  // EXPORT_SYNC_FILE, submit, IMPORT_SYNC_FILE are not atomic: a firing of ours must not come
+  // between those of another. Spec: linux/dma-buf.h.
+  std::mutex implicit_mutex_;
   std::atomic<uint64_t> announced_{0};  // what timeline_ says; copies out are done up to it
   std::unique_ptr<Queue> queue_;        // last: its thread uses the rest
 };
@@ -119,14 +150,40 @@ class VulkanDomain {
 /// Connected nodes of one epoch.
 class VulkanDomain::Island {
  public:
+  explicit Island(VulkanDomain& domain);
+  /// Leaves to the driver what a submission that never ends still uses.
+  ~Island();
+  Island(const Island&) = delete;
+  Island& operator=(const Island&) = delete;
+
+  /// What a firing uses on the device.
+  struct Resources {
+    explicit Resources(const Device& device)
+        : waits(device, SemaphoreRing::Use::kWait), signals(device, SemaphoreRing::Use::kSignal) {}
+    std::vector<std::unique_ptr<KernelModule>> modules;  // users' shaders
+    std::vector<Memory> inner;
+    SemaphoreRing waits;
+    SemaphoreRing signals;
+    std::unique_ptr<CommandRing> ring;
+  };
+
+  VulkanDomain& domain;
   std::string name;
   std::vector<IslandStep> steps;
-  std::vector<std::unique_ptr<KernelModule>> modules;  // users' shaders
-  std::vector<Memory> inner;
+  std::vector<uint32_t> input_sync;   // SLUICE_SYNC_*, of the border ports
+  std::vector<uint32_t> output_sync;
+  bool implicit = false;    // a border has implicit fences
+  bool shows_files = false;  // a border wants sync_files
+  std::unique_ptr<Resources> gpu;
+  uint64_t last_point = 0;
+
+  // Of one firing.
   std::vector<Step> recording;
   std::vector<Bound> inputs;
   std::vector<Bound> outputs;
-  std::unique_ptr<CommandRing> ring;
+  std::vector<ForeignBuffer> foreign;
+  uint64_t wait_point = 0;
+  std::vector<VkSemaphore> waiting;
 };
 
 }  // namespace sluice::vulkan

@@ -3,10 +3,14 @@
 #include <cstring>
 #include <string>
 
+#include "nodes/vulkan/domain.h"
 #include "nodes/vulkan/user_shader.h"
 
 namespace sluice::vulkan {
 namespace {
+
+// As the manifest has it: a page.
+constexpr uint32_t kPageMultiple = 4096;
 
 sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.message); }
 
@@ -26,6 +30,53 @@ sdk::Status FrameNode::TakePorts(const sdk::Configuration& configuration) {
   input_ = **in;
   output_ = **out;
   return {};
+}
+
+namespace {
+
+VulkanDomain* DomainOf(const FrameNode& node) {
+  return sdk::DomainCast<VulkanDomain>(node.host_context().Domain());
+}
+
+}  // namespace
+
+sdk::Status FrameNode::Probe(sdk::OfferSink& sink) {
+  const VulkanDomain* domain = DomainOf(*this);
+  // Nothing is known of the device: the manifest's offers stand.
+  if (domain == nullptr) return {};
+  const ExternalSupport& external = domain->device().info().external;
+  const bool dmabuf = (domain->views() & SLUICE_VIEW_DMABUF) != 0;
+  // What cannot be imported of shared memory is copied.
+  uint32_t views = SLUICE_VIEW_SHM | (dmabuf ? SLUICE_VIEW_DMABUF : 0);
+  uint32_t sync = SLUICE_SYNC_TIMELINE | SLUICE_SYNC_CPU_DONE;
+  if (external.sync_files()) sync |= SLUICE_SYNC_SYNC_FILE;
+  if (external.sync_files() && dmabuf) sync |= SLUICE_SYNC_IMPLICIT;
+  for (const char* port : {"in", "out"}) {
+    sdk::OfferBuilder offer;
+    offer.Views(views)
+        .Allocates(external.export_dmabuf && dmabuf ? SLUICE_VIEW_DMABUF : 0)
+        .Sync(sync)
+        .Align(kStrideMultiple, kStrideMultiple, kPageMultiple, kPageMultiple);
+    if (sdk::Status status = sink.Add(port, offer); !status.ok()) return status;
+  }
+  return {};
+}
+
+sdk::Status FrameNode::Allocate(int32_t, uint32_t, const sluice_pool_request& request,
+                                sdk::PoolSink& sink) {
+  VulkanDomain* domain = DomainOf(*this);
+  if (domain == nullptr) return sdk::Status(SLUICE_E_UNSUPPORTED, "no Vulkan device");
+  return domain->AllocatePool(request, sink);
+}
+
+sdk::Status FrameNode::TestImport(int32_t direction, uint32_t, sdk::FrameRef frame) {
+  VulkanDomain* domain = DomainOf(*this);
+  if (domain == nullptr) return sdk::Status(SLUICE_E_UNSUPPORTED, "no Vulkan device");
+  return domain->TestImport(frame, direction == SLUICE_PORT_INPUT ? input_ : output_);
+}
+
+void FrameNode::ForgetPool(uint32_t pool, uint32_t epoch) {
+  if (VulkanDomain* domain = DomainOf(*this)) domain->ForgetPool(pool, epoch);
 }
 
 const FrameNode* FrameNodeOf(const sluice_node& node) {

@@ -34,6 +34,16 @@ class FrameNode {
   const sluice_port_config& input() const { return input_; }
   const sluice_port_config& output() const { return output_; }
 
+  /// Offers what the device really can. [main-thread]
+  sdk::Status Probe(sdk::OfferSink& sink);
+  /// Makes a pool of dma-bufs on the device. [main-thread]
+  sdk::Status Allocate(int32_t direction, uint32_t port, const sluice_pool_request& request,
+                       sdk::PoolSink& sink);
+  void ReleasePool(uint32_t pool, uint32_t epoch) { ForgetPool(pool, epoch); }
+  /// Whether frames of this pool reach the device as the plan has it. [main-thread, configured]
+  sdk::Status TestImport(int32_t direction, uint32_t port, sdk::FrameRef frame);
+  void ForgetPool(uint32_t pool, uint32_t epoch);
+
  protected:
   ~FrameNode() = default;
   /// Errors: InvalidArgument when the ports are not one input and one output of one size.

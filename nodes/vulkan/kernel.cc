@@ -9,6 +9,12 @@ namespace sluice::vulkan {
 namespace {
 // In flight at once for one island; far beyond any pool's depth.
 constexpr uint32_t kMaxSlots = 64;
+constexpr uint32_t kBindings = 6;
+// What a submission's semaphores are waited for at: an acquire starts there.
+constexpr VkPipelineStageFlags2 kStages =
+    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_TRANSFER_BIT;
+constexpr VkAccessFlags2 kRead = VK_ACCESS_2_SHADER_STORAGE_READ_BIT;
+constexpr VkAccessFlags2 kWrite = VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
 constexpr uint32_t kSpirvMagic = 0x07230203;
 }  // namespace
 
@@ -28,6 +34,8 @@ Constants ConstantsFor(const Shape& src, const Shape& dst, uint32_t look) {
   c[9] = src.alpha && dst.alpha ? 1 : 0;
   c[10] = dst.width & 1U;
   c[11] = dst.height & 1U;
+  c[12] = src.parts > 1 ? 1 : 0;
+  c[13] = dst.parts > 1 ? 1 : 0;
   return c;
 }
 
@@ -63,7 +71,7 @@ Result<std::unique_ptr<KernelModule>> KernelModule::Create(const Device& device,
 
 Status KernelModule::CreateLayout() {
   const VolkDeviceTable& vk = device_.vk();
-  std::array<VkDescriptorSetLayoutBinding, 2> bindings{};
+  std::array<VkDescriptorSetLayoutBinding, kBindings> bindings{};
   for (uint32_t i = 0; i < bindings.size(); ++i) {
     bindings[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
   }
@@ -123,7 +131,8 @@ Result<std::unique_ptr<CommandRing>> CommandRing::Create(const Device& device,
                                      device.queue_family()};
   VkResult result = device.vk().vkCreateCommandPool(device.handle(), &pool, nullptr, &ring->pool_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateCommandPool");
-  const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * steps * kMaxSlots};
+  const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                  kBindings * steps * kMaxSlots};
   const VkDescriptorPoolCreateInfo descriptors{
       VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, nullptr, 0, steps * kMaxSlots, 1, &size};
   result = device.vk().vkCreateDescriptorPool(device.handle(), &descriptors, nullptr,
@@ -183,12 +192,49 @@ void CommandRing::Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src,
   device_.vk().vkCmdPipelineBarrier2(commands, &info);
 }
 
+void CommandRing::Transfer(VkCommandBuffer commands) const {
+  if (transfers_.empty()) return;
+  const VkDependencyInfo info{VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
+                              nullptr,
+                              0,
+                              0,
+                              nullptr,
+                              static_cast<uint32_t>(transfers_.size()),
+                              transfers_.data()};
+  device_.vk().vkCmdPipelineBarrier2(commands, &info);
+}
+
+// The other driver's release, and its fence, came before: nothing of ours has to be made available.
+void CommandRing::Acquire(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign) {
+  transfers_.clear();
+  for (const ForeignBuffer& f : foreign) {
+    transfers_.push_back({VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2, nullptr, kStages, 0, kStages,
+                          f.written ? kRead | kWrite : kRead, VK_QUEUE_FAMILY_FOREIGN_EXT,
+                          device_.queue_family(), f.buffer, 0, VK_WHOLE_SIZE});
+  }
+  Transfer(commands);
+}
+
+// What comes after is said by the fence that the submission signals.
+void CommandRing::Release(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign) {
+  transfers_.clear();
+  for (const ForeignBuffer& f : foreign) {
+    transfers_.push_back({VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2, nullptr, kStages,
+                          f.written ? kWrite : kRead, VK_PIPELINE_STAGE_2_NONE, 0,
+                          device_.queue_family(), VK_QUEUE_FAMILY_FOREIGN_EXT, f.buffer, 0,
+                          VK_WHOLE_SIZE});
+  }
+  Transfer(commands);
+}
+
 void CommandRing::RecordStep(const Slot& slot, uint32_t index, const Step& step) const {
   const VolkDeviceTable& vk = device_.vk();
-  const VkDescriptorBufferInfo buffers[2] = {{step.src, 0, VK_WHOLE_SIZE},
-                                             {step.dst, 0, VK_WHOLE_SIZE}};
-  VkWriteDescriptorSet writes[2]{};
-  for (uint32_t i = 0; i < 2; ++i) {
+  const VkDescriptorBufferInfo buffers[kBindings] = {
+      {step.src[0], 0, VK_WHOLE_SIZE}, {step.dst[0], 0, VK_WHOLE_SIZE},
+      {step.src[1], 0, VK_WHOLE_SIZE}, {step.src[2], 0, VK_WHOLE_SIZE},
+      {step.dst[1], 0, VK_WHOLE_SIZE}, {step.dst[2], 0, VK_WHOLE_SIZE}};
+  VkWriteDescriptorSet writes[kBindings]{};
+  for (uint32_t i = 0; i < kBindings; ++i) {
     writes[i].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
     writes[i].dstSet = slot.sets[index];
     writes[i].dstBinding = i;
@@ -196,7 +242,7 @@ void CommandRing::RecordStep(const Slot& slot, uint32_t index, const Step& step)
     writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
     writes[i].pBufferInfo = &buffers[i];
   }
-  vk.vkUpdateDescriptorSets(device_.handle(), 2, writes, 0, nullptr);
+  vk.vkUpdateDescriptorSets(device_.handle(), kBindings, writes, 0, nullptr);
   vk.vkCmdBindPipeline(slot.commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.pipeline);
   vk.vkCmdBindDescriptorSets(slot.commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.module->layout(),
                              0, 1, &slot.sets[index], 0, nullptr);
@@ -208,7 +254,8 @@ void CommandRing::RecordStep(const Slot& slot, uint32_t index, const Step& step)
                    (step.push.height + kDown - 1) / kDown, 1);
 }
 
-Result<VkCommandBuffer> CommandRing::Record(std::span<const Step> steps, uint64_t completed) {
+Result<VkCommandBuffer> CommandRing::Record(std::span<const Step> steps, uint64_t completed,
+                                            std::span<const ForeignBuffer> foreign) {
   if (steps.size() > steps_)
     return Fail(SLUICE_E_INTERNAL, "more steps than the ring was made for");
   auto slot = Take(completed);
@@ -219,18 +266,19 @@ Result<VkCommandBuffer> CommandRing::Record(std::span<const Step> steps, uint64_
   VkResult result = device_.vk().vkBeginCommandBuffer(commands, &begin);
   if (result != VK_SUCCESS) return FailVk(result, "vkBeginCommandBuffer");
   constexpr VkPipelineStageFlags2 kCompute = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT;
-  constexpr VkAccessFlags2 kShaderAccess =
-      VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
+  // Without the extension there is nobody to name: the fences alone order the accesses.
+  const bool transfers = device_.info().external.foreign_queue;
+  if (transfers) Acquire(commands, foreign);
   for (uint32_t i = 0; i < steps.size(); ++i) {
     // Before the first as well: memory between steps is shared by successive frames.
-    if (barriers_)
-      Barrier(commands, kCompute, kCompute, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT, kShaderAccess);
+    if (barriers_) Barrier(commands, kCompute, kCompute, kWrite, kRead | kWrite);
     RecordStep(**slot, i, steps[i]);
   }
   // Spec: "Host Access to Device Memory Objects": the semaphore alone does not make writes visible
   // to the host.
-  Barrier(commands, kCompute, VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT,
+  Barrier(commands, kCompute, VK_PIPELINE_STAGE_2_HOST_BIT, kWrite,
           VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_HOST_WRITE_BIT);
+  if (transfers) Release(commands, foreign);
   result = device_.vk().vkEndCommandBuffer(commands);
   if (result != VK_SUCCESS) return FailVk(result, "vkEndCommandBuffer");
   return commands;

@@ -36,15 +36,16 @@ struct Push {
 };
 static_assert(sizeof(Push) == 128, "Vulkan promises 128 bytes");
 
-/// The values of constant_id 0..11 in shaders/interface.glsl.
-using Constants = std::array<uint32_t, 12>;
+/// The values of constant_id 0..13 in shaders/interface.glsl.
+using Constants = std::array<uint32_t, 14>;
 
 /// What a kernel from `src` to `dst` is specialised for; `look` 0 converts only.
 Constants ConstantsFor(const Shape& src, const Shape& dst, uint32_t look);
 Push PushFor(const Shape& src, const Shape& dst, const Params& params);
 
 /// A shader module with one pipeline for each set of constants that was asked for. All kernels have
-/// the same interface: set 0 with storage buffers 0 (source) and 1 (destination), and Push.
+/// the same interface: set 0 with storage buffers 0 (source), 1 (destination), 2 and 3 (planes 1
+/// and 2 of a source of several buffers), 4 and 5 (of a destination), and Push.
 /// Threads: [main-thread]; a VkPipeline, once made, from anywhere.
 class KernelModule {
  public:
@@ -73,13 +74,24 @@ class KernelModule {
   std::map<Constants, VkPipeline> pipelines_;
 };
 
-/// One dispatch: from one whole buffer to another.
+/// The buffer of each plane; the same one for all of a frame that is one allocation.
+using PlaneBuffers = std::array<VkBuffer, 3>;
+inline PlaneBuffers AllPlanesIn(VkBuffer buffer) { return {buffer, buffer, buffer}; }
+
+/// One dispatch: from whole buffers to others.
 struct Step {
   const KernelModule* module = nullptr;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  VkBuffer src = VK_NULL_HANDLE;
-  VkBuffer dst = VK_NULL_HANDLE;
+  PlaneBuffers src{};
+  PlaneBuffers dst{};
   Push push;
+};
+
+/// A buffer that other drivers use too: taken from them before the first step and given back after
+/// the last. Spec: VK_EXT_queue_family_foreign.
+struct ForeignBuffer {
+  VkBuffer buffer = VK_NULL_HANDLE;
+  bool written = false;
 };
 
 /// Command buffers with their descriptor sets, reused when their submission has completed.
@@ -97,7 +109,8 @@ class CommandRing {
   /// Records `steps`, each seeing what those before it wrote, into a command buffer whose last
   /// submission is not after `completed`. Host reads are made safe at the end. Errors:
   /// ResourceExhausted when too many are in flight.
-  Result<VkCommandBuffer> Record(std::span<const Step> steps, uint64_t completed);
+  Result<VkCommandBuffer> Record(std::span<const Step> steps, uint64_t completed,
+                                 std::span<const ForeignBuffer> foreign = {});
   /// The last recorded one was submitted as `point`.
   void Submitted(uint64_t point);
   size_t size() const { return slots_.size(); }
@@ -117,6 +130,9 @@ class CommandRing {
   void RecordStep(const Slot& slot, uint32_t index, const Step& step) const;
   void Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src, VkPipelineStageFlags2 dst,
                VkAccessFlags2 from, VkAccessFlags2 to) const;
+  void Acquire(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign);
+  void Release(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign);
+  void Transfer(VkCommandBuffer commands) const;
 
   const Device& device_;
   const VkDescriptorSetLayout set_layout_;
@@ -124,6 +140,7 @@ class CommandRing {
   VkCommandPool pool_ = VK_NULL_HANDLE;
   VkDescriptorPool descriptors_ = VK_NULL_HANDLE;
   std::vector<Slot> slots_;
+  std::vector<VkBufferMemoryBarrier2> transfers_;  // scratch of Acquire and Release
   size_t current_ = 0;
   bool barriers_ = true;
 };

@@ -1,8 +1,16 @@
 #include "nodes/vulkan/memory.h"
 
+#include <cerrno>
+#include <cstring>
 #include <string>
 
 namespace sluice::vulkan {
+namespace {
+
+constexpr auto kDmabuf = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT;
+constexpr auto kHostAllocation = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
+
+}  // namespace
 
 Memory& Memory::operator=(Memory&& other) noexcept {
   if (this == &other) return *this;
@@ -23,14 +31,14 @@ void Memory::Destroy() {
   device_ = nullptr;
 }
 
-Status Memory::CreateBuffer(bool imported) {
+Status Memory::CreateBuffer(const Source& source) {
   const VkExternalMemoryBufferCreateInfo external{
       VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO, nullptr,
-      VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT};
-  VkBufferCreateInfo create{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, imported ? &external : nullptr};
+      static_cast<VkExternalMemoryHandleTypeFlags>(source.handle)};
+  VkBufferCreateInfo create{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                            source.handle != 0 ? &external : nullptr};
   create.size = size_;
-  create.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  create.usage = kBufferUsage;
   create.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
   const VkResult result =
       device_->vk().vkCreateBuffer(device_->handle(), &create, nullptr, &buffer_);
@@ -38,46 +46,89 @@ Status Memory::CreateBuffer(bool imported) {
   return {};
 }
 
-Status Memory::Bind(const VkImportMemoryHostPointerInfoEXT* import, VkMemoryPropertyFlags wanted,
-                    VkMemoryPropertyFlags preferred) {
+Result<uint32_t> Memory::TypesOf(const Source& source, uint32_t type_bits) const {
   const VolkDeviceTable& vk = device_->vk();
-  VkMemoryRequirements need{};
-  vk.vkGetBufferMemoryRequirements(device_->handle(), buffer_, &need);
-  uint64_t size = need.size;
-  if (import != nullptr) {
+  if (source.host != nullptr) {
     VkMemoryHostPointerPropertiesEXT host{VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
     const VkResult result = vk.vkGetMemoryHostPointerPropertiesEXT(
-        device_->handle(), import->handleType, import->pHostPointer, &host);
+        device_->handle(), source.handle, source.host, &host);
     if (result != VK_SUCCESS) return FailVk(result, "vkGetMemoryHostPointerPropertiesEXT");
-    need.memoryTypeBits &= host.memoryTypeBits;
-    if (need.size > size_) {
-      return Fail(SLUICE_E_UNSUPPORTED, "a buffer of " + std::to_string(size_) + " bytes needs " +
-                                            std::to_string(need.size) + " on this device");
-    }
-    size = size_;  // VUID-VkMemoryAllocateInfo-allocationSize-01745: a multiple of the import
-                   // alignment
+    return type_bits & host.memoryTypeBits;
   }
-  auto type = device_->FindMemoryType(need.memoryTypeBits, wanted, preferred);
+  if (source.fd >= 0) {
+    VkMemoryFdPropertiesKHR fd{VK_STRUCTURE_TYPE_MEMORY_FD_PROPERTIES_KHR};
+    const VkResult result =
+        vk.vkGetMemoryFdPropertiesKHR(device_->handle(), source.handle, source.fd, &fd);
+    if (result != VK_SUCCESS) return FailVk(result, "vkGetMemoryFdPropertiesKHR");
+    return type_bits & fd.memoryTypeBits;
+  }
+  return type_bits;
+}
+
+Status Memory::Allocate(const Source& source) {
+  const VolkDeviceTable& vk = device_->vk();
+  VkMemoryDedicatedRequirements dedicated_need{VK_STRUCTURE_TYPE_MEMORY_DEDICATED_REQUIREMENTS};
+  VkMemoryRequirements2 need{VK_STRUCTURE_TYPE_MEMORY_REQUIREMENTS_2, &dedicated_need, {}};
+  const VkBufferMemoryRequirementsInfo2 which{VK_STRUCTURE_TYPE_BUFFER_MEMORY_REQUIREMENTS_INFO_2,
+                                              nullptr, buffer_};
+  vk.vkGetBufferMemoryRequirements2(device_->handle(), &which, &need);
+  const uint64_t needed = need.memoryRequirements.size;
+  if (source.imported() && needed > size_) {
+    return Fail(SLUICE_E_UNSUPPORTED, "a buffer of " + std::to_string(size_) + " bytes needs " +
+                                          std::to_string(needed) + " on this device");
+  }
+  auto types = TypesOf(source, need.memoryRequirements.memoryTypeBits);
+  if (!types) return tl::unexpected(types.error());
+  auto type = device_->FindMemoryType(*types, source.wanted, source.preferred);
   if (!type) return tl::unexpected(type.error());
-  const VkMemoryAllocateInfo allocate{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, import, size, *type};
+
+  UniqueFd given;
+  if (source.fd >= 0) {
+    given = UniqueFd::Dup(source.fd);
+    if (!given.IsValid()) {
+      return Fail(SLUICE_E_UNSUPPORTED, std::string("no copy of the fd: ") + std::strerror(errno));
+    }
+  }
+  const VkMemoryDedicatedAllocateInfo dedicated{VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO,
+                                                nullptr, VK_NULL_HANDLE, buffer_};
+  const bool alone = dedicated_need.requiresDedicatedAllocation == VK_TRUE ||
+                     (source.handle == kDmabuf && device_->info().external.dedicated_dmabuf);
+  const void* next = alone ? &dedicated : nullptr;
+  const VkImportMemoryHostPointerInfoEXT host{
+      VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, next, source.handle, source.host};
+  const VkImportMemoryFdInfoKHR fd{VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR, next,
+                                   source.handle, given.get()};
+  const VkExportMemoryAllocateInfo exported{
+      VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO, next,
+      static_cast<VkExternalMemoryHandleTypeFlags>(source.handle)};
+  if (source.host != nullptr) next = &host;
+  if (source.fd >= 0) next = &fd;
+  if (source.exported) next = &exported;
+  // Of imported memory all of it: VUID-VkMemoryAllocateInfo-allocationSize-01745 wants a multiple
+  // of the import alignment.
+  const uint64_t size = source.imported() ? size_ : needed;
+  const VkMemoryAllocateInfo allocate{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, next, size, *type};
   VkResult result = vk.vkAllocateMemory(device_->handle(), &allocate, nullptr, &memory_);
   if (result != VK_SUCCESS) {
     return FailVk(result, "vkAllocateMemory of " + std::to_string(size) + " bytes");
   }
+  // The memory's from here on.
+  (void)given.Release();
   result = vk.vkBindBufferMemory(device_->handle(), buffer_, memory_, 0);
   if (result != VK_SUCCESS) return FailVk(result, "vkBindBufferMemory");
-  if (import != nullptr) {
-    mapped_ = static_cast<uint8_t*>(import->pHostPointer);
-  } else if (wanted & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) {
-    void* mapped = nullptr;
-    result = vk.vkMapMemory(device_->handle(), memory_, 0, VK_WHOLE_SIZE, 0, &mapped);
-    if (result != VK_SUCCESS) return FailVk(result, "vkMapMemory");
-    mapped_ = static_cast<uint8_t*>(mapped);
-  }
   return {};
 }
 
-Result<Memory> Memory::Create(const Device& device, uint64_t size, void* import) {
+Status Memory::Map() {
+  void* mapped = nullptr;
+  const VkResult result =
+      device_->vk().vkMapMemory(device_->handle(), memory_, 0, VK_WHOLE_SIZE, 0, &mapped);
+  if (result != VK_SUCCESS) return FailVk(result, "vkMapMemory");
+  mapped_ = static_cast<uint8_t*>(mapped);
+  return {};
+}
+
+Result<Memory> Memory::Create(const Device& device, uint64_t size, const Source& source) {
   if (size == 0 || size > device.info().max_buffer_range) {
     return Fail(SLUICE_E_UNSUPPORTED, "a buffer of " + std::to_string(size) +
                                           " bytes: " + device.info().name + " reaches at most " +
@@ -86,7 +137,8 @@ Result<Memory> Memory::Create(const Device& device, uint64_t size, void* import)
   Memory memory;
   memory.device_ = &device;
   memory.size_ = size;
-  if (Status s = memory.CreateBuffer(import != nullptr); !s) return tl::unexpected(s.error());
+  if (Status s = memory.CreateBuffer(source); !s) return tl::unexpected(s.error());
+  if (Status s = memory.Allocate(source); !s) return tl::unexpected(s.error());
   return memory;
 }
 
@@ -102,62 +154,72 @@ Result<Memory> Memory::ImportHost(const Device& device, void* base, uint64_t siz
                     ": base is off by " + std::to_string(address % alignment) + ", size " +
                     std::to_string(size) + " by " + std::to_string(size % alignment));
   }
-  auto memory = Create(device, size, base);
-  if (!memory) return memory;
-  const VkImportMemoryHostPointerInfoEXT import{
-      VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, nullptr,
-      VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT, base};
+  Source source;
+  source.handle = kHostAllocation;
+  source.host = base;
   // Coherent, so that no flush is needed around CPU access by nodes that know nothing of the
   // device.
-  if (Status s = memory->Bind(&import, VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                              VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
-      !s) {
-    return tl::unexpected(s.error());
-  }
+  source.wanted = VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  source.preferred = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+  auto memory = Create(device, size, source);
+  if (memory) memory->mapped_ = static_cast<uint8_t*>(base);
   return memory;
 }
 
-Result<Memory> Memory::AllocateHostVisible(const Device& device, uint64_t size) {
-  auto memory = Create(device, size, nullptr);
-  if (!memory) return memory;
-  if (Status s = memory->Bind(
-          nullptr, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-          VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
-      !s) {
-    return tl::unexpected(s.error());
+Result<Memory> Memory::ImportDmabuf(const Device& device, int fd, uint64_t size) {
+  if (!device.info().external.import_dmabuf) {
+    return Fail(SLUICE_E_UNSUPPORTED, device.info().name + " cannot import dma-bufs");
   }
+  // Seeking is how a dma-buf tells its size (linux/dma-buf.h); nobody reads from its offset.
+  const off_t real = lseek(fd, 0, SEEK_END);
+  if (real < 0) {
+    return Fail(SLUICE_E_UNSUPPORTED, "fd " + std::to_string(fd) + " of a dma-buf of " +
+                                          std::to_string(size) + " bytes: " + std::strerror(errno));
+  }
+  if (static_cast<uint64_t>(real) < size) {
+    return Fail(SLUICE_E_UNSUPPORTED, "a dma-buf of " + std::to_string(real) +
+                                          " bytes that is said to have " + std::to_string(size));
+  }
+  Source source;
+  source.handle = kDmabuf;
+  source.fd = fd;
+  return Create(device, size, source);
+}
+
+Result<Memory> Memory::AllocateExportable(const Device& device, uint64_t size) {
+  if (!device.info().external.export_dmabuf) {
+    return Fail(SLUICE_E_UNSUPPORTED, device.info().name + " cannot export dma-bufs");
+  }
+  Source source;
+  source.handle = kDmabuf;
+  source.exported = true;
+  source.preferred = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  return Create(device, size, source);
+}
+
+Result<UniqueFd> Memory::ExportDmabuf() const {
+  const VkMemoryGetFdInfoKHR get{VK_STRUCTURE_TYPE_MEMORY_GET_FD_INFO_KHR, nullptr, memory_,
+                                 kDmabuf};
+  int fd = -1;
+  const VkResult result = device_->vk().vkGetMemoryFdKHR(device_->handle(), &get, &fd);
+  if (result != VK_SUCCESS) return FailVk(result, "vkGetMemoryFdKHR");
+  return UniqueFd(fd);
+}
+
+Result<Memory> Memory::AllocateHostVisible(const Device& device, uint64_t size) {
+  Source source;
+  source.wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  source.preferred = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+  auto memory = Create(device, size, source);
+  if (!memory) return memory;
+  if (Status s = memory->Map(); !s) return tl::unexpected(s.error());
   return memory;
 }
 
 Result<Memory> Memory::AllocateDevice(const Device& device, uint64_t size) {
-  auto memory = Create(device, size, nullptr);
-  if (!memory) return memory;
-  if (Status s = memory->Bind(nullptr, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT); !s)
-    return tl::unexpected(s.error());
-  return memory;
-}
-
-Result<const Memory*> ImportCache::Get(const sluice_buffer_id& id, void* base, uint64_t size) {
-  const auto key = std::make_tuple(id.pool, id.epoch, id.index);
-  const auto found = entries_.find(key);
-  if (found != entries_.end()) {
-    if (found->second.base == base && found->second.memory.size() == size)
-      return &found->second.memory;
-    return Fail(SLUICE_E_INTERNAL, "a buffer changed its mapping within its epoch");
-  }
-  auto memory = Memory::ImportHost(device_, base, size);
-  if (!memory) return tl::unexpected(memory.error());
-  const auto [it, inserted] = entries_.emplace(key, Entry{std::move(*memory), base});
-  (void)inserted;
-  return &it->second.memory;
-}
-
-void ImportCache::ForgetPool(uint32_t pool, uint32_t epoch) {
-  auto it = entries_.lower_bound(std::make_tuple(pool, epoch, 0U));
-  while (it != entries_.end() && std::get<0>(it->first) == pool &&
-         std::get<1>(it->first) == epoch) {
-    it = entries_.erase(it);
-  }
+  Source source;
+  source.preferred = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  return Create(device, size, source);
 }
 
 }  // namespace sluice::vulkan

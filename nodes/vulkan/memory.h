@@ -1,14 +1,11 @@
 #ifndef SLUICE_NODES_VULKAN_MEMORY_H_
 #define SLUICE_NODES_VULKAN_MEMORY_H_
 
-#include <sluice/frame.h>
-
 #include <cstdint>
-#include <map>
-#include <tuple>
 #include <utility>
 
 #include "nodes/vulkan/device.h"
+#include "nodes/vulkan/fd.h"
 
 namespace sluice::vulkan {
 
@@ -21,6 +18,13 @@ class Memory {
   /// or reach so much. Spec: VK_EXT_external_memory_host,
   /// VUID-VkMemoryAllocateInfo-allocationSize-01745, -pHostPointer-02806.
   static Result<Memory> ImportHost(const Device& device, void* base, uint64_t size);
+  /// The first `size` bytes of a dma-buf as one buffer, without a copy. Borrows `fd` whatever
+  /// comes of it. Errors: Unsupported when the device refuses, or when `fd` is none or has fewer
+  /// bytes (the message has the numbers). Spec: VK_EXT_external_memory_dma_buf;
+  /// VkImportMemoryFdInfoKHR, which takes an fd only when it succeeds.
+  static Result<Memory> ImportDmabuf(const Device& device, int fd, uint64_t size);
+  /// Device memory that ExportDmabuf() can show to other drivers.
+  static Result<Memory> AllocateExportable(const Device& device, uint64_t size);
   /// Memory that the CPU maps and the device reaches.
   static Result<Memory> AllocateHostVisible(const Device& device, uint64_t size);
   /// Memory that only the device uses.
@@ -31,16 +35,32 @@ class Memory {
   Memory(Memory&& other) noexcept { *this = std::move(other); }
   Memory& operator=(Memory&& other) noexcept;
 
+  /// The same memory as a dma-buf. Ownership: the caller's; it keeps the memory alive on its own.
+  /// Requires: made by AllocateExportable.
+  Result<UniqueFd> ExportDmabuf() const;
+
   VkBuffer buffer() const { return buffer_; }
   uint64_t size() const { return size_; }
   /// Start of the bytes as the CPU sees them; null for device memory.
   uint8_t* mapped() const { return mapped_; }
 
  private:
-  static Result<Memory> Create(const Device& device, uint64_t size, void* import);
-  Status Bind(const VkImportMemoryHostPointerInfoEXT* import, VkMemoryPropertyFlags wanted,
-              VkMemoryPropertyFlags preferred);
-  Status CreateBuffer(bool imported);
+  /// Where the bytes come from, and whom they are shown to.
+  struct Source {
+    VkExternalMemoryHandleTypeFlagBits handle{};  ///< none: the device's own
+    void* host = nullptr;                         ///< imported
+    int fd = -1;                                  ///< imported
+    bool exported = false;
+    VkMemoryPropertyFlags wanted = 0;
+    VkMemoryPropertyFlags preferred = 0;
+    bool imported() const { return host != nullptr || fd >= 0; }
+  };
+  static Result<Memory> Create(const Device& device, uint64_t size, const Source& source);
+  Status CreateBuffer(const Source& source);
+  /// The memory types that the source can be, of those in `type_bits`.
+  Result<uint32_t> TypesOf(const Source& source, uint32_t type_bits) const;
+  Status Allocate(const Source& source);
+  Status Map();
   void Destroy();
 
   const Device* device_ = nullptr;
@@ -48,28 +68,6 @@ class Memory {
   VkDeviceMemory memory_ = VK_NULL_HANDLE;
   uint8_t* mapped_ = nullptr;
   uint64_t size_ = 0;
-};
-
-/// Imports by buffer identity, so that each buffer is imported once in its life.
-/// Threads: [process-thread] one at a time; the owner locks.
-class ImportCache {
- public:
-  explicit ImportCache(const Device& device) : device_(device) {}
-
-  /// The import of the buffer `id`, made on first use.
-  /// Errors: as Memory::ImportHost. Ownership: the cache's, until ForgetPool.
-  Result<const Memory*> Get(const sluice_buffer_id& id, void* base, uint64_t size);
-  /// Drops what was imported from this pool; no submission may use it any more.
-  void ForgetPool(uint32_t pool, uint32_t epoch);
-  size_t size() const { return entries_.size(); }
-
- private:
-  struct Entry {
-    Memory memory;
-    void* base = nullptr;
-  };
-  const Device& device_;
-  std::map<std::tuple<uint32_t, uint32_t, uint32_t>, Entry> entries_;
 };
 
 }  // namespace sluice::vulkan

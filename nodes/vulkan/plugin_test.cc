@@ -354,7 +354,7 @@ TEST_F(PluginTest, TheDomainSaysWhatItIs) {
   sluice_domain_info info{};
   ASSERT_EQ(domain_.describe(domain_.self, &info), SLUICE_OK);
   EXPECT_STRNE(info.device_name, "");
-  EXPECT_EQ(info.views, SLUICE_VIEW_SHM);
+  EXPECT_NE(info.views & SLUICE_VIEW_SHM, 0U);
   EXPECT_GE(info.base_multiple, 1U);
 }
 

@@ -1,6 +1,8 @@
 #include "nodes/vulkan/queue.h"
 
 #include <algorithm>
+#include <array>
+#include <string>
 
 namespace sluice::vulkan {
 namespace {
@@ -23,44 +25,65 @@ Result<std::unique_ptr<Queue>> Queue::Create(const Device& device, Listener list
 Queue::~Queue() {
   if (waiter_.joinable()) {
     (void)WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(2));
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stopping_ = true;
-    }
-    changed_.notify_all();
-    waiter_.join();
+    StopWaiter();
   }
-  if (timeline_ != VK_NULL_HANDLE)
+  if (timeline_ != VK_NULL_HANDLE && !abandoned_)
     device_.vk().vkDestroySemaphore(device_.handle(), timeline_, nullptr);
 }
 
-Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point) {
-  return Submit(commands, wait_point, [](uint64_t) {});
+void Queue::StopWaiter() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  waiter_.join();
 }
 
-Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point,
-                               const std::function<void(uint64_t)>& prepare) {
-  VkSemaphoreSubmitInfo wait{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
-  wait.semaphore = timeline_;
-  wait.value = wait_point;
-  wait.stageMask = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_TRANSFER_BIT;
-  VkSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
-  signal.semaphore = timeline_;
-  signal.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+void Queue::Abandon() {
+  StopWaiter();
+  abandoned_ = true;
+}
+
+Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point) {
+  return Submit(Work{commands, wait_point, {}, VK_NULL_HANDLE}, [](uint64_t) {});
+}
+
+Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64_t)>& prepare) {
+  constexpr VkPipelineStageFlags2 kWaitStages =
+      VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_TRANSFER_BIT;
+  std::array<VkSemaphoreSubmitInfo, kMaxWaits + 1> waits;
+  uint32_t wait_count = 0;
+  const auto wait_for = [&](VkSemaphore semaphore, uint64_t value) {
+    waits[wait_count++] = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, semaphore, value,
+                           kWaitStages, 0};
+  };
+  if (work.waits.size() > kMaxWaits) {
+    return Fail(SLUICE_E_RESOURCE_EXHAUSTED,
+                std::to_string(work.waits.size()) + " fences to wait for at once");
+  }
+  if (work.wait_point > 0) wait_for(timeline_, work.wait_point);
+  for (const VkSemaphore semaphore : work.waits) wait_for(semaphore, 0);
+  VkSemaphoreSubmitInfo signals[2];
+  for (VkSemaphoreSubmitInfo& signal : signals) {
+    signal = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, work.signal, 0,
+              VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, 0};
+  }
+  signals[0].semaphore = timeline_;
   const VkCommandBufferSubmitInfo command{VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr,
-                                          commands, 0};
+                                          work.commands, 0};
   VkSubmitInfo2 submit{VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
-  submit.waitSemaphoreInfoCount = wait_point > 0 ? 1 : 0;
-  submit.pWaitSemaphoreInfos = &wait;
-  submit.commandBufferInfoCount = 1;
+  submit.waitSemaphoreInfoCount = wait_count;
+  submit.pWaitSemaphoreInfos = waits.data();
+  submit.commandBufferInfoCount = work.commands != VK_NULL_HANDLE ? 1 : 0;
   submit.pCommandBufferInfos = &command;
-  submit.signalSemaphoreInfoCount = 1;
-  submit.pSignalSemaphoreInfos = &signal;
+  submit.signalSemaphoreInfoCount = work.signal != VK_NULL_HANDLE ? 2 : 1;
+  submit.pSignalSemaphoreInfos = signals;
 
   std::unique_lock<std::mutex> lock(mutex_);
   if (lost_) return Fail(SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost");
   const uint64_t point = submitted_ + 1;
-  signal.value = point;
+  signals[0].value = point;
   prepare(point);
   const VkResult result = device_.vk().vkQueueSubmit2(device_.queue(), 1, &submit, VK_NULL_HANDLE);
   if (result != VK_SUCCESS) return FailVk(result, "vkQueueSubmit2");

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 
 #include "nodes/vulkan/device.h"
@@ -33,14 +34,22 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  /// Submits once, after the point `wait_point` of this queue (0: nothing to wait for). Returns the
-  /// new point. Errors: DeviceLost, ResourceExhausted. Threads: [thread-safe].
+  /// One submission.
+  struct Work {
+    VkCommandBuffer commands = VK_NULL_HANDLE;  ///< null: nothing but its semaphores
+    uint64_t wait_point = 0;                    ///< of this queue; 0: nothing to wait for
+    std::span<const VkSemaphore> waits;         ///< binary; at most kMaxWaits
+    VkSemaphore signal = VK_NULL_HANDLE;        ///< binary; null: none
+  };
+  static constexpr size_t kMaxWaits = 128;
+
+  /// Submits once and returns the new point. Errors: DeviceLost, ResourceExhausted.
+  /// Threads: [thread-safe].
   Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point);
 
   /// The same; `prepare` is called with the point that the submission gets, under the queue's lock
   /// and before the device sees it, so that the listener finds what it needs.
-  Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point,
-                          const std::function<void(uint64_t)>& prepare);
+  Result<uint64_t> Submit(const Work& work, const std::function<void(uint64_t)>& prepare);
 
   /// What the device has completed. Threads: [thread-safe].
   uint64_t completed() const;
@@ -50,10 +59,14 @@ class Queue {
   /// Errors: Timeout, DeviceLost.
   Status WaitIdle(std::chrono::steady_clock::time_point deadline);
 
+  /// Stops listening, and leaves the device what its submissions still use, for good.
+  void Abandon();
+
  private:
   Queue(const Device& device, Listener listener)
       : device_(device), listener_(std::move(listener)) {}
   void Run();
+  void StopWaiter();
   /// Returns false when the device is lost.
   bool WaitSlice(uint64_t point);
 
@@ -65,6 +78,7 @@ class Queue {
   uint64_t submitted_ = 0;
   uint64_t announced_ = 0;  // what the listener knows
   bool stopping_ = false;
+  bool abandoned_ = false;
   bool lost_ = false;
   std::thread waiter_;
 };

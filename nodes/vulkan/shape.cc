@@ -1,6 +1,7 @@
 #include "nodes/vulkan/shape.h"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <string>
 
@@ -91,6 +92,8 @@ Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout
                 "the layout has " + std::to_string(layout.plane_count) + " planes");
   }
   Shape shape;
+  shape.planes = traits.planes;
+  shape.parts = std::max(layout.part_count, 1U);
   shape.pixels = traits.pixels;
   shape.alpha = traits.alpha;
   shape.width = format.width;
@@ -106,6 +109,11 @@ Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout
     const uint64_t row_bytes = RowBytes(traits.pixels, p, format.width);
     // Sums of values bounded here cannot overflow 64 bits.
     constexpr uint64_t kBound = uint64_t{1} << 33;
+    if (plane.part >= shape.parts) {
+      return Fail(SLUICE_E_INVALID_ARGUMENT, "plane " + std::to_string(p) + " lies in part " +
+                                                 std::to_string(plane.part) + " of " +
+                                                 std::to_string(shape.parts));
+    }
     if (plane.offset % kStrideMultiple != 0 || plane.stride % kStrideMultiple != 0 ||
         plane.stride < row_bytes || plane.offset > kBound || plane.stride > kBound ||
         plane.offset + (rows - 1) * plane.stride + row_bytes > layout.size) {
@@ -118,13 +126,50 @@ Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout
     }
     shape.offset[p] = static_cast<uint32_t>(plane.offset / 4);
     shape.stride[p] = static_cast<uint32_t>(plane.stride / 4);
-    shape.bytes = std::max(shape.bytes, plane.offset + (rows - 1) * plane.stride + row_bytes);
+    shape.part[p] = plane.part;
+    shape.end[p] = plane.offset + (rows - 1) * plane.stride + row_bytes;
+    shape.bytes = std::max(shape.bytes, shape.end[p]);
   }
   return shape;
 }
 
-Result<sluice_layout> MakeLayout(const sluice_format& format) {
+Status CheckParts(const Shape& shape, std::span<const uint64_t> sizes) {
+  for (uint32_t p = 0; p < shape.planes; ++p) {
+    const uint64_t size = shape.part[p] < sizes.size() ? sizes[shape.part[p]] : 0;
+    if (shape.end[p] <= size) continue;
+    return Fail(SLUICE_E_UNSUPPORTED,
+                "plane " + std::to_string(p) + " reaches byte " + std::to_string(shape.end[p]) +
+                    " of part " + std::to_string(shape.part[p]) + ", which has " +
+                    std::to_string(size) + " (" + std::to_string(sizes.size()) + " parts)");
+  }
+  return {};
+}
+
+std::string PlanesIn(const Shape& shape, uint32_t part) {
+  std::string text;
+  uint32_t count = 0;
+  for (uint32_t p = 0; p < shape.planes; ++p) {
+    if (shape.part[p] != part) continue;
+    text += (count++ > 0 ? ", " : "") + std::to_string(p);
+  }
+  return (count == 1 ? "plane " : "planes ") + text;
+}
+
+Result<sluice_layout> MakeLayout(const sluice_format& format, const LayoutDemands& demands) {
   if (Status s = CheckFormat(format); !s) return tl::unexpected(s.error());
+  constexpr uint64_t kReason = uint64_t{1} << 24;
+  for (const uint64_t demand : {demands.stride_multiple, demands.offset_multiple,
+                                demands.size_multiple, demands.tail_bytes}) {
+    if (demand > kReason) {
+      return Fail(SLUICE_E_UNSUPPORTED, "a layout in multiples of " + std::to_string(demand));
+    }
+  }
+  const auto up = [](uint64_t value, uint64_t multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+  };
+  constexpr uint64_t kMultiple = kStrideMultiple;
+  const uint64_t stride = std::lcm(kMultiple, std::max<uint64_t>(demands.stride_multiple, 1));
+  const uint64_t offset = std::lcm(kMultiple, std::max<uint64_t>(demands.offset_multiple, 1));
   const FourccTraits traits = *TraitsOf(format.fourcc);
   sluice_layout layout{};
   layout.coded_width = format.width;
@@ -133,12 +178,12 @@ Result<sluice_layout> MakeLayout(const sluice_format& format) {
   layout.plane_count = traits.planes;
   for (uint32_t p = 0; p < traits.planes; ++p) {
     sluice_plane& plane = layout.planes[p];
-    const uint64_t row = RowBytes(traits.pixels, p, format.width);
-    plane.offset = layout.size;
-    plane.stride = (row + kStrideMultiple - 1) / kStrideMultiple * kStrideMultiple;
+    plane.offset = up(layout.size, offset);
+    plane.stride = up(RowBytes(traits.pixels, p, format.width), stride);
     plane.size = plane.stride * RowsOf(traits.pixels, p, format.height);
-    layout.size += plane.size;
+    layout.size = plane.offset + plane.size;
   }
+  layout.size = up(layout.size + demands.tail_bytes, std::max<uint64_t>(demands.size_multiple, 1));
   return layout;
 }
 

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
+#include <string>
 
 #include "nodes/vulkan/result.h"
 
@@ -22,9 +24,13 @@ struct Shape {
   uint32_t matrix = 1;  ///< kBt601 ...
   bool full_range = false;
   uint32_t siting = 0;               ///< kSitingLeft ...
-  std::array<uint32_t, 3> offset{};  ///< 32-bit words
+  uint32_t planes = 0;
+  uint32_t parts = 1;                ///< allocations of one frame
+  std::array<uint32_t, 3> part{};    ///< in which a plane lies
+  std::array<uint32_t, 3> offset{};  ///< 32-bit words from the start of the part
   std::array<uint32_t, 3> stride{};  ///< 32-bit words
-  uint64_t bytes = 0;                ///< reached by a kernel, from the start of the allocation
+  std::array<uint64_t, 3> end{};     ///< bytes reached by a kernel, from the start of the part
+  uint64_t bytes = 0;                ///< the most of `end`
 
   bool is_yuv() const { return pixels <= Pixels::kYuyv; }
 };
@@ -37,9 +43,23 @@ constexpr uint32_t kStrideMultiple = 64;
 /// modifier; InvalidArgument for a layout that is too small or misaligned.
 Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout);
 
-/// The smallest layout of this format that kernels can use, planes one after the other.
-/// Errors: as MakeShape.
-Result<sluice_layout> MakeLayout(const sluice_format& format);
+/// Checks that the planes lie within parts of these sizes (bytes).
+/// Errors: Unsupported, with plane and numbers.
+Status CheckParts(const Shape& shape, std::span<const uint64_t> sizes);
+/// "plane 0", "planes 0, 1": those that lie in `part`, for messages.
+std::string PlanesIn(const Shape& shape, uint32_t part);
+
+/// What a layout must be a multiple of, beyond what kernels need; bytes.
+struct LayoutDemands {
+  uint64_t stride_multiple = 1;
+  uint64_t offset_multiple = 1;
+  uint64_t size_multiple = 1;
+  uint64_t tail_bytes = 0;
+};
+
+/// The smallest layout of this format that kernels can use and that meets `demands`, planes one
+/// after the other in one part. Errors: as MakeShape; Unsupported for demands beyond reason.
+Result<sluice_layout> MakeLayout(const sluice_format& format, const LayoutDemands& demands = {});
 
 }  // namespace sluice::vulkan
 

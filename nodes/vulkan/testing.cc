@@ -231,8 +231,8 @@ double Bench::TimeMs(const Picture& src, const Picture& dst, uint32_t look, cons
   auto pipeline = kernels_->Get(ConstantsFor(src.shape(), dst.shape(), look));
   EXPECT_TRUE(pipeline.has_value());
   if (!in || !out || !pipeline) return -1;
-  const Step step{kernels_.get(), *pipeline, in->buffer(), out->buffer(),
-                  PushFor(src.shape(), dst.shape(), params)};
+  const Step step{kernels_.get(), *pipeline, AllPlanesIn(in->buffer()),
+                  AllPlanesIn(out->buffer()), PushFor(src.shape(), dst.shape(), params)};
   std::vector<double> times;
   for (int i = 0; i < rounds; ++i) {
     const auto start = std::chrono::steady_clock::now();

@@ -1,14 +1,15 @@
 // Single pixels from anywhere in the source, for looks that read a neighbourhood. Positions are clamped to the picture.
 
-float fetchByte(uint offset, uint stride, ivec2 at) {
-  const uint word = src1[offset + uint(at.y) * stride + (uint(at.x) >> 2)];
+float fetchByte(uint plane, ivec2 at) {
+  const uint word =
+      srcWord(plane, push.src_offset[plane] + uint(at.y) * push.src_stride[plane] + (uint(at.x) >> 2));
   return float((word >> ((uint(at.x) & 3u) * 8u)) & 255u) / 255.0;
 }
 
 // Y' of the pixel.
 float fetchLumaSample(ivec2 at) {
   const ivec2 p = clamp(at, ivec2(0), ivec2(push.width, push.height) - 1);
-  return lumaFromCode(fetchByte(push.src_offset[0], push.src_stride[0], kSrcFormat == kYuyv ? ivec2(2 * p.x, p.y) : p));
+  return lumaFromCode(fetchByte(0u, kSrcFormat == kYuyv ? ivec2(2 * p.x, p.y) : p));
 }
 
 // Cb, Cr of a chroma sample.
@@ -18,9 +19,9 @@ vec2 fetchChromaSample(ivec2 at) {
   const ivec2 c = clamp(at, ivec2(0), ivec2(columns, rows) - 1);
   vec2 code;
   if (kSrcFormat == kYu12) {
-    code = vec2(fetchByte(push.src_offset[1], push.src_stride[1], c), fetchByte(push.src_offset[2], push.src_stride[2], c));
+    code = vec2(fetchByte(1u, c), fetchByte(2u, c));
   } else if (kSrcFormat == kNv12) {
-    const uint word = src1[push.src_offset[1] + uint(c.y) * push.src_stride[1] + (uint(c.x) >> 1)];
+    const uint word = srcWord(1u, push.src_offset[1] + uint(c.y) * push.src_stride[1] + (uint(c.x) >> 1));
     code = (c.x & 1) != 0 ? unpackUnorm4x8(word).zw : unpackUnorm4x8(word).xy;
   } else {
     code = unpackUnorm4x8(src1[push.src_offset[0] + uint(c.y) * push.src_stride[0] + uint(c.x)]).yw;

@@ -27,6 +27,8 @@ layout(constant_id = 8) const uint kLook = 0u;
 layout(constant_id = 9) const uint kKeepAlpha = 0u;  // both ends carry alpha
 layout(constant_id = 10) const uint kOddWidth = 0u;
 layout(constant_id = 11) const uint kOddHeight = 0u;
+layout(constant_id = 12) const uint kSrcSplit = 0u;  // planes 1 and 2 have buffers of their own
+layout(constant_id = 13) const uint kDstSplit = 0u;
 
 // 16 x 4 blocks of 8 x 2 pixels: rows of a workgroup are contiguous in memory.
 layout(local_size_x = 16, local_size_y = 4) in;
@@ -38,6 +40,13 @@ layout(std430, set = 0, binding = 0) readonly buffer SrcQuads { uvec4 src4[]; };
 layout(std430, set = 0, binding = 1) writeonly buffer DstWords { uint dst1[]; };
 layout(std430, set = 0, binding = 1) writeonly buffer DstPairs { uvec2 dst2[]; };
 layout(std430, set = 0, binding = 1) writeonly buffer DstQuads { uvec4 dst4[]; };
+// Planes 1 and 2 of a frame of several buffers.
+layout(std430, set = 0, binding = 2) readonly buffer SrcWordsOf1 { uint src1Of1[]; };
+layout(std430, set = 0, binding = 2) readonly buffer SrcPairsOf1 { uvec2 src2Of1[]; };
+layout(std430, set = 0, binding = 3) readonly buffer SrcWordsOf2 { uint src1Of2[]; };
+layout(std430, set = 0, binding = 4) writeonly buffer DstWordsOf1 { uint dst1Of1[]; };
+layout(std430, set = 0, binding = 4) writeonly buffer DstPairsOf1 { uvec2 dst2Of1[]; };
+layout(std430, set = 0, binding = 5) writeonly buffer DstWordsOf2 { uint dst1Of2[]; };
 
 layout(push_constant, std430) uniform Push {
   uint width;  // pixels

@@ -15,10 +15,22 @@ uint srcRow(uint plane, int row, int rows) {
   return push.src_offset[plane] + uint(clamp(row, 0, rows - 1)) * push.src_stride[plane];
 }
 
+// A word and a pair of words of a plane.
+uint srcWord(uint plane, uint at) {
+  if (kSrcSplit == 0u || plane == 0u) return src1[at];
+  if (plane == 1u) return src1Of1[at];
+  return src1Of2[at];
+}
+uvec2 srcPair(uint plane, uint at) {
+  if (kSrcSplit == 0u || plane == 0u) return src2[at];
+  return src2Of1[at];
+}
+
 // Words -1..2 around the pair `pair` of a row: only edge words are clamped, what they hold there is replaced later.
-uvec4 pairAndNeighbours(uint row, uint stride, uint pair) {
-  const uvec2 middle = src2[(row >> 1) + pair];
-  return uvec4(src1[row + max(2u * pair, 1u) - 1u], middle, src1[row + min(2u * pair + 2u, stride - 1u)]);
+uvec4 pairAndNeighbours(uint plane, uint row, uint pair) {
+  const uvec2 middle = srcPair(plane, (row >> 1) + pair);
+  return uvec4(srcWord(plane, row + max(2u * pair, 1u) - 1u), middle,
+               srcWord(plane, row + min(2u * pair + 2u, push.src_stride[plane] - 1u)));
 }
 
 // Luma of row j, columns -1..8, as codes.
@@ -36,7 +48,7 @@ void loadLumaRow(Source s, int j, out float y[10]) {
     return;
   }
   const uint row = srcRow(0u, s.origin.y + j, s.size.y);
-  const uvec4 words = pairAndNeighbours(row, push.src_stride[0], s.block.x);
+  const uvec4 words = pairAndNeighbours(0u, row, s.block.x);
   const vec4 a = unpackUnorm4x8(words.y), b = unpackUnorm4x8(words.z);
   y[0] = unpackUnorm4x8(words.x).w;
   y[1] = a.x; y[2] = a.y; y[3] = a.z; y[4] = a.w;
@@ -51,9 +63,9 @@ void loadChromaRow(Source s, int k, out vec2 c[6]) {
     vec4 part[2], left[2], right[2];
     [[unroll]] for (uint p = 0u; p < 2u; ++p) {
       const uint row = srcRow(1u + p, first + k, rows);
-      part[p] = unpackUnorm4x8(src1[row + s.block.x]);
-      left[p] = unpackUnorm4x8(src1[row + max(s.block.x, 1u) - 1u]);
-      right[p] = unpackUnorm4x8(src1[row + min(s.block.x + 1u, push.src_stride[1u + p] - 1u)]);
+      part[p] = unpackUnorm4x8(srcWord(1u + p, row + s.block.x));
+      left[p] = unpackUnorm4x8(srcWord(1u + p, row + max(s.block.x, 1u) - 1u));
+      right[p] = unpackUnorm4x8(srcWord(1u + p, row + min(s.block.x + 1u, push.src_stride[1u + p] - 1u)));
     }
     c[0] = vec2(left[0].w, left[1].w);
     c[1] = vec2(part[0].x, part[1].x);
@@ -63,7 +75,7 @@ void loadChromaRow(Source s, int k, out vec2 c[6]) {
     c[5] = vec2(right[0].x, right[1].x);
   } else if (kSrcFormat == kNv12) {
     const uint row = srcRow(1u, s.origin.y / 2 + k, (s.size.y + 1) / 2);
-    const uvec4 words = pairAndNeighbours(row, push.src_stride[1], s.block.x);
+    const uvec4 words = pairAndNeighbours(1u, row, s.block.x);
     const vec4 a = unpackUnorm4x8(words.y), b = unpackUnorm4x8(words.z);
     c[0] = unpackUnorm4x8(words.x).zw;
     c[1] = a.xy; c[2] = a.zw; c[3] = b.xy; c[4] = b.zw;

@@ -15,6 +15,24 @@ vec2 downV(vec4 px[40], int n) {
 
 uint dstRow(uint plane, uint row) { return push.dst_offset[plane] + row * push.dst_stride[plane]; }
 
+// Chroma of planes of their own.
+void storeWord(uint plane, uint at, uint word) {
+  if (kDstSplit == 0u) {
+    dst1[at] = word;
+  } else if (plane == 1u) {
+    dst1Of1[at] = word;
+  } else {
+    dst1Of2[at] = word;
+  }
+}
+void storePair(uint at, uvec2 pair) {
+  if (kDstSplit == 0u) {
+    dst2[at] = pair;
+  } else {
+    dst2Of1[at] = pair;
+  }
+}
+
 uint packRgba(vec4 v) { return packUnorm4x8(kDstFormat == kBgra ? v.bgra : v); }
 
 void storeBlock(Source s, vec4 px[40]) {
@@ -25,11 +43,11 @@ void storeBlock(Source s, vec4 px[40]) {
     const vec4 u = codeFromChroma(vec4(c[0].x, c[1].x, c[2].x, c[3].x));
     const vec4 v = codeFromChroma(vec4(c[0].y, c[1].y, c[2].y, c[3].y));
     if (kDstFormat == kYu12) {
-      dst1[dstRow(1u, s.block.y) + s.block.x] = packUnorm4x8(u);
-      dst1[dstRow(2u, s.block.y) + s.block.x] = packUnorm4x8(v);
+      storeWord(1u, dstRow(1u, s.block.y) + s.block.x, packUnorm4x8(u));
+      storeWord(2u, dstRow(2u, s.block.y) + s.block.x, packUnorm4x8(v));
     } else {
-      dst2[(dstRow(1u, s.block.y) >> 1) + s.block.x] =
-          uvec2(packUnorm4x8(vec4(u.x, v.x, u.y, v.y)), packUnorm4x8(vec4(u.z, v.z, u.w, v.w)));
+      storePair((dstRow(1u, s.block.y) >> 1) + s.block.x,
+                uvec2(packUnorm4x8(vec4(u.x, v.x, u.y, v.y)), packUnorm4x8(vec4(u.z, v.z, u.w, v.w))));
     }
   }
   [[unroll]] for (int j = 1; j < 3; ++j) {

@@ -1,0 +1,160 @@
+// What a firing waits for, and how others see its end.
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "nodes/vulkan/domain.h"
+
+namespace sluice::vulkan {
+namespace {
+
+constexpr uint32_t kMaxReleaseFences = 64;
+constexpr std::chrono::seconds kLastResort{5};
+
+}  // namespace
+
+Status VulkanDomain::AwaitFile(Island& island, UniqueFd file) {
+  auto semaphore = island.gpu->waits.Import(std::move(file), queue_->completed());
+  if (!semaphore) return tl::unexpected(semaphore.error());
+  island.waiting.push_back(*semaphore);
+  return {};
+}
+
+Status VulkanDomain::AwaitTimeline(Island& island, const sluice_fence& fence) {
+  if (fence.timeline == timeline_.c()) {
+    // What the waiter has announced is over, and visible to the host as well.
+    if (fence.point > announced_.load()) island.wait_point = std::max(island.wait_point, fence.point);
+    return {};
+  }
+  const sluice_timeline_api& api = *host_.timelines();
+  const int32_t status = api.status(fence.timeline, fence.point);
+  if (status == 1) return {};
+  int32_t code = status < 0 ? status : SLUICE_E_NOT_SUBMITTED;
+  if (status == 0 && device_->info().external.import_sync_fd) {
+    int32_t fd = -1;
+    const int32_t given = api.to_sync_file(fence.timeline, fence.point, &fd);
+    if (given >= 0) return fd < 0 ? Status{} : AwaitFile(island, UniqueFd(fd));
+    code = given;
+  }
+  // A GPU never waits for a host timeline: the engine fires an island after that has signalled.
+  return Fail(code, "a frame whose fence has not signalled and has no sync_file (point " +
+                        std::to_string(fence.point) + ")");
+}
+
+Status VulkanDomain::Await(Island& island, const sluice_fence& fence) {
+  if (fence.kind == SLUICE_FENCE_SIGNALLED) return {};
+  if (fence.kind == SLUICE_FENCE_TIMELINE) return AwaitTimeline(island, fence);
+  pollfd poll_fd{fence.fd, POLLIN, 0};
+  if (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN) != 0) return {};
+  if (!device_->info().external.import_sync_fd) {
+    return Fail(SLUICE_E_UNSUPPORTED,
+                "a sync_file that has not signalled: this device cannot wait for one");
+  }
+  UniqueFd file = UniqueFd::Dup(fence.fd);
+  if (!file.IsValid()) {
+    return Fail(SLUICE_E_INVALID_ARGUMENT, "the sync_file " + std::to_string(fence.fd) +
+                                               " of a frame: " + std::strerror(errno));
+  }
+  return AwaitFile(island, std::move(file));
+}
+
+Status VulkanDomain::AwaitImplicit(Island& island, const sluice_frame* frame, uint32_t access) {
+  int32_t fd = -1;
+  const int32_t code = host_.memory()->export_sync_file(frame, access, &fd);
+  if (code < 0) return Fail(code, "the implicit fences of a frame cannot be had");
+  return fd < 0 ? Status{} : AwaitFile(island, UniqueFd(fd));
+}
+
+Status VulkanDomain::CollectFences(Island& island, const sluice_batch& batch) {
+  island.wait_point = 0;
+  island.waiting.clear();
+  const sluice_frame_api& api = *host_.frames();
+  for (uint32_t i = 0; i < batch.input_count; ++i) {
+    if (Status s = Await(island, api.acquire_fence(batch.inputs[i])); !s) return s;
+    if ((island.input_sync[i] & SLUICE_SYNC_IMPLICIT) == 0) continue;
+    // A reader waits for writers.
+    if (Status s = AwaitImplicit(island, batch.inputs[i], SLUICE_ACCESS_READ); !s) return s;
+  }
+  sluice_fence fences[kMaxReleaseFences];
+  for (uint32_t i = 0; i < batch.output_count; ++i) {
+    const uint32_t count = std::min(api.release_fences(batch.outputs[i], fences, kMaxReleaseFences),
+                                    kMaxReleaseFences);
+    for (uint32_t f = 0; f < count; ++f) {
+      if (Status s = Await(island, fences[f]); !s) return s;
+    }
+    if ((island.output_sync[i] & SLUICE_SYNC_IMPLICIT) == 0) continue;
+    // A writer waits for everybody.
+    if (Status s = AwaitImplicit(island, batch.outputs[i], SLUICE_ACCESS_WRITE); !s) return s;
+  }
+  return {};
+}
+
+void VulkanDomain::ShowEnd(Island& island, const sluice_batch& batch, uint64_t point,
+                           VkSemaphore signal) {
+  if (signal == VK_NULL_HANDLE) return;
+  auto file = island.gpu->signals.Export(signal);
+  bool shown = file.has_value();
+  if (shown && file->IsValid() && island.implicit) {
+    const sluice_memory_api& memory = *host_.memory();
+    for (uint32_t i = 0; i < batch.input_count; ++i) {
+      // A reader's fence: only later writers wait.
+      if ((island.input_sync[i] & SLUICE_SYNC_IMPLICIT) != 0)
+        shown &= memory.import_sync_file(batch.inputs[i], SLUICE_ACCESS_READ, file->get()) >= 0;
+    }
+    for (uint32_t i = 0; i < batch.output_count; ++i) {
+      if ((island.output_sync[i] & SLUICE_SYNC_IMPLICIT) != 0)
+        shown &= memory.import_sync_file(batch.outputs[i], SLUICE_ACCESS_WRITE, file->get()) >= 0;
+    }
+  }
+  if (!shown) {
+    // It was submitted, and those without our timeline cannot see its end: wait, this once.
+    host_.Log(SLUICE_LOG_ERROR, kDomain, "%s: no sync_file for a submission: waited for instead",
+              island.name.c_str());
+    (void)queue_->WaitIdle(std::chrono::steady_clock::now() + kLastResort);
+  }
+  if (file) files_.Put(point, std::move(*file));
+}
+
+bool VulkanDomain::IsCopiedOut(uint64_t point) {
+  std::lock_guard<std::mutex> lock(copies_mutex_);
+  return std::any_of(copies_.begin(), copies_.end(),
+                     [point](const CopyOut& copy) { return copy.point == point; });
+}
+
+/// A point that nobody was expected to want as a file: an empty submission behind it.
+Result<UniqueFd> VulkanDomain::ExportPoint(uint64_t point) {
+  const std::lock_guard<std::mutex> lock(exports_mutex_);
+  auto semaphore = exports_->Take(queue_->completed());
+  if (!semaphore) return tl::unexpected(semaphore.error());
+  auto behind = queue_->Submit({VK_NULL_HANDLE, point, {}, *semaphore}, [](uint64_t) {});
+  if (!behind) {
+    exports_->NotSubmitted();
+    return tl::unexpected(behind.error());
+  }
+  exports_->Submitted(*behind);
+  return exports_->Export(*semaphore);
+}
+
+// Called by the host, from any thread.
+int32_t VulkanDomain::ToSyncFile(void* self, uint64_t point, int32_t* fd) {
+  auto& domain = *static_cast<VulkanDomain*>(self);
+  *fd = -1;
+  if (point <= domain.announced_.load()) return SLUICE_OK;
+  if (point > domain.queue_->submitted()) return SLUICE_E_NOT_SUBMITTED;
+  // The CPU finishes it after the device.
+  if (domain.IsCopiedOut(point)) return SLUICE_E_UNSUPPORTED;
+  UniqueFd file = domain.files_.Get(point);
+  if (!file.IsValid()) {
+    auto made = domain.ExportPoint(point);
+    if (!made) return made.error().code;
+    file = std::move(*made);
+  }
+  *fd = file.Release();
+  return SLUICE_OK;
+}
+
+}  // namespace sluice::vulkan

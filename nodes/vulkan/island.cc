@@ -1,0 +1,134 @@
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "nodes/vulkan/domain.h"
+
+namespace sluice::vulkan {
+namespace {
+
+constexpr uint32_t kFileSyncs =
+    SLUICE_SYNC_SYNC_FILE | SLUICE_SYNC_SYNCOBJ | SLUICE_SYNC_IMPLICIT;
+
+sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.message); }
+
+std::optional<uint32_t> FindPort(const sluice_island_port* ports, uint32_t count, uint32_t node) {
+  for (uint32_t i = 0; i < count; ++i) {
+    if (ports[i].node == node) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+VulkanDomain::Island::Island(VulkanDomain& owner)
+    : domain(owner), gpu(std::make_unique<Resources>(owner.device())) {}
+
+VulkanDomain::Island::~Island() {
+  if (!domain.IsOver(last_point)) (void)gpu.release();
+}
+
+Status VulkanDomain::AddStep(const sluice_island_desc& desc, uint32_t node, Island& island) {
+  IslandStep step;
+  step.node = FrameNodeOf(*desc.nodes[node]);
+  if (step.node == nullptr) return Fail(SLUICE_E_UNSUPPORTED, "a node that is not of this plugin");
+  sluice_format src_format = step.node->input().format;
+  sluice_format dst_format = step.node->output().format;
+  sluice_layout src_layout = step.node->input().layout;
+  sluice_layout dst_layout = step.node->output().layout;
+  const auto input = FindPort(desc.inputs, desc.input_count, node);
+  const auto output = FindPort(desc.outputs, desc.output_count, node);
+  if (output) {
+    step.to = {IslandStep::Place::Kind::kOutput, *output};
+  } else {
+    for (uint32_t e = 0; e < desc.edge_count; ++e) {
+      if (desc.edges[e].from.node == node) dst_format = desc.edges[e].format;
+    }
+    auto layout = MakeLayout(dst_format);
+    if (!layout) return tl::unexpected(layout.error());
+    dst_layout = *layout;
+    auto memory = Memory::AllocateDevice(*device_, dst_layout.size);
+    if (!memory) return tl::unexpected(memory.error());
+    step.to = {IslandStep::Place::Kind::kInner, static_cast<uint32_t>(island.gpu->inner.size())};
+    island.gpu->inner.push_back(std::move(*memory));
+  }
+  auto dst = MakeShape(dst_format, dst_layout);
+  if (!dst) return tl::unexpected(dst.error());
+  step.dst = *dst;
+  if (input) {
+    step.from = {IslandStep::Place::Kind::kInput, *input};
+    auto src = MakeShape(src_format, src_layout);
+    if (!src) return tl::unexpected(src.error());
+    step.src = *src;
+  } else {
+    const IslandStep* producer = nullptr;
+    for (uint32_t e = 0; e < desc.edge_count; ++e) {
+      if (desc.edges[e].to.node == node && desc.edges[e].from.node < island.steps.size()) {
+        producer = &island.steps[desc.edges[e].from.node];
+      }
+    }
+    if (producer == nullptr)
+      return Fail(SLUICE_E_INVALID_ARGUMENT, "a node whose input comes from nowhere before it");
+    step.from = producer->to;
+    step.src = producer->dst;
+  }
+  step.module = kernels_.get();
+  Result<VkPipeline> pipeline = VkPipeline{};
+  const Constants constants = ConstantsFor(step.src, step.dst, step.node->look());
+  if (!step.node->spirv().empty()) {
+    auto module = KernelModule::Create(*device_, step.node->spirv());
+    if (!module) return tl::unexpected(module.error());
+    pipeline = (*module)->Get(constants);
+    step.module = module->get();
+    island.gpu->modules.push_back(std::move(*module));
+  } else {
+    pipeline = kernels_->Get(constants);
+  }
+  if (!pipeline) return tl::unexpected(pipeline.error());
+  step.pipeline = *pipeline;
+  island.steps.push_back(step);
+  return {};
+}
+
+/// How the plan synchronises the borders; false where the device cannot do so.
+static bool TakeSync(const ExternalSupport& external, uint32_t sync, std::vector<uint32_t>& list,
+                     VulkanDomain::Island& island) {
+  list.push_back(sync);
+  island.implicit |= (sync & SLUICE_SYNC_IMPLICIT) != 0;
+  island.shows_files |= (sync & kFileSyncs) != 0;
+  return (sync & kFileSyncs) == 0 || external.sync_files();
+}
+
+sdk::Expected<std::unique_ptr<VulkanDomain::Island>> VulkanDomain::CreateIsland(
+    const sluice_island_desc& desc) {
+  auto island = std::make_unique<Island>(*this);
+  island->name = desc.name;
+  for (uint32_t i = 0; i < desc.node_count; ++i) {
+    if (Status s = AddStep(desc, i, *island); !s) {
+      return sdk::Status::Error(s.error().code, "%s: %s", desc.name, s.error().message.c_str());
+    }
+  }
+  const ExternalSupport& external = device_->info().external;
+  bool can = true;
+  for (uint32_t i = 0; i < desc.input_count; ++i) {
+    const FrameNode& node = *FrameNodeOf(*desc.nodes[desc.inputs[i].node]);
+    can &= TakeSync(external, node.input().sync, island->input_sync, *island);
+  }
+  for (uint32_t i = 0; i < desc.output_count; ++i) {
+    const FrameNode& node = *FrameNodeOf(*desc.nodes[desc.outputs[i].node]);
+    can &= TakeSync(external, node.output().sync, island->output_sync, *island);
+  }
+  if (!can) {
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: %s has no sync_files (SYNC_FD)", desc.name,
+                              device_->info().name.c_str());
+  }
+  island->recording.resize(island->steps.size());
+  island->inputs.resize(desc.input_count);
+  island->outputs.resize(desc.output_count);
+  auto ring = CommandRing::Create(*device_, kernels_->set_layout(), std::max(desc.node_count, 1U));
+  if (!ring) return ToStatus(ring.error());
+  island->gpu->ring = std::move(*ring);
+  return island;
+}
+
+}  // namespace sluice::vulkan
