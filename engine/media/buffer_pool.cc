@@ -153,6 +153,11 @@ HolderId BufferPool::AddHolder(std::string name, bool raw_fds) {
   return static_cast<HolderId>(holder_names_.size() - 1);
 }
 
+bool BufferPool::MayHaveFds(HolderId holder) const {
+  std::lock_guard lock(mutex_);
+  return holder < holder_fds_.size() && holder_fds_[holder];
+}
+
 std::string BufferPool::HolderName(HolderId holder) const {
   std::lock_guard lock(mutex_);
   return holder < holder_names_.size() ? holder_names_[holder] : std::string();
