@@ -73,9 +73,8 @@ def below(path, folder):
 
 def set_up(job):
     """Mounts and links what a job expects of a machine."""
-    # An empty /tmp, unless the job itself lives in there.
-    used = [job["cwd"], job["kernel"], job["env"].get("TEST_SRCDIR", "")]
-    used += [case["command"][0] for case in job["cases"]]
+    # An empty /tmp, unless the checkout, what was built of it or what is to run lies in there.
+    used = [job["cwd"], job["kernel"], job["checkout"]] + [case["command"][0] for case in job["cases"]]
     if not any(below(path, "/tmp") for path in used):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp"], check=True)
     os.makedirs("/run/user/0", mode=0o700)

@@ -135,7 +135,9 @@ class Machine:
         except (OSError, kernel.Failed) as error:
             raise GuestError("the kernel in %s is incomplete: %s" % (where, error))
         shutil.copy(HERE / "agent.py", self.share)
-        (self.share / "job.json").write_text(json.dumps(dict(self._job, kernel=str(where))))
+        (self.share / "job.json").write_text(json.dumps(
+            # Runfiles are links into the checkout.
+            dict(self._job, kernel=str(where), checkout=str((HERE / "init").resolve()))))
         with open(self.folder / "qemu", "wb") as log:
             command = qemu_command(where, self.folder, self.share, self._job["memory_mb"])
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

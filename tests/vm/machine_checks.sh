@@ -43,8 +43,9 @@ sees_the_hosts_files_and_keeps_what_it_writes() {
   echo kept >"$file"
   grep kept "$file"
   echo kept >"$TEST_TMPDIR/file"
-  [[ -z $(ls /tmp) ]]
-  [[ $(stat --file-system --format %T /tmp) == tmpfs ]]
+  # Links of the test lead into the checkout; where that is in /tmp, the host's stays.
+  [[ $(realpath "$0") == /tmp/* || $(stat --file-system --format %T /tmp) == tmpfs ]]
+  echo kept >/tmp/file
 }
 
 can_use_vulkan_with_dma_bufs() {
