@@ -310,11 +310,14 @@ inline const sluice_memory_api& FakeHost::MemoryApi() {
   static const sluice_memory_api api = {
       sizeof(sluice_memory_api),
       0,
-      // The memfd stands for a dma-buf too: whoever needs a real one tests in the guest.
+      // Without /dev/udmabuf the memfd stands for a dma-buf too: whoever needs a real one tests in
+      // the guest.
       [](const sluice_frame* f, uint32_t view, sluice_memory* out) -> int32_t {
-        const FakeBuffer& buffer = *FakeFrame::From(f)->buffer;
+        FakeBuffer& buffer = *FakeFrame::From(f)->buffer;
+        const std::lock_guard lock(buffer.pool->mutex());
+        const uint64_t size = buffer.pool->layout().size;
         if (view != SLUICE_VIEW_SHM && view != SLUICE_VIEW_DMABUF) return SLUICE_E_UNSUPPORTED;
-        *out = {view, 1, {{buffer.fd, 0, buffer.pool->layout().size}}};
+        *out = {view, 1, {{view == SLUICE_VIEW_SHM ? buffer.fd : buffer.DmaBuf(size), 0, size}}};
         return SLUICE_OK;
       },
       [](sluice_pool_sink* sink, const sluice_buffer_desc* buffer) -> int32_t {

@@ -2,7 +2,9 @@
 #define SLUICE_SDK_TESTING_FAKE_MEDIA_HPP_
 
 #include <fcntl.h>
+#include <linux/udmabuf.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -237,10 +239,25 @@ struct FakeBuffer {
   FakePool* pool = nullptr;
   sluice_buffer_id id{};
   int fd = -1;
+  int dmabuf = -1;  ///< of the same memory, once somebody asked
   uint8_t* base = nullptr;
   uint32_t leases = 0;
   bool emitted = false;  ///< on this trip: nobody may write any more
   std::vector<OwnedFence> releases;
+
+  /// A real dma-buf where the kernel makes one of a memfd, else the memfd itself. Borrowed.
+  int DmaBuf(uint64_t size) {
+    if (dmabuf >= 0) return dmabuf;
+    const int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+    if (device < 0) return fd;
+    udmabuf_create request{};
+    request.memfd = static_cast<uint32_t>(fd);
+    request.flags = UDMABUF_FLAGS_CLOEXEC;
+    request.size = size;
+    dmabuf = ioctl(device, UDMABUF_CREATE, &request);
+    close(device);
+    return dmabuf >= 0 ? dmabuf : fd;
+  }
 };
 
 /// The sluice_pool_sink of the fake host: keeps what a node that allocates gives. Owns the fds.
@@ -310,6 +327,7 @@ class FakePool {
   ~FakePool() {
     for (const auto& buffer : buffers_) {
       if (buffer->base != nullptr) munmap(buffer->base, layout_.size);
+      if (buffer->dmabuf >= 0) close(buffer->dmabuf);
       if (buffer->fd >= 0) close(buffer->fd);
     }
   }
