@@ -44,6 +44,7 @@ Findings ProbeAll(Session& session, const Options& options) {
   ProbeDevices(&findings);
   ProbeDomains(session, options.gpu, &findings);
   ProbePipewire(&findings);
+  AskPlugins(session, &findings);
   ProbePlugins(session, &findings);
   return findings;
 }

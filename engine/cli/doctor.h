@@ -37,6 +37,8 @@ void ProbePipewire(Findings* findings);
 /// Opens every domain that plugins offer; `selector` chooses the device.
 void ProbeDomains(Session& session, const std::string& selector, Findings* findings);
 void ProbePlugins(Session& session, Findings* findings);
+/// What plugins know about their devices.
+void AskPlugins(Session& session, Findings* findings);
 
 /// How to be allowed to open `path`, which exists: the group that may.
 std::string AccessAdvice(const std::string& path);

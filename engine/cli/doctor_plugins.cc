@@ -48,6 +48,19 @@ Finding ProbeDomain(Session& session, const std::string& id, const std::string& 
 
 std::string FirstLineOf(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// `Sink` begins with its sluice_finding_sink.
+template <typename Sink>
+void AddFinding(sluice_finding_sink* sink, const sluice_finding* finding) {
+  auto text = [](const char* value) { return std::string(value != nullptr ? value : ""); };
+  const bool known = finding->health >= SLUICE_HEALTH_OK && finding->health <= SLUICE_HEALTH_MISSING;
+  reinterpret_cast<Sink*>(sink)->findings->push_back(
+      {.section = text(finding->section),
+       .name = text(finding->name),
+       .health = known ? static_cast<Health>(finding->health) : Health::kMissing,
+       .detail = text(finding->detail),
+       .advice = text(finding->advice)});
+}
+
 }  // namespace
 
 void ProbeDomains(Session& session, const std::string& selector, Findings* findings) {
@@ -56,6 +69,14 @@ void ProbeDomains(Session& session, const std::string& selector, Findings* findi
   for (const std::string& id : session.registry().DomainNames()) {
     findings->push_back(ProbeDomain(session, id, selector));
   }
+}
+
+void AskPlugins(Session& session, Findings* findings) {
+  struct Sink {
+    sluice_finding_sink abi;
+    Findings* findings;
+  } sink{{&AddFinding<Sink>}, findings};
+  for (const sluice_doctor* doctor : session.loader().Doctors()) doctor->examine(&sink.abi);
 }
 
 void ProbePlugins(Session& session, Findings* findings) {

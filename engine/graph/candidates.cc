@@ -51,6 +51,20 @@ uint64_t Loss(uint32_t best, uint32_t fourcc, bool is_source) {
   return loss;
 }
 
+/// Sources and decoders: no other node has the pixels before them.
+bool MakesPixels(const NodeType& type) {
+  for (const PortDesc& port : type.ports) {
+    if (port.direction != Direction::kInput) continue;
+    for (const Offer& offer : port.offers) {
+      if (offer.fourccs.empty()) return false;
+      if (!std::all_of(offer.fourccs.begin(), offer.fourccs.end(), media::IsCompressed)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 /// The cheapest first: ties between equally fast views go this way.
 constexpr Views kViewOrder[] = {kViewDevice, kViewDmabuf, kViewShm, kViewCpu};
 
@@ -92,7 +106,7 @@ class Enumerator {
       ports_.push_back(&model.Port(ref));
       nodes_.push_back(&model.nodes[ref.node]);
     }
-    is_source_ = nodes_[0]->type->Ports(Direction::kInput).empty();
+    is_source_ = MakesPixels(*nodes_[0]->type);
   }
 
   CandidateSet Run() {
@@ -148,6 +162,7 @@ class Enumerator {
       allocation.name = engine.name;
       allocation.views = engine.views;
       allocation.max_buffers = engine.max_buffers;
+      allocation.reluctance = engine.reluctance;
       out.push_back(allocation);
     }
     for (size_t i = 0; i < ports_.size(); ++i) {
@@ -155,7 +170,7 @@ class Enumerator {
         const Offer& offer = ports_[i]->offers[j];
         if (offer.allocates == 0) continue;
         out.push_back({AllocatorKind::kPort, ports_[i]->name, i, j, offer.allocates,
-                       model_.DeviceOf(*nodes_[i], offer), offer.buffers_max});
+                       model_.DeviceOf(*nodes_[i], offer), offer.buffers_max, 0});
       }
     }
     // Sealed shared memory is cached memory that can be mapped.
@@ -315,6 +330,7 @@ class Enumerator {
         return;
       }
       state.cost.memory += bytes;
+      state.cost.preference += allocation.reluctance;
       set_.items.push_back({fourcc, modifier, std::get<0>(key), std::get<1>(key), std::get<2>(key),
                             std::get<3>(key), allocation, std::move(state.offers),
                             std::move(state.views), state.cost});

@@ -43,6 +43,7 @@ struct Allocation {
   Views views = 0;
   std::string device;
   uint32_t max_buffers = 0;
+  uint32_t reluctance = 0;  ///< EngineAllocator::reluctance
 };
 
 /// One way to settle a net, up to the ranges that ties may narrow.

@@ -70,7 +70,7 @@ std::string DigestOf(const NegotiationInput& input, const Model& model) {
                e.size.height);
   }
   for (const EngineAllocator& a : input.allocators)
-    digest.Add("{} {} {}", a.name, a.views, a.max_buffers);
+    digest.Add("{} {} {} {}", a.name, a.views, a.max_buffers, a.reluctance);
   const Profile& p = input.profile;
   digest.Add("{} {} {} {} {}", p.cpu_bandwidth, p.device_bandwidth, p.host_link_bandwidth,
              p.software_device_bandwidth, p.cpu_device_bandwidth);

@@ -28,6 +28,9 @@ struct EngineAllocator {
   std::string name = "memfd";
   Views views = kViewShm | kViewCpu;
   uint32_t max_buffers = 0;  ///< 0 = no bound
+  /// Added to the preferences of what it makes: a device that can allocate knows
+  /// its own demands better than the engine does.
+  uint32_t reluctance = 0;
 };
 
 /// What the runtime knows of an opened domain; unopened ones may be absent.

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <fcntl.h>
 
 #include <fmt/format.h>
 #include <sluice/domain.h>
 
 #include "engine/base/log.h"
+#include "engine/plugin/host_memory.h"
+#include "engine/sync/sync_file.h"
+#include "engine/sync/syncobj.h"
 
 namespace sluice::plugin {
 namespace {
@@ -69,14 +73,16 @@ uint32_t FrameViews(const sluice_frame* frame) { return FromAbi(frame)->pool().v
 int32_t FrameShm(const sluice_frame* frame, sluice_shm_view* out) {
   const media::Memory& memory = FromAbi(frame)->buffer().memory();
   if ((memory.views() & media::kViewShm) == 0) return SLUICE_E_UNSUPPORTED;
-  *out = {-1, 0, memory.mapping(), memory.size()};
+  auto base = memory.Map();
+  if (!base) return static_cast<int32_t>(base.error().code);
+  *out = {-1, 0, *base, memory.size()};
   return SLUICE_OK;
 }
 
 int32_t FrameMap(sluice_frame* frame, uint32_t flags, sluice_mapping* out) {
   Frame* f = plugin::FromAbi(frame);
-  uint8_t* base = f->buffer().memory().mapping();
-  if (base == nullptr) return SLUICE_E_UNSUPPORTED;
+  const media::Memory& memory = f->buffer().memory();
+  if ((memory.views() & media::kViewCpu) == 0) return SLUICE_E_UNSUPPORTED;
   if ((flags & SLUICE_MAP_WRITE) != 0 && (!f->writing() || f->buffer().published())) {
     return SLUICE_E_PERMISSION_DENIED;
   }
@@ -86,16 +92,26 @@ int32_t FrameMap(sluice_frame* frame, uint32_t flags, sluice_mapping* out) {
   out->flags = flags;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < layout.plane_count; ++i) {
-    out->planes[i] = base + layout.planes[i].offset;
+    auto base = memory.Map(layout.planes[i].part);
+    if (!base) return static_cast<int32_t>(base.error().code);
+    out->planes[i] = *base + layout.planes[i].offset;
     out->strides[i] = layout.planes[i].stride;
     bytes += layout.planes[i].size;
+  }
+  if (Status begun = memory.BeginCpuAccess(flags); !begun) {
+    return static_cast<int32_t>(begun.error().code);
   }
   f->pool().CountMapped(bytes);
   return SLUICE_OK;
 }
 
-// memfd mappings are coherent; a dma-buf's will end its DMA_BUF_IOCTL_SYNC here.
-void FrameUnmap(sluice_frame*, uint32_t) {}
+void FrameUnmap(sluice_frame* frame, uint32_t flags) {
+  Frame* f = plugin::FromAbi(frame);
+  if (Status ended = f->buffer().memory().EndCpuAccess(flags); !ended) {
+    Log(LogLevel::kWarning, "plugin", "the CPU's access to a buffer of {}: {}",
+        f->pool().options().name, ended.error().message);
+  }
+}
 
 sluice_fence ToAbiFence(const sync::Fence& fence) {
   if (!fence.timeline) return {SLUICE_FENCE_SIGNALLED, -1, nullptr, 0};
@@ -124,13 +140,17 @@ sync::Fence FailedFence(Code code) {
 }
 
 void FrameRelease(sluice_frame* frame, const sluice_fence* fence) {
-  auto done = plugin::FromAbi(fence);
+  Frame* f = plugin::FromAbi(frame);
+  // A name is only made where a fence of the kernel needs it.
+  const bool named = fence != nullptr && fence->kind == SLUICE_FENCE_SYNC_FILE;
+  auto done = plugin::FromAbi(fence, named ? f->pool().HolderName(f->holder()) : std::string(),
+                              f->pool().options().fd_waiter);
   if (!done) {
     Log(LogLevel::kError, "plugin", "a frame of {} was released with an unusable fence: {}",
-        plugin::FromAbi(frame)->pool().options().name, done.error().message);
+        f->pool().options().name, done.error().message);
     done = FailedFence(done.error().code);
   }
-  plugin::FromAbi(frame)->Release(std::move(*done));
+  f->Release(std::move(*done));
 }
 
 constexpr sluice_frame_api kFrameApi = {
@@ -190,6 +210,33 @@ int32_t TimelineStatus(sluice_timeline* timeline, uint64_t point) {
   }
 }
 
+int32_t CodeOf(const Status& status) {
+  return status ? SLUICE_OK : static_cast<int32_t>(status.error().code);
+}
+
+int32_t TimelineToSyncFile(sluice_timeline* timeline, uint64_t point, int32_t* fd) {
+  *fd = -1;
+  if (FromAbi(timeline)->State(point) == sync::FenceState::kSignalled) return SLUICE_OK;
+  auto sync_file = FromAbi(timeline)->ToSyncFile(point);
+  if (!sync_file) return static_cast<int32_t>(sync_file.error().code);
+  *fd = sync_file->Release();
+  return SLUICE_OK;
+}
+
+int32_t TimelineImportSyncobj(sluice_node_host* node, const char* signaller, int32_t drm_fd,
+                              int32_t syncobj_fd, sluice_timeline** out) {
+  auto timeline = sync::ImportSyncobj(std::string(View(signaller)), drm_fd, syncobj_fd,
+                                      FromAbi(node)->Waiter());
+  if (!timeline) {
+    Log(LogLevel::kError, "plugin", "import a syncobj of {}: {}", View(signaller),
+        timeline.error().message);
+    return static_cast<int32_t>(timeline.error().code);
+  }
+  (*timeline)->Ref();
+  *out = reinterpret_cast<sluice_timeline*>(timeline->get());
+  return SLUICE_OK;
+}
+
 constexpr sluice_timeline_api kTimelineApi = {
     sizeof(sluice_timeline_api),
     0,
@@ -203,6 +250,14 @@ constexpr sluice_timeline_api kTimelineApi = {
       FromAbi(t)->Fail(point, static_cast<Code>(code));
     },
     TimelineStatus,
+    TimelineToSyncFile,
+    TimelineImportSyncobj,
+    [](sluice_timeline* t, uint64_t point) -> int32_t {
+      return CodeOf(sync::SignalSyncobj(*FromAbi(t), point));
+    },
+    [](sluice_timeline* t, uint64_t point, int32_t sync_file) -> int32_t {
+      return CodeOf(sync::AttachSyncobj(*FromAbi(t), point, sync_file));
+    },
 };
 
 // ---- nodes
@@ -217,7 +272,10 @@ int32_t NodeOffer(sluice_offer_sink* sink, const char* port, const sluice_offer*
 
 int32_t NodeEmit(sluice_node_host* node, uint32_t output, sluice_frame* frame,
                  const sluice_fence* fence) {
-  auto acquire = plugin::FromAbi(fence);
+  const bool named = fence != nullptr && fence->kind == SLUICE_FENCE_SYNC_FILE;
+  NodeHost* host = FromAbi(node);
+  auto acquire =
+      plugin::FromAbi(fence, named ? std::string(host->Name()) : std::string(), host->Waiter());
   if (acquire) return FromAbi(node)->Emit(output, plugin::FromAbi(frame), std::move(*acquire));
   // Nobody could wait for it: the frame goes on as one whose pixels never came.
   FromAbi(node)->Emit(output, plugin::FromAbi(frame), FailedFence(acquire.error().code));
@@ -253,6 +311,8 @@ constexpr sluice_node_host_api kNodeHostApi = {
     [](sluice_node_host* n, uint64_t done, uint64_t total) { FromAbi(n)->Progress(done, total); },
     [](sluice_node_host* n, int32_t level, const char* m) { FromAbi(n)->LogLine(level, View(m)); },
     [](sluice_node_host* n) { return FromAbi(n)->DomainSelf(); },
+    [](sluice_node_host* n, int32_t fd, uint32_t events) { return FromAbi(n)->WatchFd(fd, events); },
+    [](sluice_node_host* n, int32_t fd) { FromAbi(n)->UnwatchFd(fd); },
 };
 
 // ---- the host
@@ -262,6 +322,7 @@ const void* GetExtension(const sluice_host*, const char* id) {
   if (std::strcmp(id, SLUICE_FRAME_API_ID) == 0) return &kFrameApi;
   if (std::strcmp(id, SLUICE_TIMELINE_API_ID) == 0) return &kTimelineApi;
   if (std::strcmp(id, SLUICE_NODE_HOST_API_ID) == 0) return &kNodeHostApi;
+  if (std::strcmp(id, SLUICE_MEMORY_API_ID) == 0) return MemoryApi();
   return nullptr;
 }
 
@@ -294,13 +355,16 @@ graph::Extent MakeExtent(uint32_t min, uint32_t max, uint32_t step) {
 
 const sluice_host* Host() { return &kHost; }
 
-Result<sync::Fence> FromAbi(const sluice_fence* fence) {
+Result<sync::Fence> FromAbi(const sluice_fence* fence, const std::string& signaller,
+                            const std::shared_ptr<sync::FdWaiter>& waiter) {
   if (fence == nullptr || fence->kind == SLUICE_FENCE_SIGNALLED) return sync::Fence{};
   if (fence->kind == SLUICE_FENCE_TIMELINE && fence->timeline != nullptr) {
     return sync::Fence{RefPtr<sync::Timeline>(FromAbi(fence->timeline)), fence->point};
   }
   if (fence->kind == SLUICE_FENCE_SYNC_FILE) {
-    return Fail(Code::kUnsupported, "sync_file fences are not supported by this build");
+    UniqueFd own(fcntl(fence->fd, F_DUPFD_CLOEXEC, 0));
+    if (!own.valid()) return FailErrno(fmt::format("the sync_file {}", fence->fd), errno);
+    return sync::ImportSyncFile(std::move(own), signaller, waiter);
   }
   return Fail(Code::kInvalidArgument, fmt::format("a fence of kind {}", fence->kind));
 }

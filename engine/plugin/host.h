@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "engine/graph/offer.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/media/frame.h"
+#include "engine/sync/fd_waiter.h"
 #include "engine/sync/timeline.h"
 
 namespace sluice::plugin {
@@ -37,11 +39,42 @@ class NodeHost {
   virtual void LogLine(int32_t level, std::string_view message) = 0;
   /// The `self` of the node's domain, or null.
   virtual void* DomainSelf() const = 0;
+  virtual int32_t WatchFd(int32_t fd, uint32_t events) = 0;
+  virtual void UnwatchFd(int32_t fd) = 0;
+  /// Who waits for the kernel's fences that the node hands out.
+  virtual const std::shared_ptr<sync::FdWaiter>& Waiter() const = 0;
 };
 
 /// Collects what a node's probe() offers: {port name, offer} in call order.
 struct OfferSink {
   std::vector<std::pair<std::string, graph::Offer>> offers;
+};
+
+/// The memory of a pool that a port made.
+struct PortMemory {
+  media::Layout layout;
+  std::vector<std::unique_ptr<media::Memory>> buffers;
+};
+
+/// Takes what a port's allocate() gives, and believes none of it.
+class PoolSink {
+ public:
+  PoolSink(const media::Format& format, uint32_t wanted) : format_(format), wanted_(wanted) {}
+
+  /// Takes the fds. Errors: InvalidArgument, with the plane and the numbers.
+  Status Add(const sluice_buffer_desc& buffer);
+  /// Whether everything that was wanted is there.
+  Status Finish() const;
+  PortMemory& memory() { return memory_; }
+  void Drop() { memory_ = {}; }
+
+ private:
+  Status Check(const sluice_buffer_desc& buffer, std::vector<UniqueFd> fds);
+
+  const media::Format format_;
+  const uint32_t wanted_;
+  PortMemory memory_;
+  std::optional<Error> error_;
 };
 
 /// The one host table of the process.
@@ -50,11 +83,13 @@ const sluice_host* Host();
 inline sluice_node_host* ToAbi(NodeHost* host) { return reinterpret_cast<sluice_node_host*>(host); }
 inline sluice_frame* ToAbi(media::Frame* frame) { return reinterpret_cast<sluice_frame*>(frame); }
 inline media::Frame* FromAbi(sluice_frame* frame) { return reinterpret_cast<media::Frame*>(frame); }
+inline sluice_pool_sink* ToAbi(PoolSink* sink) { return reinterpret_cast<sluice_pool_sink*>(sink); }
 inline sluice_offer_sink* ToAbi(OfferSink* sink) { return reinterpret_cast<sluice_offer_sink*>(sink); }
 
-/// Adds a reference to the timeline. Errors: Unsupported for a sync_file, which
-/// this build has no timeline for.
-Result<sync::Fence> FromAbi(const sluice_fence* fence);
+/// Adds a reference to the timeline; borrows the fd of a sync_file, whose
+/// timeline is of `signaller`. Errors: InvalidArgument, Io.
+Result<sync::Fence> FromAbi(const sluice_fence* fence, const std::string& signaller,
+                            const std::shared_ptr<sync::FdWaiter>& waiter);
 
 sluice_format ToAbi(const media::Format& format);
 media::Format FromAbi(const sluice_format& format);
@@ -62,6 +97,8 @@ media::Format FromAbi(const sluice_format& format);
 sluice_layout ToAbi(const media::Layout& layout);
 /// What BufferPool::Options::abi_shape must be for pools whose frames cross the boundary.
 std::shared_ptr<const void> MakeAbiShape(const media::Format& format, const media::Layout& layout);
+/// Errors: InvalidArgument for what no buffer can be.
+Result<media::Layout> FromAbi(const sluice_layout& layout);
 /// Errors: InvalidArgument for sizes and masks that mean nothing.
 Result<graph::Offer> FromAbi(const sluice_offer& offer);
 

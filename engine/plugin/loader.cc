@@ -195,6 +195,8 @@ Result<Loader::Library> Loader::Open(const PluginInfo& plugin) const {
       static_cast<const sluice_node_factory*>((*entry)->get_factory(SLUICE_NODE_FACTORY_ID));
   library.domains =
       static_cast<const sluice_domain_factory*>((*entry)->get_factory(SLUICE_DOMAIN_FACTORY_ID));
+  const auto* doctor = static_cast<const sluice_doctor*>((*entry)->get_factory(SLUICE_DOCTOR_ID));
+  if (doctor != nullptr && doctor->struct_size >= sizeof(sluice_doctor)) library.doctor = doctor;
   std::set<std::string> types;
   for (const ManifestNode& node : plugin.manifest.nodes) types.insert(node.type.id);
   std::set<std::string> domains;
@@ -255,6 +257,16 @@ std::vector<FailedPlugin> Loader::CheckAll() {
     failed.push_back({plugin->path, library.error().message.substr(plugin->path.size() + 2)});
   }
   return failed;
+}
+
+std::vector<const sluice_doctor*> Loader::Doctors() {
+  std::vector<const sluice_doctor*> doctors;
+  for (const auto& plugin : registry_->plugins()) {
+    if (!plugin->has_code) continue;
+    const Result<Library>& library = Load(*plugin);
+    if (library && library->doctor != nullptr) doctors.push_back(library->doctor);
+  }
+  return doctors;
 }
 
 void DeinitPlugins() {

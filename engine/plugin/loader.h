@@ -7,6 +7,7 @@
 
 #include "engine/base/result.h"
 #include "engine/plugin/registry.h"
+#include "sluice/doctor.h"
 #include "sluice/domain.h"
 #include "sluice/node.h"
 
@@ -44,6 +45,8 @@ class Loader {
   /// Errors: as FindNode().
   Result<const sluice_domain_factory*> FindDomain(std::string_view domain_id);
 
+  /// Loads every plugin with code and returns those that examine the machine.
+  std::vector<const sluice_doctor*> Doctors();
   /// Loads every plugin with code and returns those that are refused.
   std::vector<FailedPlugin> CheckAll();
 
@@ -51,6 +54,7 @@ class Loader {
   struct Library {
     const sluice_node_factory* nodes = nullptr;
     const sluice_domain_factory* domains = nullptr;
+    const sluice_doctor* doctor = nullptr;
   };
 
   const Result<Library>& Load(const PluginInfo& plugin);

@@ -78,6 +78,7 @@ Result<std::unique_ptr<NodeInstance>> NodeInstance::Create(const sluice_node_fac
       instance->node_.destroy == nullptr) {
     return Fail(Code::kInternal, fmt::format("{}: the plugin left a verb out", type_id));
   }
+  instance->FindExtensions();
   return instance;
 }
 
@@ -136,6 +137,62 @@ Status NodeInstance::SetParam(const ParamArgument& param) {
   if (node_.set_param == nullptr) return Fail(Code::kUnsupported, "no parameter can be changed");
   sluice_param abi = ToAbi(param);
   return Check(node_.set_param(node_.self, &abi), "set_param");
+}
+
+void NodeInstance::FindExtensions() {
+  if (node_.get_extension == nullptr) return;
+  auto find = [this](const char* id) { return node_.get_extension(node_.self, id); };
+  auto* allocator = static_cast<const sluice_allocator*>(find(SLUICE_ALLOCATOR_ID));
+  if (allocator != nullptr && allocator->struct_size >= sizeof(sluice_allocator)) {
+    allocator_ = allocator;
+  }
+  auto* importer = static_cast<const sluice_importer*>(find(SLUICE_IMPORTER_ID));
+  if (importer != nullptr && importer->struct_size >= sizeof(sluice_importer)) {
+    importer_ = importer;
+  }
+}
+
+Result<PortMemory> NodeInstance::Allocate(graph::Direction direction, uint32_t port,
+                                          const MemoryRequest& request) {
+  if (allocator_ == nullptr) return Fail(Code::kUnsupported, "this node cannot allocate");
+  sluice_pool_request abi{};
+  abi.pool = request.pool;
+  abi.epoch = request.epoch;
+  abi.buffers = request.buffers;
+  abi.views = request.views;
+  abi.format = plugin::ToAbi(request.format);
+  if (request.layout) abi.layout = plugin::ToAbi(*request.layout);
+  abi.stride_multiple = request.alignment.stride;
+  abi.offset_multiple = request.alignment.offset;
+  abi.base_multiple = request.alignment.base;
+  abi.size_multiple = request.alignment.size;
+  abi.tail_bytes = request.alignment.tail;
+  PoolSink sink(request.format, request.buffers);
+  const int32_t result = allocator_->allocate(node_.self, static_cast<int32_t>(direction), port,
+                                              &abi, plugin::ToAbi(&sink));
+  Status done = Check(result, "allocate");
+  if (done) done = sink.Finish();
+  if (done) return std::move(sink.memory());
+  sink.Drop();
+  ReleasePool(request.pool, request.epoch);
+  return tl::unexpected(done.error());
+}
+
+void NodeInstance::ReleasePool(uint32_t pool, uint32_t epoch) {
+  if (allocator_ != nullptr) allocator_->release_pool(node_.self, pool, epoch);
+}
+
+Status NodeInstance::TestImport(graph::Direction direction, uint32_t port, media::Frame& frame) {
+  if (importer_ == nullptr || importer_->test == nullptr) return {};
+  return Check(importer_->test(node_.self, static_cast<int32_t>(direction), port,
+                               plugin::ToAbi(&frame)),
+               "import");
+}
+
+void NodeInstance::ForgetPool(uint32_t pool, uint32_t epoch) {
+  if (importer_ != nullptr && importer_->forget_pool != nullptr) {
+    importer_->forget_pool(node_.self, pool, epoch);
+  }
 }
 
 }  // namespace sluice::plugin

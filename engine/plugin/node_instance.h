@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,17 @@ struct ConfigureArguments {
   bool overwrite = false;
 };
 
+/// What the plan wants of a pool that a port makes.
+struct MemoryRequest {
+  uint32_t pool = 0;
+  uint32_t epoch = 0;
+  uint32_t buffers = 0;
+  uint32_t views = 0;
+  media::Format format;
+  std::optional<media::Layout> layout;  ///< One that all users accept, where it is known.
+  media::Alignment alignment;           ///< What they demand of any other.
+};
+
 /// One live node of a plugin. Owns it. The verbs follow the state machine of
 /// sluice/node.h; calling one in a wrong state is the engine's fault and aborts.
 class NodeInstance {
@@ -69,6 +81,20 @@ class NodeInstance {
   Status Reconfigure(const ConfigureArguments& arguments);
   Status SetParam(const ParamArgument& param);
 
+  /// Whether it can make the memory of its ports' pools; the verbs below are Unsupported else.
+  bool Allocates() const { return allocator_ != nullptr; }
+  /// Memory for one port, made before the node is configured for it. Everything
+  /// that it gives is checked. `port`: among those of its direction.
+  Result<PortMemory> Allocate(graph::Direction direction, uint32_t port,
+                              const MemoryRequest& request);
+  /// No lease of the pool is out, and its memory is gone.
+  void ReleasePool(uint32_t pool, uint32_t epoch);
+
+  bool Imports() const { return importer_ != nullptr; }
+  /// Configured: tries `frame` (borrowed).
+  Status TestImport(graph::Direction direction, uint32_t port, media::Frame& frame);
+  void ForgetPool(uint32_t pool, uint32_t epoch);
+
   State state() const { return state_; }
   const sluice_node* abi() const { return &node_; }
 
@@ -76,7 +102,11 @@ class NodeInstance {
   NodeInstance() = default;
   Status Check(int32_t result, const char* verb) const;
 
+  void FindExtensions();
+
   sluice_node node_{};
+  const sluice_allocator* allocator_ = nullptr;
+  const sluice_importer* importer_ = nullptr;
   State state_ = State::kCreated;
 };
 

@@ -22,6 +22,19 @@ LatencyReport Summarise(const scheduler::Histogram& histogram) {
   return {histogram.count(), histogram.Quantile(0.5), histogram.Quantile(0.99)};
 }
 
+/// In order of preference: the first is there always.
+std::vector<graph::EngineAllocator> Describe(
+    const std::vector<std::unique_ptr<media::Allocator>>& allocators) {
+  constexpr uint32_t kDmabufReluctance = 64;
+  std::vector<graph::EngineAllocator> described;
+  for (const auto& allocator : allocators) {
+    const bool dmabuf = (allocator->views() & media::kViewDmabuf) != 0;
+    described.push_back({std::string(allocator->name()), allocator->views(), 0,
+                         dmabuf ? kDmabufReluctance : 0});
+  }
+  return described;
+}
+
 double Seconds(MonotonicNs ns) { return static_cast<double>(ns) / 1e9; }
 
 }  // namespace
@@ -34,7 +47,8 @@ Result<std::unique_ptr<Engine>> Engine::Create(const graph::Graph& graph, Option
   auto reactor = scheduler::Reactor::Create();
   if (!reactor) return tl::unexpected(reactor.error());
   engine->reactor_ = std::move(*reactor);
-  engine->allocator_ = media::CreateMemfdAllocator();
+  engine->state_.allocators = media::MakeAllocators();
+  engine->state_.fd_waiter = engine->reactor_->fd_waiter();
   Engine* self = engine.get();
   if (self->options_.catch_signals) self->reactor_->OnInterrupt([self](int) { self->Interrupted(); });
   NodeSet::Options nodes;
@@ -43,6 +57,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(const graph::Graph& graph, Option
   nodes.reactor = self->reactor_.get();
   nodes.copies = &self->copies_;
   nodes.gpu = self->options_.gpu;
+  nodes.allocators = Describe(self->state_.allocators);
   self->nodes_ = std::make_unique<NodeSet>(graph, nodes);
   return engine;
 }
@@ -50,8 +65,8 @@ Result<std::unique_ptr<Engine>> Engine::Create(const graph::Graph& graph, Option
 Engine::~Engine() {
   epoch_ = nullptr;
   workers_ = nullptr;
+  if (nodes_) state_.pools.ReleaseAll(nodes_->domains());
   nodes_ = nullptr;
-  state_.pools.clear();
   reactor_ = nullptr;  // before what its callbacks lock
 }
 
@@ -126,23 +141,32 @@ bool Engine::WaitEvent(Event* event, MonotonicNs until_ns) {
 // ---- running
 
 Status Engine::Allocate() {
+  auto epoch = MakeEpoch(*plan_, nullptr);
+  if (!epoch) return tl::unexpected(epoch.error());
+  epoch_ = std::move(*epoch);
+  plan_ = nullptr;
+  return {};
+}
+
+Result<std::unique_ptr<Epoch>> Engine::MakeEpoch(graph::Plan plan, Epoch* previous) {
+  const uint32_t number = plan.epoch;
+  const size_t known = exclusions_.size();
+  std::optional<Error> first;
   for (;;) {
     graph::Exclusion refused;
-    auto epoch = Epoch::Create(graph_, *plan_, *nodes_, state_, nullptr, &refused);
-    if (epoch) {
-      epoch_ = std::move(*epoch);
-      plan_ = nullptr;
-      return {};
-    }
-    state_.pools.clear();
-    if (refused.consumer.empty() || exclusions_.size() >= kMaxExclusions) {
+    auto epoch = Epoch::Create(graph_, std::move(plan), *nodes_, state_, previous, &refused);
+    if (epoch) return epoch;
+    state_.pools.Discard(number, nodes_->domains());
+    if (!first) first = epoch.error();
+    if (refused.reason.empty() || exclusions_.size() - known >= kMaxExclusions) {
       return tl::unexpected(epoch.error());
     }
-    exclusions_.push_back(refused);
-    auto plan = nodes_->Solve(1, exclusions_);
+    Log(LogLevel::kInfo, "plan", "{}; the plan is solved again without it", refused.reason);
+    exclusions_.push_back(std::move(refused));
+    auto next = nodes_->Solve(number, exclusions_);
     // The first refusal says more than that nothing else is left.
-    if (!plan) return tl::unexpected(epoch.error());
-    plan_ = std::make_unique<graph::Plan>(std::move(*plan));
+    if (!next) return tl::unexpected(*first);
+    plan = std::move(*next);
   }
 }
 
@@ -153,7 +177,6 @@ Report Engine::Run() {
       options_.workers != 0 ? options_.workers : processors);
   state_.workers = workers_.get();
   state_.events = this;
-  state_.allocator = allocator_.get();
   state_.sample_every = std::max(options_.sample_every, 1u);
   state_.realtime = graph_.settings().clock == graph::ClockMode::kRealtime;
   state_.overwrite = options_.overwrite;
@@ -255,6 +278,7 @@ void Engine::HandleError(const std::string& name, const std::string& message) {
 void Engine::Tick(MonotonicNs now) {
   RestartDue(now);
   CheckFences(now);
+  state_.pools.Collect(nodes_->domains());
   CheckStall(now);
   ReportProgress(now);
 }
@@ -285,6 +309,11 @@ Status Engine::RestartNode(const std::string& name) {
     if (node->domain == nullptr) {
       if (node->instance) node->instance->Stop(Now() + options_.stop_limit_ns, false);
       SLUICE_RETURN_IF_ERROR(nodes_->Recreate(*node));
+      // Its buffers died with the instance that made or imported them.
+      if (epoch_->HasMemoryOf(*node)) {
+        if (!quiescing_) Renegotiate(name);
+        return {};
+      }
       Status done = node->instance->Configure(epoch_->ArgumentsFor(i));
       if (done) done = node->instance->Start();
       if (!done) return tl::unexpected(node->Explain(done.error()));
@@ -295,7 +324,8 @@ Status Engine::RestartNode(const std::string& name) {
 }
 
 void Engine::CheckFences(MonotonicNs now) {
-  for (const auto& pool : state_.pools) {
+  for (const auto& entry : state_.pools.entries()) {
+    const auto& pool = entry.pool;
     for (const auto& verdict : pool->CheckDeadlines(now, options_.fence_limit_ns)) {
       std::string text =
           verdict.failed
@@ -441,8 +471,7 @@ Status Engine::NextEpoch(const std::string& name) {
     return Fail(plan.error().error.code, fmt::format("node '{}' changed its format in mid-stream: {}",
                                                      name, plan.error().error.message));
   }
-  graph::Exclusion refused;
-  auto next = Epoch::Create(graph_, std::move(*plan), *nodes_, state_, epoch_.get(), &refused);
+  auto next = MakeEpoch(std::move(*plan), epoch_.get());
   if (!next) return tl::unexpected(next.error());
   epoch_ = std::move(*next);
   Log(LogLevel::kInfo, "run", "epoch {}: '{}' changed its format", epoch_->plan().epoch, name);
@@ -462,7 +491,8 @@ void Engine::StopNodes(MonotonicNs deadline_ns) {
 }
 
 void Engine::WaitForLeases(MonotonicNs deadline_ns) {
-  for (const auto& pool : state_.pools) {
+  for (const auto& entry : state_.pools.entries()) {
+    const auto& pool = entry.pool;
     while (pool->Outstanding() != 0 && Now() < deadline_ns) {
       std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
@@ -492,11 +522,7 @@ void Engine::Teardown() {
     epoch_ = nullptr;
   }
   WaitForLeases(deadline);
-  for (const auto& pool : state_.pools) {
-    for (const auto& [id, domain] : nodes_->domains()) {
-      domain->ForgetPool(pool->options().id, pool->options().epoch);
-    }
-  }
+  state_.pools.ReleaseAll(nodes_->domains());
 }
 
 Report Engine::MakeReport(double seconds) const {
@@ -541,12 +567,7 @@ Report Engine::MakeReport(double seconds) const {
     out.peak_queue = stats->peak.load();
     report.edges.push_back(std::move(out));
   }
-  for (const auto& pool : state_.pools) {
-    report.pools.push_back({pool->options().name, pool->options().epoch,
-                            media::ToString(pool->format()), std::string(allocator_->name()),
-                            pool->size(), pool->PeakLeased(), pool->Outstanding(),
-                            pool->BytesMapped()});
-  }
+  report.pools = state_.pools.Reports();
   report.copies = copies_.Rows();
   report.bytes_copied = copies_.TotalBytes();
   return report;

@@ -94,6 +94,9 @@ class Engine final : private scheduler::RunnerEvents {
   void Interrupted();
   void AllocateAndLoop();
   Status Allocate();
+  /// Allocates and tries a plan, and solves again without what turned out not to go
+  /// together, until an epoch stands.
+  Result<std::unique_ptr<Epoch>> MakeEpoch(graph::Plan plan, Epoch* previous);
   void Loop();
   bool WaitEvent(Event* event, MonotonicNs until_ns);
   void Handle(Event event);
@@ -121,7 +124,6 @@ class Engine final : private scheduler::RunnerEvents {
   const graph::Graph& graph_;
   Options options_;
   media::CopyMeter copies_;
-  std::unique_ptr<media::Allocator> allocator_;
   std::unique_ptr<scheduler::Reactor> reactor_;
   std::unique_ptr<scheduler::WorkerPool> workers_;
   RunState state_;

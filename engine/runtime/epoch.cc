@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/media/layout.h"
+
 namespace sluice::runtime {
 namespace {
 
@@ -42,8 +44,9 @@ Result<std::unique_ptr<Epoch>> Epoch::Create(const graph::Graph& graph, graph::P
     SLUICE_CHECK(node != nullptr);
     epoch->nodes_.push_back(node);
   }
-  SLUICE_RETURN_IF_ERROR(epoch->MakePools(previous));
+  SLUICE_RETURN_IF_ERROR(epoch->MakePools(previous, refused));
   SLUICE_RETURN_IF_ERROR(epoch->ConfigureNodes(refused));
+  SLUICE_RETURN_IF_ERROR(epoch->TestImports(refused));
   SLUICE_RETURN_IF_ERROR(epoch->MakeIslands());
   SLUICE_RETURN_IF_ERROR(epoch->StartNodes());
   epoch->MakeScheduler();
@@ -57,56 +60,188 @@ void Epoch::Stop() {
   islands_.clear();
 }
 
-Status Epoch::MakePools(Epoch* previous) {
+Status Epoch::MakePools(Epoch* previous, graph::Exclusion* refused) {
   for (const graph::PlanNet& net : plan_.nets) {
-    if (net.allocator_kind != graph::AllocatorKind::kEngine) {
-      return Fail(Code::kUnsupported,
-                  fmt::format("{} should allocate for {}: memory made by a port is not supported yet",
-                              net.allocator, plan_.PortName(net.producer)));
+    auto kept = KeptPool(net, previous);
+    kept_.push_back(kept != nullptr);
+    if (kept) {
+      pools_.push_back(std::move(kept));
+      continue;
     }
-    auto layout = media::ComputeLayout(net.format, net.alignment);
-    if (!layout) return tl::unexpected(layout.error());
-    std::string name = plan_.PortName(net.producer);
-    if (previous != nullptr) {
-      auto same = std::find_if(
-          previous->pools_.begin(), previous->pools_.end(), [&](const auto& pool) {
-            return pool->options().name == name && pool->format() == net.format &&
-                   pool->layout() == *layout && pool->size() == net.depth &&
-                   pool->options().dynamic_reserve == net.dynamic_reserve &&
-                   pool->options().max_leases == MaxLeases(net);
-          });
-      if (same != previous->pools_.end()) {
-        pools_.push_back(*same);
-        continue;
-      }
-    }
-    media::BufferPool::Options options;
-    options.id = state_.next_pool++;
-    options.epoch = plan_.epoch;
-    options.name = name;
-    options.format = net.format;
-    options.layout = *layout;
-    options.buffers = net.depth;
-    options.dynamic_reserve = net.dynamic_reserve;
-    options.max_leases = MaxLeases(net);
-    options.abi_shape = plugin::MakeAbiShape(net.format, *layout);
-    options.poison = state_.poison;
-    auto pool = media::BufferPool::Create(std::move(options), *state_.allocator);
+    const bool by_port = net.allocator_kind == graph::AllocatorKind::kPort;
+    auto pool = by_port ? MakePortPool(net) : MakePool(net);
     if (!pool) {
-      return Fail(pool.error().code, fmt::format("the pool of {}: {}", name, pool.error().message));
+      // memfd is what is left when nothing else works.
+      const bool may_go_without = by_port ? pool.error().code == Code::kUnsupported
+                                          : net.allocator != state_.allocators.front()->name();
+      if (may_go_without) *refused = ExcludeAllocator(net, pool.error());
+      return tl::unexpected(pool.error());
     }
-    pools_.push_back(*pool);
-    state_.pools.push_back(std::move(*pool));
+    pools_.push_back(std::move(*pool));
   }
   if (previous == nullptr) return {};
   for (const auto& pool : previous->pools_) {
-    if (std::find(pools_.begin(), pools_.end(), pool) != pools_.end()) continue;
-    pool->Retire();
-    for (const auto& [id, domain] : node_set_.domains()) {
-      domain->ForgetPool(pool->options().id, pool->options().epoch);
+    if (std::find(pools_.begin(), pools_.end(), pool) == pools_.end()) state_.pools.Retire(*pool);
+  }
+  return {};
+}
+
+/// A pool of the previous epoch that will do, or null.
+RefPtr<media::BufferPool> Epoch::KeptPool(const graph::PlanNet& net, const Epoch* previous) const {
+  if (previous == nullptr) return nullptr;
+  const std::string name = plan_.PortName(net.producer);
+  for (const auto& pool : previous->pools_) {
+    const media::BufferPool::Options& had = pool->options();
+    if (had.name != name || had.format != net.format || had.allocator != net.allocator ||
+        pool->size() != net.depth || had.dynamic_reserve != net.dynamic_reserve ||
+        had.max_leases != MaxLeases(net)) {
+      continue;
+    }
+    const PoolKeeper::Entry* entry = state_.pools.Find(*pool);
+    if (entry == nullptr || entry->retired) continue;
+    if (entry->maker != nullptr) {
+      // Its memory died with the instance that made it; its layout is the maker's.
+      const bool alive = entry->maker->generation == entry->generation;
+      if (alive && media::Meets(had.layout, net.alignment)) return pool;
+      continue;
+    }
+    auto layout = media::ComputeLayout(net.format, net.alignment);
+    if (layout && *layout == had.layout) return pool;
+  }
+  return nullptr;
+}
+
+media::BufferPool::Options Epoch::PoolOptions(const graph::PlanNet& net) const {
+  const graph::PlanNode& producer = plan_.nodes[net.producer.node];
+  media::BufferPool::Options options;
+  options.id = state_.next_pool++;
+  options.epoch = plan_.epoch;
+  options.name = plan_.PortName(net.producer);
+  options.format = net.format;
+  options.buffers = net.depth;
+  options.dynamic_reserve = net.dynamic_reserve;
+  options.max_leases = MaxLeases(net);
+  options.allocator = net.allocator;
+  options.fd_waiter = state_.fd_waiter;
+  options.producer_raw_fds = producer.type->ports[net.producer.port].raw_fds;
+  options.poison = state_.poison;
+  return options;
+}
+
+/// Nodes that may import the buffers of a net.
+std::vector<LiveNode*> Epoch::UsersOf(const graph::PlanNet& net) const {
+  std::vector<LiveNode*> users = {nodes_[net.producer.node]};
+  for (uint32_t edge : net.edges) users.push_back(nodes_[plan_.edges[edge].to.node]);
+  return users;
+}
+
+Result<RefPtr<media::BufferPool>> Epoch::MakePool(const graph::PlanNet& net) {
+  auto allocator =
+      std::find_if(state_.allocators.begin(), state_.allocators.end(),
+                   [&](const auto& candidate) { return candidate->name() == net.allocator; });
+  SLUICE_CHECK(allocator != state_.allocators.end());
+  auto layout = media::ComputeLayout(net.format, net.alignment);
+  if (!layout) return tl::unexpected(layout.error());
+  media::BufferPool::Options options = PoolOptions(net);
+  options.layout = *layout;
+  options.abi_shape = plugin::MakeAbiShape(net.format, *layout);
+  auto pool = media::BufferPool::Create(std::move(options), **allocator);
+  if (!pool) {
+    return Fail(pool.error().code, fmt::format("the pool of {}: {}", plan_.PortName(net.producer),
+                                               pool.error().message));
+  }
+  state_.pools.Add({*pool, nullptr, 0, UsersOf(net), false});
+  return pool;
+}
+
+Result<RefPtr<media::BufferPool>> Epoch::MakePortPool(const graph::PlanNet& net) {
+  const graph::PlanNode& planned = plan_.nodes[net.allocator_port.node];
+  LiveNode& maker = *nodes_[net.allocator_port.node];
+  media::BufferPool::Options options = PoolOptions(net);
+  plugin::MemoryRequest request;
+  request.pool = options.id;
+  request.epoch = plan_.epoch;
+  request.buffers = net.depth;
+  request.views = net.views;
+  request.format = net.format;
+  if (auto layout = media::ComputeLayout(net.format, net.alignment)) request.layout = *layout;
+  request.alignment = net.alignment;
+  auto made = maker.instance->Allocate(planned.type->ports[net.allocator_port.port].direction,
+                                       planned.type->IndexInDirection(net.allocator_port.port),
+                                       request);
+  if (!made) return tl::unexpected(maker.Explain(made.error()));
+  if (!media::Meets(made->layout, net.alignment)) {
+    maker.instance->ReleasePool(options.id, options.epoch);
+    return Fail(Code::kUnsupported,
+                fmt::format("the layout that {} gives ({}) is not what the users of its buffers "
+                            "need ({})",
+                            net.allocator, media::ToString(made->layout),
+                            media::ToString(net.alignment)));
+  }
+  options.layout = made->layout;
+  options.abi_shape = plugin::MakeAbiShape(net.format, made->layout);
+  auto pool = media::BufferPool::Create(std::move(options), std::move(made->buffers));
+  if (!pool) return tl::unexpected(pool.error());
+  state_.pools.Add({*pool, &maker, maker.generation, UsersOf(net), false});
+  return pool;
+}
+
+graph::Exclusion Epoch::ExcludeAllocator(const graph::PlanNet& net, const Error& error) const {
+  graph::Exclusion exclusion;
+  exclusion.producer = plan_.PortName(net.producer);
+  exclusion.fourcc = net.format.fourcc;
+  exclusion.modifier = net.format.modifier;
+  exclusion.allocator = net.allocator;
+  exclusion.reason = error.message;
+  return exclusion;
+}
+
+Status Epoch::TestImports(graph::Exclusion* refused) {
+  for (size_t i = 0; i < plan_.nets.size(); ++i) {
+    const graph::PlanNet& net = plan_.nets[i];
+    if (kept_[i]) continue;
+    if (net.allocator_kind != graph::AllocatorKind::kPort || net.allocator_port != net.producer) {
+      SLUICE_RETURN_IF_ERROR(TestImport(net, *pools_[i], net.producer, refused));
+    }
+    for (uint32_t edge : net.edges) {
+      const graph::PortRef to = plan_.edges[edge].to;
+      if (net.allocator_kind == graph::AllocatorKind::kPort && net.allocator_port == to) continue;
+      SLUICE_RETURN_IF_ERROR(TestImport(net, *pools_[i], to, refused));
     }
   }
   return {};
+}
+
+Status Epoch::TestImport(const graph::PlanNet& net, media::BufferPool& pool, graph::PortRef port,
+                         graph::Exclusion* refused) {
+  const graph::PlanNode& planned = plan_.nodes[port.node];
+  LiveNode& node = *nodes_[port.node];
+  if (!node.instance->Imports() || state_.ended.contains(node.name)) return {};
+  const MonotonicNs now = Clock::Real().Now();
+  media::Frame* frame = pool.TryAcquire(now);
+  if (frame == nullptr) return {};
+  const graph::PortDesc& desc = planned.type->ports[port.port];
+  if (desc.direction == graph::Direction::kInput) {
+    frame->HandOver(pool.AddHolder(plan_.PortName(port), desc.raw_fds), now);
+  }
+  Status tested =
+      node.instance->TestImport(desc.direction, planned.type->IndexInDirection(port.port), *frame);
+  frame->Release();
+  if (tested) return {};
+  Error error = node.Explain(tested.error());
+  if (error.code == Code::kUnsupported) {
+    *refused = ExcludeAllocator(net, error);
+    if (desc.direction == graph::Direction::kInput) refused->consumer = plan_.PortName(port);
+    refused->view = planned.ports[port.port].view;
+  }
+  return tl::unexpected(std::move(error));
+}
+
+bool Epoch::HasMemoryOf(const LiveNode& node) const {
+  return std::any_of(pools_.begin(), pools_.end(), [&](const auto& pool) {
+    const PoolKeeper::Entry* entry = state_.pools.Find(*pool);
+    return entry != nullptr && entry->maker == &node;
+  });
 }
 
 /// How the plan synchronises a port: of its (first) edge.
@@ -143,18 +278,21 @@ plugin::ConfigureArguments Epoch::ArgumentsFor(size_t index) const {
   return arguments;
 }
 
+/// A consumer refuses the format; a source refuses the memory, for it offered the format.
 graph::Exclusion Epoch::ExclusionFor(size_t index, const Error& error) const {
-  graph::Exclusion exclusion;
-  for (const graph::PlanPort& port : plan_.nodes[index].ports) {
+  const graph::PlanNode& planned = plan_.nodes[index];
+  for (const graph::PlanPort& port : planned.ports) {
     if (port.direction != graph::Direction::kInput || !port.net) continue;
-    const graph::PlanNet& net = plan_.nets[*port.net];
-    exclusion.producer = plan_.PortName(net.producer);
-    exclusion.consumer = plan_.nodes[index].name + "." + port.name;
-    exclusion.fourcc = net.format.fourcc;
-    exclusion.reason = error.message;
-    break;
+    graph::Exclusion exclusion = ExcludeAllocator(plan_.nets[*port.net], error);
+    exclusion.consumer = planned.name + "." + port.name;
+    exclusion.modifier.reset();
+    exclusion.allocator.clear();
+    return exclusion;
   }
-  return exclusion;
+  for (const graph::PlanPort& port : planned.ports) {
+    if (port.net) return ExcludeAllocator(plan_.nets[*port.net], error);
+  }
+  return {};
 }
 
 Status Epoch::ConfigureNodes(graph::Exclusion* refused) {

@@ -12,6 +12,7 @@
 #include "engine/media/buffer_pool.h"
 #include "engine/media/memory.h"
 #include "engine/runtime/node_set.h"
+#include "engine/runtime/pool_keeper.h"
 #include "engine/scheduler/scheduler.h"
 
 namespace sluice::runtime {
@@ -20,14 +21,15 @@ namespace sluice::runtime {
 struct RunState {
   scheduler::WorkerPool* workers = nullptr;
   scheduler::RunnerEvents* events = nullptr;
-  media::Allocator* allocator = nullptr;
+  std::vector<std::unique_ptr<media::Allocator>> allocators;
+  std::shared_ptr<sync::FdWaiter> fd_waiter;
   uint32_t sample_every = 16;
   bool realtime = false;
   bool overwrite = false;
   bool poison = false;
   uint32_t next_pool = 1;
   std::map<std::string, std::unique_ptr<scheduler::EdgeStats>> edges;  ///< By name.
-  std::vector<RefPtr<media::BufferPool>> pools;  ///< Every pool of every epoch.
+  PoolKeeper pools;
   std::set<std::string> ended;                   ///< Names of nodes that ended.
 
   scheduler::EdgeStats& EdgeStatsFor(const std::string& name);
@@ -41,11 +43,11 @@ bool MustReconfigure(const LiveNode& node);
 class Epoch {
  public:
   /// Allocates pools (or keeps those of `previous` that did not change),
-  /// configures or reconfigures the nodes, prepares the islands and starts nodes
-  /// that are not active. Nothing runs yet. `previous` has stopped.
-  /// Errors: those of nodes and allocators, with the node's name. An error of
-  /// code Unsupported from a consumer names it in `*refused` ("write.in"): the plan can
-  /// be solved again without that combination.
+  /// configures or reconfigures the nodes, tries every import, prepares the islands
+  /// and starts nodes that are not active. Nothing runs yet. `previous` has stopped.
+  /// Errors: those of nodes and allocators, with the node's name. What turned out
+  /// not to go together is in `*refused` (its reason is not empty): the plan can be
+  /// solved again without that combination.
   static Result<std::unique_ptr<Epoch>> Create(const graph::Graph& graph, graph::Plan plan,
                                                NodeSet& nodes, RunState& state, Epoch* previous,
                                                graph::Exclusion* refused);
@@ -57,6 +59,10 @@ class Epoch {
   /// The node of runner `index`.
   LiveNode& node(size_t index) const { return *nodes_[index]; }
 
+  /// Whether the node made or imported the memory of a pool: an instance of it that
+  /// is made anew cannot go on with this epoch.
+  bool HasMemoryOf(const LiveNode& node) const;
+
   /// The arguments with which a node of this epoch is configured.
   plugin::ConfigureArguments ArgumentsFor(size_t node) const;
 
@@ -67,20 +73,30 @@ class Epoch {
  private:
   Epoch(const graph::Graph& graph, graph::Plan plan, NodeSet& nodes, RunState& state)
       : graph_(graph), plan_(std::move(plan)), node_set_(nodes), state_(state) {}
-  Status MakePools(Epoch* previous);
+  Status MakePools(Epoch* previous, graph::Exclusion* refused);
+  RefPtr<media::BufferPool> KeptPool(const graph::PlanNet& net, const Epoch* previous) const;
+  media::BufferPool::Options PoolOptions(const graph::PlanNet& net) const;
+  Result<RefPtr<media::BufferPool>> MakePool(const graph::PlanNet& net);
+  Result<RefPtr<media::BufferPool>> MakePortPool(const graph::PlanNet& net);
+  std::vector<LiveNode*> UsersOf(const graph::PlanNet& net) const;
+  Status TestImports(graph::Exclusion* refused);
+  Status TestImport(const graph::PlanNet& net, media::BufferPool& pool, graph::PortRef port,
+                    graph::Exclusion* refused);
   Status ConfigureNodes(graph::Exclusion* refused);
   Status MakeIslands();
   Status StartNodes();
   void MakeScheduler();
   graph::Syncs SyncOf(graph::PortRef port) const;
   graph::Exclusion ExclusionFor(size_t node, const Error& error) const;
+  graph::Exclusion ExcludeAllocator(const graph::PlanNet& net, const Error& error) const;
 
   const graph::Graph& graph_;
   graph::Plan plan_;
   NodeSet& node_set_;
   RunState& state_;
   std::vector<LiveNode*> nodes_;
-  std::vector<RefPtr<media::BufferPool>> pools_;
+  std::vector<RefPtr<media::BufferPool>> pools_;  ///< As Plan::nets.
+  std::vector<bool> kept_;                        ///< By net: of the previous epoch.
   std::vector<std::unique_ptr<domain::Island>> islands_;  ///< As Plan::islands.
   std::unique_ptr<scheduler::Scheduler> scheduler_;
 };

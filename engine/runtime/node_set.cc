@@ -131,6 +131,7 @@ Status NodeSet::Create(LiveNode& node) {
                                              node.name, node.type->id));
   }
   node.instance = std::move(*instance);
+  ++node.generation;
   return {};
 }
 
@@ -154,6 +155,7 @@ Status NodeSet::Probe(LiveNode& node) {
 
 Status NodeSet::Recreate(LiveNode& node) {
   node.instance = nullptr;
+  node.context->UnwatchAll();
   SLUICE_RETURN_IF_ERROR(Create(node));
   return Probe(node);
 }
@@ -203,6 +205,7 @@ Outcome<graph::Plan> NodeSet::Solve(uint32_t epoch, std::vector<graph::Exclusion
     input.offers = offers_;
     input.exclusions = exclusions;
     input.converters = Converters();
+    input.allocators = options_.allocators;
     input.epoch = epoch;
     for (const auto& [id, domain] : domains_) {
       const domain::DomainInfo& info = domain->info();

@@ -38,6 +38,7 @@ struct LiveNode {
   std::unique_ptr<scheduler::NodeContext> context;
   std::unique_ptr<plugin::NodeInstance> instance;
   domain::Domain* domain = nullptr;
+  uint64_t generation = 0;  ///< Counts instances: memory that an earlier one made is gone.
 
   /// What went wrong with it, for the user: what the node itself had to say, or
   /// else `error`, after its name.
@@ -53,6 +54,7 @@ class NodeSet {
     scheduler::Reactor* reactor = nullptr;
     media::CopyMeter* copies = nullptr;
     std::string gpu;  ///< Selector from the command line; wins over the graph's.
+    std::vector<graph::EngineAllocator> allocators;  ///< Memory that the engine can make here.
   };
 
   NodeSet(const graph::Graph& graph, Options options) : graph_(graph), options_(options) {}

@@ -70,6 +70,37 @@ void NodeContext::WakeAt(MonotonicNs at_ns) {
   timer_->SetAt(at_ns);
 }
 
+int32_t NodeContext::WatchFd(int32_t fd, uint32_t events) {
+  std::lock_guard lock(mutex_);
+  auto found = watches_.find(fd);
+  if (found == watches_.end()) {
+    auto watch = reactor_.WatchFd(fd, [this] { Wake(); });
+    if (!watch) {
+      Log(LogLevel::kError, name_, "watch fd {}: {}", fd, watch.error().message);
+      return static_cast<int32_t>(watch.error().code);
+    }
+    found = watches_.emplace(fd, std::move(*watch)).first;
+  }
+  found->second->Arm(events);
+  return SLUICE_OK;
+}
+
+// A watch ends outside the lock: it waits for its callback.
+void NodeContext::UnwatchFd(int32_t fd) {
+  std::unique_ptr<Reactor::Watch> watch;
+  std::lock_guard lock(mutex_);
+  auto found = watches_.find(fd);
+  if (found == watches_.end()) return;
+  watch = std::move(found->second);
+  watches_.erase(found);
+}
+
+void NodeContext::UnwatchAll() {
+  std::map<int32_t, std::unique_ptr<Reactor::Watch>> watches;
+  std::lock_guard lock(mutex_);
+  watches.swap(watches_);
+}
+
 int32_t NodeContext::RequestRenegotiate(uint32_t output) {
   int32_t result = SLUICE_E_CANCELLED;
   WithRunner([&](NodeRunner& runner) { result = runner.RequestRenegotiate(output); });

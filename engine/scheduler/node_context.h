@@ -33,7 +33,7 @@ struct NodeStats {
 class NodeContext final : public plugin::NodeHost {
  public:
   NodeContext(std::string name, media::CopyMeter& copies, Reactor& reactor)
-      : name_(std::move(name)), copies_(copies), reactor_(reactor) {}
+      : name_(std::move(name)), copies_(copies), reactor_(reactor), waiter_(reactor.fd_waiter()) {}
 
   // plugin::NodeHost
   const char* Name() const override { return name_.c_str(); }
@@ -49,6 +49,9 @@ class NodeContext final : public plugin::NodeHost {
   void Note(std::string_view text) override;
   void Progress(uint64_t done, uint64_t total) override;
   void LogLine(int32_t level, std::string_view message) override;
+  int32_t WatchFd(int32_t fd, uint32_t events) override;
+  void UnwatchFd(int32_t fd) override;
+  const std::shared_ptr<sync::FdWaiter>& Waiter() const override { return waiter_; }
   void* DomainSelf() const override { return domain != nullptr ? domain->self() : nullptr; }
 
   const std::string& name() const { return name_; }
@@ -56,6 +59,8 @@ class NodeContext final : public plugin::NodeHost {
   domain::Domain* domain = nullptr;
   NodeStats stats;
 
+  /// Forgets the fds of an instance that is gone.
+  void UnwatchAll();
   /// Attaches the runner of an epoch; null detaches and waits for calls in progress.
   void Attach(NodeRunner* runner);
 
@@ -74,6 +79,7 @@ class NodeContext final : public plugin::NodeHost {
   const std::string name_;
   media::CopyMeter& copies_;
   Reactor& reactor_;
+  const std::shared_ptr<sync::FdWaiter> waiter_;
   std::atomic<NodeRunner*> runner_{nullptr};
   std::atomic<bool> emits_from_threads_{true};
   std::atomic<uint32_t> callers_{0};
@@ -81,6 +87,7 @@ class NodeContext final : public plugin::NodeHost {
   std::atomic<uint64_t> progress_total_{0};
   mutable std::mutex mutex_;
   std::unique_ptr<Reactor::Timer> timer_;    // guarded by mutex_, as all below
+  std::map<int32_t, std::unique_ptr<Reactor::Watch>> watches_;  // by fd
   bool has_error_ = false;
   Error error_;
   std::vector<std::string> notes_;

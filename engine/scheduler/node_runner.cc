@@ -12,10 +12,16 @@ namespace sluice::scheduler {
 
 class NodeRunner::PoolListener final : public media::FreedListener {
  public:
-  explicit PoolListener(NodeRunner* runner) : runner_(runner) {}
+  explicit PoolListener(NodeRunner* runner)
+      : runner_fills_queue_(runner->options_.fills_queue), runner_(runner) {}
 
   // The pool's mutex orders this: whoever found it empty had set the flag before.
   void OnFreed() override {
+    if (runner_fills_queue_) {
+      std::lock_guard lock(mutex_);
+      if (runner_ != nullptr) runner_->Wake();
+      return;
+    }
     if (!waiting_.load(std::memory_order_seq_cst) || !waiting_.exchange(false)) return;
     std::lock_guard lock(mutex_);
     if (runner_ != nullptr) runner_->group->Schedule();
@@ -31,6 +37,7 @@ class NodeRunner::PoolListener final : public media::FreedListener {
   }
 
  private:
+  const bool runner_fills_queue_;
   std::atomic<bool> waiting_{false};
   std::mutex mutex_;
   NodeRunner* runner_;  // guarded by mutex_
@@ -167,7 +174,7 @@ bool NodeRunner::InputsReady(Fired* outcome) {
       *outcome = Fired::kNo;  // its fence, or the drop of a failed one, schedules us
       return false;
     }
-    if (options_.cpu_access && !FenceReady(i, *front)) {
+    if (options_.waits[i] ? !FenceReady(i, *front) : DropIfFailed(i, *front)) {
       *outcome = Fired::kNo;
       return false;
     }
@@ -202,6 +209,25 @@ bool NodeRunner::FenceReady(size_t input, media::Frame& frame) {
   }
   NotFired(Waiting::kFence, static_cast<uint32_t>(input));
   return false;
+}
+
+bool NodeRunner::DropIfFailed(size_t input, media::Frame& frame) {
+  if (!frame.acquire().timeline || frame.acquire().State() != sync::FenceState::kFailed) {
+    return false;
+  }
+  DropFront(input);
+  group->Schedule();
+  return true;
+}
+
+void NodeRunner::WatchFence(Edge* edge, const media::Frame& frame) {
+  if (!frame.acquire().timeline || frame.acquire().Passed()) return;
+  std::lock_guard lock(fence_mutex_);
+  // One for each buffer of the pool at most, else a caller forgot to look: CheckFenceDeadline.
+  std::erase_if(taken_fences_, [](const TakenFence& taken) {
+    return taken.fence.State() == sync::FenceState::kSignalled;
+  });
+  taken_fences_.push_back({edge, frame.acquire(), Clock::Real().Now()});
 }
 
 void NodeRunner::InputFencePassed(sync::FenceWaiter* waiter, sync::FenceState) {
@@ -271,7 +297,34 @@ std::optional<NodeRunner::LateFence> NodeRunner::CheckFenceDeadline(MonotonicNs 
     if (now_ns - waiter.since_ns < limit_ns) continue;
     return LateFence{waiter.fence.timeline->signaller(), now_ns - waiter.since_ns};
   }
-  return std::nullopt;
+  return CheckTakenFences(now_ns, limit_ns);
+}
+
+/// Fences that went along to a device.
+std::optional<NodeRunner::LateFence> NodeRunner::CheckTakenFences(MonotonicNs now_ns,
+                                                                  MonotonicNs limit_ns) {
+  std::vector<TakenFence> failed;
+  std::optional<LateFence> late;
+  {
+    std::lock_guard lock(fence_mutex_);
+    std::erase_if(taken_fences_, [&](TakenFence& taken) {
+      const sync::FenceState state = taken.fence.State();
+      if (state == sync::FenceState::kFailed) failed.push_back(std::move(taken));
+      if (state >= sync::FenceState::kSignalled) return true;
+      if (now_ns - taken.since_ns >= limit_ns) {
+        late = {taken.fence.timeline->signaller(), now_ns - taken.since_ns};
+      }
+      return false;
+    });
+  }
+  for (const TakenFence& taken : failed) {
+    taken.edge->stats().dropped_failed.Add(1);
+    taken.edge->producer->ReportFault(
+        {taken.fence.timeline->ErrorOf(taken.fence.point),
+         fmt::format("a frame that {} had taken already failed: the fence of {} carries an error",
+                     options_.context->name(), taken.fence.timeline->signaller())});
+  }
+  return late;
 }
 
 void NodeRunner::TakeInputs() {
@@ -290,6 +343,7 @@ void NodeRunner::TakeInputs() {
     input_frames_[i] = frame;
     stats_.frames_in.Add(1);
     if (wake) edge->producer->group->Schedule();
+    if (frame != nullptr && !options_.waits[i]) WatchFence(edge, *frame);
     if (frame != nullptr && frame->born_ns() != 0) {
       edge->stats().latency.Record(Clock::Real().Now() - frame->since_ns());
     }
@@ -300,7 +354,7 @@ void NodeRunner::TakeInputs() {
 void NodeRunner::TakeSampled(size_t input) {
   Edge* edge = options_.inputs[input];
   while (media::Frame* front = edge->Front()) {
-    if (options_.cpu_access && !FenceReady(input, *front)) return;
+    if (options_.waits[input] && !FenceReady(input, *front)) return;
     bool wake = false;
     media::Frame* frame = edge->Pop(&wake);
     if (wake) edge->producer->group->Schedule();
@@ -342,6 +396,7 @@ bool NodeRunner::ReserveRoom(const Output& output, uint32_t port) {
 bool NodeRunner::ReserveBuffer(size_t port) {
   Output& output = options_.outputs[port];
   if (!output.pool || output.edges.empty()) return true;
+  if (output.dynamic && options_.fills_queue) return true;
   auto attempt = [&] {
     if (output.dynamic) return output.pool->ReserveCovered();
     output_frames_[port] = output.pool->TryAcquire(now_ns_);
@@ -579,7 +634,8 @@ void NodeRunner::Wake() {
 int32_t NodeRunner::RequestRenegotiate(uint32_t output) {
   if (output >= options_.outputs.size()) return SLUICE_E_INVALID_ARGUMENT;
   if (renegotiating_.exchange(true)) return SLUICE_OK;
-  held_.store(true);
+  // What is under way to a node in the middle has to go somewhere: it takes it, and keeps it.
+  if (source()) held_.store(true);
   options_.events->OnRenegotiate(*this);
   return SLUICE_OK;
 }

@@ -63,7 +63,12 @@ class NodeRunner {
     uint32_t trigger = 0;              ///< Input that triggers under `latest`.
     bool end_on_any = false;
     bool emits_from_threads = false;   ///< Not only within process().
-    bool cpu_access = true;            ///< Waits for acquire fences before it fires.
+    /// By input port: fires only when the acquire fence has signalled. Else the
+    /// node takes the fence along, to its device.
+    std::vector<bool> waits;
+    /// A live source with buffers in a device's queue: fires without a free one,
+    /// and is woken whenever there is one.
+    bool fills_queue = false;
     uint32_t sample_every = 16;
     RunnerEvents* events = nullptr;
   };
@@ -132,6 +137,7 @@ class NodeRunner {
   /// Told when a pool has a free buffer again; outlives this runner with the pool.
   class PoolListener;
 
+  std::optional<LateFence> CheckTakenFences(MonotonicNs now_ns, MonotonicNs limit_ns);
   static void InputFencePassed(sync::FenceWaiter* waiter, sync::FenceState state);
 
   Fired NotFired(Waiting why, uint32_t port);
@@ -139,6 +145,8 @@ class NodeRunner {
   bool InputsReady(Fired* outcome);
   bool HandleEndedInput(size_t input);
   bool FenceReady(size_t input, media::Frame& frame);
+  bool DropIfFailed(size_t input, media::Frame& frame);
+  void WatchFence(Edge* edge, const media::Frame& frame);
   void DropFront(size_t input);
   bool Reserve();
   bool ReserveRoom(const Output& output, uint32_t port);
@@ -183,7 +191,14 @@ class NodeRunner {
   std::vector<sync::Fence> output_fences_;
   std::unique_ptr<InputFence[]> input_fences_;
   std::vector<RefPtr<PoolListener>> listeners_;
+  /// A fence that a device waits for: nobody here does, but somebody must see that it is late.
+  struct TakenFence {
+    Edge* edge;
+    sync::Fence fence;
+    MonotonicNs since_ns;
+  };
   std::mutex fence_mutex_;
+  std::vector<TakenFence> taken_fences_;  // guarded by fence_mutex_
   std::mutex emit_mutex_;
   std::atomic<bool> fault_{false};
   Error fault_error_;  // guarded by fence_mutex_

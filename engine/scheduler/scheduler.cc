@@ -12,10 +12,9 @@ namespace {
 /// Frames that a producer may emit in one call beyond the queue's depth.
 constexpr uint32_t kDynamicSlack = 64;
 
-bool NeedsCpuFences(const graph::PlanNode& node) {
-  return std::any_of(node.ports.begin(), node.ports.end(), [](const graph::PlanPort& port) {
-    return port.direction == graph::Direction::kInput && port.access == graph::Access::kCpu;
-  });
+/// Whether a consumer is called only when a frame's fence has signalled.
+bool WaitsOnHost(const graph::PlanEdge& edge, const graph::PlanPort& port) {
+  return port.access == graph::Access::kCpu || edge.bridge == graph::SyncBridge::kHostSignal;
 }
 
 }  // namespace
@@ -50,7 +49,8 @@ void Scheduler::MakeEdges() {
     options.slack = foreign ? kDynamicSlack : 0;
     options.local = !foreign && from.run_group == plan.nodes[planned.to.node].run_group;
     edges_.push_back(std::make_unique<Edge>(options, *setup_.edges[i]));
-    edges_.back()->holder = setup_.pools[planned.net]->AddHolder(plan.PortName(planned.to));
+    edges_.back()->holder = setup_.pools[planned.net]->AddHolder(
+        plan.PortName(planned.to), plan.nodes[planned.to.node].type->ports[planned.to.port].raw_fds);
   }
 }
 
@@ -64,7 +64,7 @@ void Scheduler::MakeRunners() {
     options.island = setup_.nodes[n].island;
     options.inputs.resize(node.type->Ports(graph::Direction::kInput).size());
     options.outputs.resize(node.type->Ports(graph::Direction::kOutput).size());
-    options.cpu_access = NeedsCpuFences(node);
+    options.waits.resize(options.inputs.size());
     if (node.graph_node) {
       const graph::GraphNode& source = setup_.graph->nodes()[*node.graph_node];
       options.sync = source.sync;
@@ -79,13 +79,16 @@ void Scheduler::MakeRunners() {
       NodeRunner::Output& output = options.outputs[node.type->IndexInDirection(p)];
       output.dynamic = desc.acquisition == graph::Acquisition::kDynamic;
       if (output.dynamic || node.type->async) options.emits_from_threads = true;
+      if (output.dynamic && node.type->live) options.fills_queue = true;
       output.carries = setup_.pools[*node.ports[p].net];
       if (desc.passthrough.empty()) output.pool = output.carries;
     }
     for (size_t e = 0; e < plan.edges.size(); ++e) {
       const graph::PlanEdge& edge = plan.edges[e];
       if (edge.to.node == n) {
-        options.inputs[node.type->IndexInDirection(edge.to.port)] = edges_[e].get();
+        const uint32_t input = node.type->IndexInDirection(edge.to.port);
+        options.inputs[input] = edges_[e].get();
+        options.waits[input] = WaitsOnHost(edge, node.ports[edge.to.port]);
       }
       if (edge.from.node == n) {
         options.outputs[node.type->IndexInDirection(edge.from.port)].edges.push_back(

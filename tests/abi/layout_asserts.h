@@ -3,6 +3,7 @@
 #ifndef TESTS_ABI_LAYOUT_ASSERTS_H_
 #define TESTS_ABI_LAYOUT_ASSERTS_H_
 
+#include <sluice/doctor.h>
 #include <sluice/domain.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include <sluice/doctor.hpp>
 #include <sluice/domain.hpp>
 #include <sluice/node.hpp>
 
@@ -19,16 +20,23 @@ concept DomainType = requires {
 };
 
 template <class T>
+concept DoctorType = requires(Findings& findings) {
+  T::Examine(findings);
+};
+
+template <class T>
 const char* NameOf() {
   if constexpr (NodeType<T>) return T::kType;
   if constexpr (DomainType<T>) return T::kDomain;
+  return nullptr;
 }
 
-/// The factories and the entry of a plugin with the node and domain classes Ts.
+/// The factories and the entry of a plugin with the node, domain and doctor classes Ts.
 template <class... Ts>
 struct Plugin {
-  static_assert(((NodeType<Ts> != DomainType<Ts>)&&...),
-                "every class states either kType (a node) or kDomain (a domain)");
+  static_assert(((NodeType<Ts> + DomainType<Ts> + DoctorType<Ts> == 1) && ...),
+                "every class states kType (a node) or kDomain (a domain) or has a static "
+                "Examine(Findings&) (a doctor)");
 
   static uint32_t NodeCount() noexcept { return (0u + ... + (NodeType<Ts> ? 1u : 0u)); }
   static uint32_t DomainCount() noexcept { return (0u + ... + (DomainType<Ts> ? 1u : 0u)); }
@@ -94,13 +102,27 @@ struct Plugin {
     if ((DomainType<Ts> || ...) && std::strcmp(id, SLUICE_DOMAIN_FACTORY_ID) == 0) {
       return &kDomains;
     }
+    if ((DoctorType<Ts> || ...) && std::strcmp(id, SLUICE_DOCTOR_ID) == 0) return &kDoctor;
     return nullptr;
+  }
+
+  static void Examine(sluice_finding_sink* sink) noexcept {
+    Findings findings(sink);
+    const auto ask = [&]<class T>(std::type_identity<T>) {
+      if constexpr (DoctorType<T>) {
+        Guard([&]() -> int32_t { return T::Examine(findings), SLUICE_OK; },
+              [&](int32_t, const char* text) { findings.Missing("plugins", "doctor", text, ""); });
+      }
+    };
+    (ask(std::type_identity<Ts>{}), ...);
   }
 
   static constexpr sluice_node_factory kNodes{sizeof(sluice_node_factory), 0, NodeCount, NodeId,
                                               CreateNode};
   static constexpr sluice_domain_factory kDomains{sizeof(sluice_domain_factory), 0, DomainCount,
                                                   DomainId, CreateDomain};
+
+  static constexpr sluice_doctor kDoctor{sizeof(sluice_doctor), 0, Examine};
 
   static constexpr sluice_entry Entry(uint64_t manifest_hash) {
     return {{SLUICE_ABI_MAJOR, SLUICE_ABI_MINOR}, manifest_hash, Init, Deinit, GetFactory};
@@ -109,7 +131,8 @@ struct Plugin {
 
 }  // namespace sluice::sdk::internal
 
-/// Exports the plugin with these node and domain classes. Use it once, at global scope, with
+/// Exports the plugin with these node and domain classes; a doctor class, with a static
+/// Examine(Findings&), answers `sluice doctor`. Use it once, at global scope, with
 /// SLUICE_MANIFEST_HASH defined as the first 16 hexadecimal digits of the manifest's SHA-256:
 ///     -DSLUICE_MANIFEST_HASH=0x$(sha256sum my.sluice.yaml | cut -c1-16)ull
 #define SLUICE_EXPORT_PLUGIN(...)                                   \

@@ -7,6 +7,7 @@
 
 #include <sluice/abi.h>
 #include <sluice/format.h>
+#include <sluice/doctor.hpp>
 #include <sluice/domain.hpp>
 #include <sluice/fence.hpp>
 #include <sluice/frame.hpp>

@@ -9,6 +9,8 @@
 
 #include <sluice/sdk.hpp>
 
+#include "tests/integration/plugin/device.h"
+
 namespace sluice::probe {
 namespace {
 
@@ -248,4 +250,4 @@ class Join : public sdk::Node<Join> {
 }  // namespace sluice::probe
 
 SLUICE_EXPORT_PLUGIN(sluice::probe::Source, sluice::probe::Filter, sluice::probe::Hold,
-                     sluice::probe::Join);
+                     sluice::probe::Join, sluice::probe::Camera, sluice::probe::Screen);

@@ -43,6 +43,7 @@ struct RecordedOffer {
   sluice_offer offer;
   std::vector<uint32_t> fourccs;
   std::vector<uint64_t> modifiers;
+  std::string copies;  ///< empty: it does not copy
 };
 
 struct RecordedDrop {
@@ -273,9 +274,11 @@ class NodeRunner final : public NodeEvents {
     RecordedOffer record{port,
                          offer,
                          {offer.fourccs, offer.fourccs + offer.fourcc_count},
-                         {offer.modifiers, offer.modifiers + offer.modifier_count}};
+                         {offer.modifiers, offer.modifiers + offer.modifier_count},
+                         offer.copies == nullptr ? "" : offer.copies};
     record.offer.fourccs = nullptr;
     record.offer.modifiers = nullptr;
+    record.offer.copies = nullptr;
     offers_.push_back(std::move(record));
     return SLUICE_OK;
   }
