@@ -52,19 +52,19 @@ int DecoderThreads(int threads) {
   return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
 }
 
-sdk::Expected<CodecPtr> OpenDecoder(const AVStream& stream, int threads, PoolBuffers* pool) {
-  const AVCodecID id = stream.codecpar->codec_id;
+sdk::Expected<CodecPtr> OpenDecoder(const AVCodecParameters& stream, AVRational time_base,
+                                    int threads, PoolBuffers* pool) {
+  const AVCodecID id = stream.codec_id;
   const AVCodec* codec = avcodec_find_decoder(id);
   if (codec == nullptr) {
-    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "no decoder for %s (stream %d)",
-                              avcodec_get_name(id), stream.index);
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "no decoder for %s", avcodec_get_name(id));
   }
   CodecPtr context(avcodec_alloc_context3(codec));
   if (context == nullptr) return sdk::Status::Error(SLUICE_E_RESOURCE_EXHAUSTED, "out of memory");
   const LastLogLine log;
-  int result = avcodec_parameters_to_context(context.get(), stream.codecpar);
+  int result = avcodec_parameters_to_context(context.get(), &stream);
   if (result >= 0) {
-    context->pkt_timebase = stream.time_base;
+    context->pkt_timebase = time_base;
     context->thread_count = DecoderThreads(threads);
     context->thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE;
     // A crop at the left or top would move the picture inside its buffer.
@@ -88,7 +88,7 @@ uint32_t DecoderReserve(const AVCodecContext& probed, int video_delay, int threa
                                DecoderThreads(threads) + 1 + 2);
 }
 
-Picture DescribePicture(const AVFrame& frame, const AVStream& stream) {
+Picture DescribePicture(const AVFrame& frame, const AVCodecParameters& stream) {
   Picture picture;
   picture.format = static_cast<AVPixelFormat>(frame.format);
   picture.crop_left = static_cast<uint32_t>(frame.crop_left);
@@ -100,9 +100,8 @@ Picture DescribePicture(const AVFrame& frame, const AVStream& stream) {
   const auto exact = ExactFourcc(picture.format);
   picture.exact = exact.has_value() && picture.crop_left == 0 && picture.crop_top == 0;
   picture.fourcc = exact.value_or(NearestFourcc(picture.format).value_or(0));
-  const AVCodecParameters& parameters = *stream.codecpar;
-  const bool jpeg = IsJpeg(parameters.codec_id);
-  picture.source = ResolveColor(TagsOf(frame, parameters), picture.format, jpeg, picture.height);
+  const bool jpeg = IsJpeg(stream.codec_id);
+  picture.source = ResolveColor(TagsOf(frame, stream), picture.format, jpeg, picture.height);
   picture.color = picture.source;
   const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(picture.format);
   const bool source_is_rgb =

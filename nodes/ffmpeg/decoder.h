@@ -9,10 +9,12 @@
 
 namespace sluice::ffmpeg {
 
-/// Opens a decoder for `stream`. `threads`: 0 = as many as the machine has cores, up to 8.
-/// `pool`: where pictures go, or null for libav's own memory; it must outlive the decoder.
+/// Opens a decoder. `time_base`: of the packets' times, seconds. `threads`: 0 = as many as the
+/// machine has cores, up to 8. `pool`: where pictures go, or null for libav's own memory; it must
+/// outlive the decoder.
 /// Errors: UNSUPPORTED for a codec that libav does not decode; as avcodec_open2 otherwise.
-sdk::Expected<CodecPtr> OpenDecoder(const AVStream& stream, int threads, PoolBuffers* pool);
+sdk::Expected<CodecPtr> OpenDecoder(const AVCodecParameters& stream, AVRational time_base,
+                                    int threads, PoolBuffers* pool);
 
 /// The most pictures that a decoder holds at once: those it refers to, those it waits with to put
 /// them in order, one for each thread, the current one, and two that have been handed out.
@@ -40,7 +42,7 @@ struct Picture {
   }
 };
 /// `frame`: decoded with apply_cropping off. Tags that the frame lacks are the stream's.
-Picture DescribePicture(const AVFrame& frame, const AVStream& stream);
+Picture DescribePicture(const AVFrame& frame, const AVCodecParameters& stream);
 
 /// AVFrame members whose names differ between libav's versions.
 int64_t DurationTicks(const AVFrame& frame);

@@ -1,5 +1,6 @@
 #include <sluice/plugin.hpp>
 
+#include "nodes/ffmpeg/decode_node.h"
 #include "nodes/ffmpeg/libav.h"
 #include "nodes/ffmpeg/read_node.h"
 #include "nodes/ffmpeg/scale_node.h"
@@ -8,8 +9,9 @@
 namespace {
 
 using Plugin =
-    sluice::sdk::internal::Plugin<sluice::ffmpeg::ReadNode, sluice::ffmpeg::WriteNode,
-                                  sluice::ffmpeg::ConvertNode, sluice::ffmpeg::ScaleNode>;
+    sluice::sdk::internal::Plugin<sluice::ffmpeg::ReadNode, sluice::ffmpeg::DecodeNode,
+                                  sluice::ffmpeg::WriteNode, sluice::ffmpeg::ConvertNode,
+                                  sluice::ffmpeg::ScaleNode>;
 
 int32_t Init(const sluice_host* host) noexcept {
   const int32_t code = Plugin::Init(host);

@@ -53,7 +53,8 @@ void DecodePhoneClip(PoolPort& port, const sluice_layout& layout, See see) {
   sluice_format format = st::MakeFormat(SLUICE_FORMAT_YU12, 1920, 1080);
   port.MakePool(format, layout, 24);
   PoolBuffers buffers(port.context(), 0);
-  auto decoder = OpenDecoder((*demuxer)->stream(), 4, &buffers);
+  auto decoder =
+      OpenDecoder(*(*demuxer)->stream().codecpar, (*demuxer)->stream().time_base, 4, &buffers);
   ASSERT_TRUE(decoder.ok());
   const PacketPtr packet(av_packet_alloc());
   const FramePtr frame(av_frame_alloc());

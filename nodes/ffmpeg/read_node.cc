@@ -10,6 +10,9 @@ constexpr const char* kOutName = "out";
 constexpr AVRational kNanoseconds{1, 1'000'000'000};
 /// How far a probe reads for one frame that decodes.
 constexpr int kProbePackets = 512;
+/// Packets that are written at once, and one that waits for its time.
+constexpr uint32_t kPacketReserve = 2;
+constexpr const char* kPacketCopy = "the packet is copied into the pool";
 /// How long to wait before asking for a buffer again that should have been there.
 constexpr int64_t kRetryNs = 1'000'000;
 
@@ -51,7 +54,8 @@ ReadNode::ReadNode(const sdk::NodeContext& context, const sdk::Params& params)
       pace_(params.String("pace") == "realtime" ? Pace::kRealtime
             : params.String("pace") == "free"   ? Pace::kFree
                                                 : Pace::kGraph),
-      pool_(context, kOut),
+      decode_(params.Bool("decode", true)),
+      output_(context, kOut, kOutName),
       packet_(av_packet_alloc()),
       frame_(av_frame_alloc()) {}
 
@@ -61,11 +65,22 @@ sdk::Status ReadNode::Open() {
   auto demuxer = Demuxer::Open(input_);
   if (!demuxer.ok()) return demuxer.status();
   demuxer_ = *std::move(demuxer);
+  if (decode_) return {};
+  const AVCodecID codec = demuxer_->stream().codecpar->codec_id;
+  if (CompressedFourcc(codec) == 0) {
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
+                              "%s: decode: false hands out mjpeg, h264 and hevc, and this is %s",
+                              input_.location.c_str(), avcodec_get_name(codec));
+  }
+  auto annex_b = AnnexB::For(demuxer_->stream());
+  if (!annex_b.ok()) return annex_b.status();
+  annex_b_ = *std::move(annex_b);
   return {};
 }
 
 sdk::Status ReadNode::DecodeFirst() {
-  auto opened = OpenDecoder(demuxer_->stream(), 1, nullptr);
+  const AVStream& stream = demuxer_->stream();
+  auto opened = OpenDecoder(*stream.codecpar, stream.time_base, 1, nullptr);
   if (!opened.ok()) {
     return sdk::Status::Error(opened.status().code(), "%s: %s", input_.location.c_str(),
                               opened.status().message().c_str());
@@ -91,7 +106,7 @@ sdk::Status ReadNode::DecodeFirst() {
         input_.location.c_str(), demuxer_->stream().index,
         avcodec_get_name(demuxer_->stream().codecpar->codec_id), kept_.size());
   }
-  picture_ = DescribePicture(*frame, demuxer_->stream());
+  picture_ = DescribePicture(*frame, *demuxer_->stream().codecpar);
   if (picture_.fourcc == 0) {
     const char* name = av_get_pix_fmt_name(picture_.format);
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: pixel format %s cannot be carried",
@@ -104,7 +119,7 @@ sdk::Status ReadNode::DecodeFirst() {
 
 sdk::Status ReadNode::Probe(sdk::OfferSink& sink) {
   if (renegotiating_) {
-    picture_ = DescribePicture(*frame_, demuxer_->stream());
+    picture_ = DescribePicture(*frame_, *demuxer_->stream().codecpar);
     if (picture_.fourcc == 0) {
       return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
                                 "%s: its pixel format changes to one that cannot be carried",
@@ -112,7 +127,6 @@ sdk::Status ReadNode::Probe(sdk::OfferSink& sink) {
     }
     layout_ = LayoutFor(decoder_.get(), picture_.fourcc, picture_.width, picture_.height);
     reserve_ = std::max(reserve_, DecoderReserve(*decoder_, decoder_->has_b_frames, threads_));
-    NoteConversion();
     return Offer(sink);
   }
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
@@ -131,31 +145,39 @@ sdk::Status ReadNode::EnsureOpen() {
   return status;
 }
 
+std::string ReadNode::KnownCopy() const {
+  if (!decode_) return kPacketCopy;
+  const AVCodec* codec = avcodec_find_decoder(demuxer_->stream().codecpar->codec_id);
+  return PictureOutput::KnownReason(picture_, *codec);
+}
+
 sdk::Status ReadNode::Offer(sdk::OfferSink& sink) {
+  const std::string copies = KnownCopy();
   sdk::OfferBuilder offer;
-  offer.Format(picture_.fourcc)
-      .Views(SLUICE_VIEW_CPU | SLUICE_VIEW_SHM)
+  offer.Views(SLUICE_VIEW_CPU | SLUICE_VIEW_SHM)
       .Sync(SLUICE_SYNC_CPU_DONE)
       .Size(picture_.width, picture_.height)
       .Rate(RateOf(demuxer_->stream()))
-      .Color(picture_.color.color, picture_.color.assumed)
-      .Align(layout_.stride_multiple, layout_.stride_multiple, 1, 1)
-      .CodedMultiples(layout_.width_multiple, layout_.height_multiple)
-      .TailBytes(layout_.tail_bytes)
-      .DynamicReserve(reserve_);
+      .Copies(copies.empty() ? nullptr : copies.c_str());
+  if (decode_) {
+    offer.Format(picture_.fourcc)
+        .Color(picture_.color.color, picture_.color.assumed)
+        .Align(layout_.stride_multiple, layout_.stride_multiple, 1, 1)
+        .CodedMultiples(layout_.width_multiple, layout_.height_multiple)
+        .TailBytes(layout_.tail_bytes)
+        .DynamicReserve(reserve_);
+  } else {
+    offer.Format(CompressedFourcc(demuxer_->stream().codecpar->codec_id))
+        .Color(picture_.source.color, picture_.source.assumed)
+        .DynamicReserve(kPacketReserve);
+  }
   return sink.Add(kOutName, offer);
-}
-
-void ReadNode::NoteConversion() {
-  if (picture_.exact) return;
-  context().Note((CopyReason(picture_) + ": each frame is copied once").c_str());
 }
 
 void ReadNode::NoteFacts() {
   if (noted_) return;
   noted_ = true;
   for (const std::string& note : demuxer_->NotCarried()) context().Note(note.c_str());
-  NoteConversion();
   const Rotation rotation = demuxer_->rotation();
   if (!rotation.exact) {
     context().Note(
@@ -168,11 +190,13 @@ sdk::Status ReadNode::Configure(const sdk::Configuration& configuration) {
   if (!port.ok()) return port.status();
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
   const sluice_format& format = (*port)->format;
-  if (format.fourcc != picture_.fourcc || format.width != picture_.width ||
+  const uint32_t fourcc =
+      decode_ ? picture_.fourcc : CompressedFourcc(demuxer_->stream().codecpar->codec_id);
+  if (format.fourcc != fourcc || format.width != picture_.width ||
       format.height != picture_.height) {
     return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT,
                               "the stream is %ux%u %s, and %ux%u %s was asked for", picture_.width,
-                              picture_.height, FourccName(picture_.fourcc).c_str(), format.width,
+                              picture_.height, FourccName(fourcc).c_str(), format.width,
                               format.height, FourccName(format.fourcc).c_str());
   }
   realtime_ = pace_ == Pace::kRealtime || (pace_ == Pace::kGraph && configuration.realtime());
@@ -183,8 +207,8 @@ sdk::Status ReadNode::Reconfigure(const sdk::Configuration& configuration) {
   auto port = configuration.Port(kOutName);
   if (!port.ok()) return port.status();
   // The decoder goes on; its next buffers come from the new pool.
-  pool_.Retire();
-  pool_.SetLending(picture_.exact);
+  output_.pool().Retire();
+  output_.pool().SetLending(picture_.exact);
   renegotiating_ = false;
   return {};
 }
@@ -192,14 +216,18 @@ sdk::Status ReadNode::Reconfigure(const sdk::Configuration& configuration) {
 sdk::Status ReadNode::Start() {
   // Closed when it was stopped before.
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
-  pool_.SetLending(picture_.exact);
-  auto opened = OpenDecoder(demuxer_->stream(), threads_, &pool_);
-  if (!opened.ok()) return opened.status();
-  decoder_ = *std::move(opened);
+  const AVStream& stream = demuxer_->stream();
+  if (decode_) {
+    output_.pool().SetLending(picture_.exact);
+    auto opened = OpenDecoder(*stream.codecpar, stream.time_base, threads_, &output_.pool());
+    if (!opened.ok()) return opened.status();
+    decoder_ = *std::move(opened);
+  }
   if (start_ns_ > 0) return SeekToStart();
   return {};
 }
 
+// Packets begin with the key frame before the start: what follows refers to it.
 sdk::Status ReadNode::SeekToStart() {
   const AVRational base = demuxer_->stream().time_base;
   start_ticks_ = demuxer_->start_ticks() + av_rescale_q(start_ns_, kNanoseconds, base);
@@ -225,6 +253,13 @@ int ReadNode::ReadPacket() {
   return 0;
 }
 
+void ReadNode::CountPacket() {
+  if ((packet_->flags & AV_PKT_FLAG_CORRUPT) != 0) {
+    damage_.Add(sdk::Format("packet %lld is incomplete", static_cast<long long>(packets_)));
+  }
+  if ((packet_->flags & AV_PKT_FLAG_DISCARD) == 0) ++packets_;
+}
+
 void ReadNode::Feed() {
   const int read = input_ended_ ? AVERROR_EOF : ReadPacket();
   if (read < 0) {
@@ -234,10 +269,7 @@ void ReadNode::Feed() {
     avcodec_send_packet(decoder_.get(), nullptr);
     return;
   }
-  if ((packet_->flags & AV_PKT_FLAG_CORRUPT) != 0) {
-    damage_.Add(sdk::Format("packet %lld is incomplete", static_cast<long long>(packets_)));
-  }
-  if ((packet_->flags & AV_PKT_FLAG_DISCARD) == 0) ++packets_;
+  CountPacket();
   const int sent = avcodec_send_packet(decoder_.get(), packet_.get());
   if (sent < 0 && sent != AVERROR(EAGAIN)) {
     damage_.Add(sdk::Format("packet %lld does not decode (%s)",
@@ -287,7 +319,7 @@ sdk::Status ReadNode::Rewind() {
   av_frame_unref(frame_.get());
   kept_.clear();
   if (sdk::Status status = Open(); !status.ok()) return status;
-  avcodec_flush_buffers(decoder_.get());
+  if (decoder_ != nullptr) avcodec_flush_buffers(decoder_.get());
   input_ended_ = false;
   draining_ = false;
   packets_ = 0;
@@ -344,82 +376,23 @@ bool ReadNode::Due(int64_t pts_ns) {
   return false;
 }
 
-std::string ReadNode::CopyReason(const Picture& picture) const {
-  const char* name = av_get_pix_fmt_name(picture.format);
-  if (picture.crop_left != 0 || picture.crop_top != 0) {
-    return "the picture is cropped at its left or top";
-  }
-  if (!picture.exact) {
-    return sdk::Format("conversion from %s to %s", name == nullptr ? "unknown" : name,
-                       FourccName(picture.fourcc).c_str());
-  }
-  switch (pool_.Reason(*frame_)) {
-    case OwnMemory::kEpoch:
-    case OwnMemory::kFormat:
-      return "decoded before the new format was negotiated";
-    case OwnMemory::kNoBuffer:
-      return "no buffer was free when the decoder asked for one";
-    case OwnMemory::kLayout:
-      return "the buffers' layout does not suit the decoder";
-    default:
-      return sdk::Format("the %s decoder fills memory of its own", decoder_->codec->name);
-  }
-}
-
-sdk::Expected<sdk::Frame> ReadNode::PendingToPool() {
-  if (sdk::Frame shared = pool_.Share(*frame_)) return shared;
-  sdk::Expected<sdk::Frame> acquired = context().Acquire(kOut);
-  if (!acquired.ok()) {
-    if (acquired.status().code() == SLUICE_E_WOULD_BLOCK) return sdk::Frame();
-    return acquired.status();
-  }
-  const Picture picture = DescribePicture(*frame_, demuxer_->stream());
-  Pixels from;
-  from.format = picture.format;
-  from.width = static_cast<int>(picture.width);
-  from.height = static_cast<int>(picture.height);
-  from.color = picture.source.color;
-  // Moves the planes' pointers to the visible rectangle, whatever their alignment becomes.
-  if (av_frame_apply_cropping(frame_.get(), AV_FRAME_CROP_UNALIGNED) < 0) {
-    return sdk::Status::Error(SLUICE_E_IO, "%s: a frame's crop exceeds its size",
-                              input_.location.c_str());
-  }
-  for (int i = 0; i < 4; ++i) {
-    from.planes[i] = frame_->data[i];
-    from.strides[i] = frame_->linesize[i];
-  }
-  {
-    auto mapping = acquired->Map(SLUICE_MAP_WRITE);
-    if (!mapping.ok()) return mapping.status();
-    const Pixels to = PixelsOf(acquired->Format(), *mapping);
-    if (sdk::Status status = scaler_.Convert(from, to); !status.ok()) return status;
-  }
-  context().CountCopy(kOutName, VisibleBytes(picture.fourcc, picture.width, picture.height),
-                      CopyReason(picture).c_str());
-  return acquired;
-}
-
-void ReadNode::Describe(const AVFrame& frame, sluice_frame_info* info) {
+void ReadNode::DescribeTime(int64_t ticks, int64_t duration, AVFrame* frame,
+                            sluice_frame_info* info) {
   const AVStream& stream = demuxer_->stream();
   const AVRational base = stream.time_base;
-  const int64_t ticks = Ticks(frame);
-  const int64_t duration = std::max<int64_t>(DurationTicks(frame), 0);
   *info = {};
   info->time_base_num = static_cast<uint32_t>(base.num);
   info->time_base_den = static_cast<uint32_t>(base.den);
   info->pts_ticks = ticks == AV_NOPTS_VALUE ? SLUICE_PTS_NONE : ticks + loop_offset_;
   info->pts_ns = ticks == AV_NOPTS_VALUE ? SLUICE_PTS_NONE : ToNs(ticks + loop_offset_, base);
-  info->duration_ticks = duration;
-  info->duration_ns = ToNs(duration, base);
+  info->duration_ticks = std::max<int64_t>(duration, 0);
+  info->duration_ns = ToNs(info->duration_ticks, base);
   info->sequence = delivered_;
-  if (IsKey(frame)) info->flags |= SLUICE_FRAME_KEY;
-  if (IsCorrupt(frame)) info->flags |= SLUICE_FRAME_CORRUPT;
   if (discontinuity_) info->flags |= SLUICE_FRAME_DISCONTINUITY;
-  info->field_order = FieldOrder(frame);
   info->crop_width = picture_.width;
   info->crop_height = picture_.height;
-  const AVRational aspect = av_guess_sample_aspect_ratio(
-      demuxer_->format(), const_cast<AVStream*>(&stream), const_cast<AVFrame*>(&frame));
+  const AVRational aspect =
+      av_guess_sample_aspect_ratio(demuxer_->format(), const_cast<AVStream*>(&stream), frame);
   if (aspect.num > 0 && aspect.den > 0) {
     info->aspect_num = static_cast<uint32_t>(aspect.num);
     info->aspect_den = static_cast<uint32_t>(aspect.den);
@@ -427,11 +400,33 @@ void ReadNode::Describe(const AVFrame& frame, sluice_frame_info* info) {
   info->rotation_degrees = demuxer_->rotation().degrees;
   if (ticks == AV_NOPTS_VALUE) return;
   if (pass_begin_ == AV_NOPTS_VALUE) pass_begin_ = ticks;
+  pass_begin_ = std::min(pass_begin_, ticks);
   pass_end_ = std::max(pass_end_, ticks + std::max<int64_t>(duration, 1));
+}
+
+void ReadNode::Describe(const AVFrame& frame, sluice_frame_info* info) {
+  DescribeTime(Ticks(frame), DurationTicks(frame), const_cast<AVFrame*>(&frame), info);
+  if (IsKey(frame)) info->flags |= SLUICE_FRAME_KEY;
+  if (IsCorrupt(frame)) info->flags |= SLUICE_FRAME_CORRUPT;
+  info->field_order = FieldOrder(frame);
+}
+
+sdk::Status ReadNode::EmitPending(sdk::Frame out, const sluice_frame_info& info) {
+  *out.InfoMut() = info;
+  pending_ = false;
+  discontinuity_ = false;
+  ++delivered_;
+  ++delivered_in_pass_;
+  if (sdk::Status status = context().Emit(kOut, std::move(out)); !status.ok()) return status;
+  context().Progress(delivered_, loop_ == 0 && start_ns_ == 0
+                                     ? static_cast<uint64_t>(demuxer_->expected_frames())
+                                     : 0);
+  return {};
 }
 
 sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
   if (frame_limit_ != 0 && delivered_ >= frame_limit_) return sdk::Process::kEnd;
+  if (!decode_) return ProcessPacket();
   if (!pending_) {
     if (sdk::Status status = DecodeNext(); !status.ok()) return status;
     if (!pending_) return Finish();
@@ -440,7 +435,8 @@ sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
                               static_cast<unsigned long long>(delivered_)));
     }
   }
-  if (!DescribePicture(*frame_, demuxer_->stream()).SameFormat(picture_)) {
+  const Picture picture = DescribePicture(*frame_, *demuxer_->stream().codecpar);
+  if (!picture.SameFormat(picture_)) {
     renegotiating_ = true;
     if (sdk::Status status = context().RequestRenegotiate(kOut); !status.ok()) return status;
     return sdk::Process::kDone;
@@ -451,27 +447,94 @@ sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
   }
   sluice_frame_info info;
   Describe(*frame_, &info);
-  sdk::Expected<sdk::Frame> out = PendingToPool();
+  sdk::Expected<sdk::Frame> out = output_.Take(frame_.get(), picture, *decoder_->codec);
+  if (!out.ok()) {
+    return sdk::Status::Error(out.status().code(), "%s: %s", input_.location.c_str(),
+                              out.status().message().c_str());
+  }
+  if (!*out) {
+    context().WakeAt(NowNs() + kRetryNs);
+    return sdk::Process::kNeedMore;
+  }
+  av_frame_unref(frame_.get());
+  if (sdk::Status status = EmitPending(*std::move(out), info); !status.ok()) return status;
+  return sdk::Process::kDone;
+}
+
+// --- Packets -------------------------------------------------------------------------------------
+
+sdk::Status ReadNode::ReadPending() {
+  while (!pending_ && !input_ended_) {
+    const int read = ReadPacket();
+    if (read < 0) {
+      if (read != AVERROR_EOF) damage_.Add(ErrorText(read));
+      input_ended_ = true;
+      return {};
+    }
+    CountPacket();
+    if (const int filtered = annex_b_.Filter(packet_.get()); filtered < 0) {
+      damage_.Add(sdk::Format("packet %lld is malformed (%s)", static_cast<long long>(packets_ - 1),
+                              ErrorText(filtered).c_str()));
+      continue;
+    }
+    pending_ = true;
+  }
+  return {};
+}
+
+sdk::Expected<sdk::Frame> ReadNode::PacketToPool() {
+  sdk::Expected<sdk::Frame> acquired = context().Acquire(kOut);
+  if (!acquired.ok()) {
+    if (acquired.status().code() == SLUICE_E_WOULD_BLOCK) return sdk::Frame();
+    return acquired.status();
+  }
+  const auto bytes = static_cast<uint64_t>(packet_->size);
+  const uint64_t room = acquired->Layout().planes[0].size;
+  if (bytes > room) {
+    return sdk::Status::Error(SLUICE_E_RESOURCE_EXHAUSTED,
+                              "%s: packet %lld has %llu bytes, more than the %llu of a buffer",
+                              input_.location.c_str(), static_cast<long long>(packets_ - 1),
+                              static_cast<unsigned long long>(bytes),
+                              static_cast<unsigned long long>(room));
+  }
+  {
+    auto mapping = acquired->Map(SLUICE_MAP_WRITE);
+    if (!mapping.ok()) return mapping.status();
+    std::copy_n(packet_->data, bytes, mapping->plane(0));
+  }
+  context().CountCopy(kOutName, bytes, kPacketCopy);
+  return acquired;
+}
+
+sdk::Expected<sdk::Process> ReadNode::ProcessPacket() {
+  if (!pending_) {
+    if (sdk::Status status = ReadPending(); !status.ok()) return status;
+    if (!pending_) return Finish();
+  }
+  // Pictures that are decoded early are shown late: packets come in their decoding order.
+  const int64_t due = packet_->dts != AV_NOPTS_VALUE ? packet_->dts : packet_->pts;
+  if (due != AV_NOPTS_VALUE && !Due(ToNs(due + loop_offset_, demuxer_->stream().time_base))) {
+    return sdk::Process::kNeedMore;
+  }
+  sdk::Expected<sdk::Frame> out = PacketToPool();
   if (!out.ok()) return out.status();
   if (!*out) {
     context().WakeAt(NowNs() + kRetryNs);
     return sdk::Process::kNeedMore;
   }
-  *out->InfoMut() = info;
-  av_frame_unref(frame_.get());
-  pending_ = false;
-  discontinuity_ = false;
-  ++delivered_;
-  ++delivered_in_pass_;
-  if (sdk::Status status = context().Emit(kOut, *std::move(out)); !status.ok()) return status;
-  context().Progress(delivered_, loop_ == 0 && start_ns_ == 0
-                                     ? static_cast<uint64_t>(demuxer_->expected_frames())
-                                     : 0);
+  sluice_frame_info info;
+  DescribeTime(packet_->pts, packet_->duration, nullptr, &info);
+  info.bytes_used = static_cast<uint64_t>(packet_->size);
+  if ((packet_->flags & AV_PKT_FLAG_KEY) != 0) info.flags |= SLUICE_FRAME_KEY;
+  if ((packet_->flags & AV_PKT_FLAG_CORRUPT) != 0) info.flags |= SLUICE_FRAME_CORRUPT;
+  av_packet_unref(packet_.get());
+  if (sdk::Status status = EmitPending(*std::move(out), info); !status.ok()) return status;
   return sdk::Process::kDone;
 }
 
 void ReadNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
   av_frame_unref(frame_.get());
+  av_packet_unref(packet_.get());
   pending_ = false;
   // Joins the codec's threads and gives its leases back.
   decoder_.reset();

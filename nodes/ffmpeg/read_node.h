@@ -7,14 +7,14 @@
 
 #include <sluice/node.hpp>
 
+#include "nodes/ffmpeg/annex_b.h"
 #include "nodes/ffmpeg/decoder.h"
 #include "nodes/ffmpeg/demuxer.h"
-#include "nodes/ffmpeg/pool_buffers.h"
-#include "nodes/ffmpeg/swscaler.h"
+#include "nodes/ffmpeg/picture_output.h"
 
 namespace sluice::ffmpeg {
 
-/// ffmpeg.read: decodes one video stream into the buffers of its output.
+/// ffmpeg.read: decodes one video stream into the buffers of its output, or hands out its packets.
 class ReadNode : public sdk::Node<ReadNode> {
  public:
   static constexpr const char* kType = "ffmpeg.read";
@@ -48,11 +48,13 @@ class ReadNode : public sdk::Node<ReadNode> {
   sdk::Status DecodeFirst();
   sdk::Status Offer(sdk::OfferSink& sink);
   void NoteFacts();
-  void NoteConversion();
+  /// Why each frame will be copied; empty: it will not be.
+  std::string KnownCopy() const;
 
   /// Fills pending_, or leaves it empty at the end of the stream.
   sdk::Status DecodeNext();
   void Feed();
+  void CountPacket();
   int ReadPacket();
   sdk::Status Rewind();
   bool BeforeStart(const AVFrame& frame) const;
@@ -61,11 +63,17 @@ class ReadNode : public sdk::Node<ReadNode> {
   sdk::Status Verdict() const;
 
   bool Due(int64_t pts_ns);
-  /// A lease on the pending picture's pixels; empty with an ok status when no buffer is free.
-  sdk::Expected<sdk::Frame> PendingToPool();
-  std::string CopyReason(const Picture& picture) const;
   void Describe(const AVFrame& frame, sluice_frame_info* info);
+  /// What pictures and packets say alike. `frame`: null for a packet.
+  void DescribeTime(int64_t ticks, int64_t duration, AVFrame* frame, sluice_frame_info* info);
   int64_t Ticks(const AVFrame& frame) const;
+  sdk::Status EmitPending(sdk::Frame out, const sluice_frame_info& info);
+
+  /// Without `decode`: packets instead of pictures.
+  sdk::Expected<sdk::Process> ProcessPacket();
+  /// Fills packet_, or leaves pending_ false at the end of the stream.
+  sdk::Status ReadPending();
+  sdk::Expected<sdk::Frame> PacketToPool();
 
   const Demuxer::Options input_;
   const int threads_;
@@ -73,16 +81,17 @@ class ReadNode : public sdk::Node<ReadNode> {
   const int64_t loop_;
   const uint64_t frame_limit_;
   const Pace pace_;
+  const bool decode_;
 
   std::unique_ptr<Demuxer> demuxer_;
   // Before the decoder in order of construction: the decoder's pictures are its leases.
-  PoolBuffers pool_;
+  PictureOutput output_;
   CodecPtr decoder_;
-  SwScaler scaler_;
+  AnnexB annex_b_;
   PacketPtr packet_;
-  FramePtr frame_;  // the pending picture
-  bool pending_ = false;
-  Picture picture_;  // of the epoch, as probed
+  FramePtr frame_;        // the pending picture
+  bool pending_ = false;  // frame_, or packet_ where nothing is decoded
+  Picture picture_;       // of the epoch, as probed
   DecoderLayout layout_;
   uint32_t reserve_ = 0;
   std::deque<PacketPtr> kept_;  // read by the probe, for the decoder

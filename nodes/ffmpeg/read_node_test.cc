@@ -138,7 +138,7 @@ TEST(ReadNodeTest, ConvertsTenBitsWithACountAndSaysSoInThePlan) {
   EXPECT_EQ(run.fourcc(), SLUICE_FORMAT_YU12);
   EXPECT_EQ(CopiedBytes(run.runner()), 10u * 320 * 240 * 3 / 2);
   EXPECT_EQ(run.runner().copies().at(0).reason, "conversion from yuv420p10le to YU12");
-  EXPECT_TRUE(AnyContains(run.runner().notes(), "conversion from yuv420p10le to YU12"));
+  EXPECT_EQ(run.runner().offers().at(0).copies, "conversion from yuv420p10le to YU12");
 }
 
 TEST(ReadNodeTest, ConvertsPackedRgbToTheFormatWithTheSameColours) {

@@ -66,6 +66,11 @@ inline uint64_t RoundUp(uint64_t value, uint64_t multiple) {
 
 /// The layout that a plan makes of an offer's multiples and tail.
 inline sluice_layout LayoutOf(const sluice_format& format, const sluice_offer& offer) {
+  if (PlaneCount(format.fourcc) == 0) {
+    sluice_layout compressed = st::MakeLayout(format);
+    compressed.size += RoundUp(offer.tail_bytes, 4096);
+    return compressed;
+  }
   sluice_layout layout{};
   layout.coded_width = static_cast<uint32_t>(RoundUp(format.width, offer.width_multiple));
   layout.coded_height = static_cast<uint32_t>(RoundUp(format.height, offer.height_multiple));
@@ -185,6 +190,133 @@ class SourceRun {
   std::vector<Seen> frames_;
   std::deque<st::HeldFrame> held_;
   std::function<void(const st::HeldFrame&)> sink_;
+};
+
+/// One compressed frame, after its lease is gone.
+struct Compressed {
+  sluice_frame_info info;
+  std::vector<uint8_t> bytes;
+};
+
+/// What ffmpeg.read hands out of a clip without decoding it.
+struct CompressedClip {
+  sluice_format format{};
+  std::vector<Compressed> frames;
+
+  explicit CompressedClip(const std::string& path) {
+    SourceRun run(st::Parameters().Path("path", path).Bool("decode", false));
+    run.set_sink([this](const st::HeldFrame& frame) {
+      format = frame.Format();
+      const uint8_t* data = frame.Row(0, 0);
+      frames.push_back({frame.Info(), {data, data + frame.Info().bytes_used}});
+    });
+    EXPECT_EQ(run.PrepareAndRun(), SLUICE_PROCESS_END) << run.runner().error();
+  }
+};
+
+/// Walks ffmpeg.decode through its verbs and new epochs as the engine does.
+class DecodeRun {
+ public:
+  explicit DecodeRun(st::Parameters params = {})
+      : runner_(sluice_plugin, "ffmpeg.decode", std::move(params)) {}
+
+  st::NodeRunner& runner() { return runner_; }
+  const std::vector<Seen>& frames() const { return frames_; }
+  /// The output's formats, one for each epoch.
+  const std::vector<uint32_t>& fourccs() const { return fourccs_; }
+  /// The layout of the input's buffers; zero: with the room that the node asks for.
+  void set_input_layout(const sluice_layout& layout) { input_layout_ = layout; }
+  /// Whether the output takes what the node likes best, or stays what it was.
+  void set_stays(bool stays) { stays_ = stays; }
+
+  int32_t Prepare(const sluice_format& format) {
+    format_ = format;
+    if (const int32_t code = runner_.created(); code < 0) return code;
+    if (const int32_t code = runner_.Probe(); code < 0) return code;
+    st::PortSpec in;
+    in.format = format;
+    in.layout =
+        input_layout_.size != 0 ? input_layout_ : LayoutOf(format, Offers("in").at(0).offer);
+    in.buffers = 4 + Offers("in").at(0).offer.hold_max;
+    runner_.Input("in", in);
+    st::PortSpec out;
+    out.dynamic = true;
+    Fixate(Offers("out").at(0), &out);
+    runner_.Output("out", out);
+    if (const int32_t code = runner_.Configure(); code < 0) return code;
+    return runner_.Start();
+  }
+  int32_t Push(const Compressed& frame) {
+    st::HeldFrame input = runner_.NewFrame();
+    if (!input) return st::kNotRunnable;
+    input.Info() = frame.info;
+    std::copy(frame.bytes.begin(), frame.bytes.end(), input.Row(0, 0));
+    const uint64_t renegotiations = runner_.renegotiations();
+    const int32_t result = runner_.Push(std::move(input));
+    Collect();
+    if (result < 0 || runner_.renegotiations() == renegotiations) return result;
+    return Renegotiate();
+  }
+  int32_t Drain() {
+    const uint64_t renegotiations = runner_.renegotiations();
+    int32_t result = runner_.Drain(20);
+    if (runner_.renegotiations() != renegotiations) {
+      if (const int32_t code = Renegotiate(); code < 0) return code;
+      result = runner_.Drain();
+    }
+    Collect();
+    return result;
+  }
+  int32_t Run(const CompressedClip& clip) {
+    if (const int32_t code = Prepare(clip.format); code < 0) return code;
+    for (const Compressed& frame : clip.frames) {
+      if (const int32_t code = Push(frame); code < 0) return code;
+    }
+    return Drain();
+  }
+  std::vector<st::RecordedOffer> Offers(const std::string& port) const {
+    std::vector<st::RecordedOffer> offers;
+    for (const st::RecordedOffer& offer : runner_.offers()) {
+      if (offer.port == port) offers.push_back(offer);
+    }
+    return offers;
+  }
+  int32_t Renegotiate() {
+    Collect();
+    if (const int32_t code = runner_.Probe(); code < 0) return code;
+    st::RecordedOffer chosen = Offers("out").at(0);
+    for (const st::RecordedOffer& offer : Offers("out")) {
+      if (stays_ && offer.fourccs.at(0) == fourccs_.back()) chosen = offer;
+    }
+    st::PortSpec spec;
+    Fixate(chosen, &spec);
+    runner_.SetFormat(SLUICE_PORT_OUTPUT, 0, spec.format);
+    runner_.SetLayout(SLUICE_PORT_OUTPUT, 0, spec.layout);
+    return runner_.Reconfigure();
+  }
+  void Collect() {
+    while (st::HeldFrame frame = runner_.Take()) {
+      frames_.push_back({frame.Info(), frame.Format(), Checksum(frame)});
+    }
+  }
+
+ private:
+  void Fixate(const st::RecordedOffer& offer, st::PortSpec* spec) {
+    spec->format = st::MakeFormat(offer.fourccs.at(0), format_.width, format_.height, format_.rate);
+    spec->format.color = format_.color;
+    spec->layout = LayoutOf(spec->format, offer.offer);
+    // The runner's reserve is that of the first epoch: enough for what streams here want.
+    spec->reserve = 40;
+    spec->buffers = 44;
+    fourccs_.push_back(offer.fourccs.at(0));
+  }
+
+  st::NodeRunner runner_;
+  sluice_format format_{};
+  sluice_layout input_layout_{};
+  bool stays_ = false;
+  std::vector<Seen> frames_;
+  std::vector<uint32_t> fourccs_;
 };
 
 /// Walks ffmpeg.write through its verbs with frames that the test makes or copies.

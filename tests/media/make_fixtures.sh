@@ -145,10 +145,20 @@ hevc() {
   run "${input[@]}" -pix_fmt yuv420p -c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1 "$OUT/hevc.mp4"
 }
 
+# JPEGs as cameras make them: 4:2:0, and 4:2:2 that most have.
+mjpeg() {
+  mapfile -t input < <(picture 322x182 12)
+  run "${input[@]}" -pix_fmt yuvj420p -c:v mjpeg -q:v 3 -threads 1 "$OUT/mjpeg.avi"
+}
+mjpeg_422() {
+  mapfile -t input < <(picture 320x180 8)
+  run "${input[@]}" -pix_fmt yuvj422p -c:v mjpeg -q:v 3 -threads 1 "$OUT/mjpeg_422.avi"
+}
+
 mkdir -p "$OUT"
 if (($# == 0)); then
   set -- plain rotated bframes full_range untagged untagged_high ten_bit odd offset vfr truncated no_video \
-    size_change interlaced aspect cropped rgb rgba yuyv vp9 hevc
+    size_change interlaced aspect cropped rgb rgba yuyv vp9 hevc mjpeg mjpeg_422
 fi
 for name in "$@"; do
   [[ $(type -t "$name") == function ]] || { echo "make_fixtures.sh: no fixture '$name'" >&2; exit 2; }
