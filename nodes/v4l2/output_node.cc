@@ -1,0 +1,156 @@
+#include "nodes/v4l2/output_node.h"
+
+#include <sys/epoll.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "nodes/v4l2/controls.h"
+#include "nodes/v4l2/find_device.h"
+#include "nodes/v4l2/source_input.h"
+
+namespace sluice::v4l2 {
+namespace {
+
+constexpr const char* kInName = "in";
+/// A device keeps its last frame until another one comes. So the end is when nothing has come back
+/// for so many frames, and this at least.
+constexpr int64_t kQuietFrames = 3;
+constexpr int64_t kQuietNs = 100'000'000;
+
+int64_t NowNs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+sdk::Expected<std::unique_ptr<OutputNode>> OutputNode::Create(const sdk::NodeContext& context,
+                                                              const sdk::Params& params) {
+  auto wish = WishOf(params);
+  if (!wish.ok()) return wish.status();
+  return std::make_unique<OutputNode>(context, params, *wish);
+}
+
+OutputNode::OutputNode(const sdk::NodeContext& context, const sdk::Params& params, const Wish& wish)
+    : Node(context),
+      wanted_(params.String("device")),
+      output_name_(params.String("output")),
+      wish_(wish),
+      hold_(static_cast<uint32_t>(params.Int("buffers", 3))),
+      stream_(context.host()) {}
+
+OutputNode::~OutputNode() {
+  if (stream_.open()) context().UnwatchFd(writable_.get());
+  stream_.Close();
+}
+
+sdk::Status OutputNode::EnsureOpen() {
+  if (stream_.open()) return {};
+  auto device = FindDevice(wanted_, Direction::kOutput);
+  if (!device.ok()) return device.status();
+  if (sdk::Status status = SelectOutput(**device, output_name_); !status.ok()) return status;
+  UniqueFd writable(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  event.events = EPOLLOUT;
+  if (!writable || epoll_ctl(writable.get(), EPOLL_CTL_ADD, (*device)->fd(), &event) != 0) {
+    return (*device)->Error(errno, "epoll");
+  }
+  writable_ = std::move(writable);
+  stream_.SetDevice(*std::move(device));
+  context().Note(sdk::Format("%s is %s (%s)", stream_.device().path().c_str(),
+                             stream_.device().identity().card.c_str(),
+                             stream_.device().identity().bus_info.c_str())
+                     .c_str());
+  return {};
+}
+
+sdk::Status OutputNode::Probe(sdk::OfferSink& sink) {
+  if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  auto formats = EnumerateFormats(stream_.device(), wish_);
+  if (!formats.ok()) return formats.status();
+  // It says which colours it was given last; it takes any.
+  for (DeviceFormat& format : *formats) format.color = {};
+  const auto least = static_cast<uint32_t>(std::clamp<int64_t>(
+      GetControl(stream_.device(), V4L2_CID_MIN_BUFFERS_FOR_OUTPUT, 1), 1, kMaxBuffers - 1));
+  Stream::OfferTerms terms;
+  terms.buffers_min = least + 1;
+  terms.hold_min = least;
+  terms.hold_max = std::max(hold_, least);
+  return stream_.Offer(kInName, MakeGroups(*formats, wish_), terms, sink);
+}
+
+sdk::Status OutputNode::Allocate(int32_t /*direction*/, uint32_t /*port*/,
+                                 const sluice_pool_request& request, sdk::PoolSink& sink) {
+  if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  return stream_.Allocate(request, sink);
+}
+
+sdk::Status OutputNode::Configure(const sdk::Configuration& configuration) {
+  auto port = configuration.Port(kInName);
+  if (!port.ok()) return port.status();
+  if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  return stream_.Configure(**port);
+}
+
+sdk::Status OutputNode::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk::FrameRef frame) {
+  return stream_.TestImport(frame);
+}
+
+sdk::Status OutputNode::Reconfigure(const sdk::Configuration& configuration) {
+  stream_.StreamOff();
+  return Configure(configuration);
+}
+
+sdk::Status OutputNode::Collect() {
+  while (true) {
+    auto done = stream_.Get();
+    if (!done.ok()) return done.status();
+    if (!done->has_value()) return {};
+    last_event_ns_ = NowNs();
+    if (((*done)->buffer.flags & V4L2_BUF_FLAG_ERROR) != 0) {
+      context().CountDrop(kInName, 1, "the device could not send it");
+    }
+  }
+}
+
+sdk::Expected<sdk::Process> OutputNode::Process(sdk::Invocation& invocation) {
+  if (sdk::Status status = Collect(); !status.ok()) return status;
+  if (sdk::Frame frame = invocation.TakeInput(0)) {
+    if (sdk::Status status = stream_.Put(std::move(frame)); !status.ok()) return status;
+    last_event_ns_ = NowNs();
+    if (!stream_.streaming()) {
+      if (sdk::Status status = stream_.StreamOn(); !status.ok()) return status;
+    }
+  }
+  if (invocation.draining() && Finished()) return sdk::Process::kEnd;
+  if (stream_.queued() > 0) {
+    if (sdk::Status status = context().WatchFd(writable_.get()); !status.ok()) {
+      return status;
+    }
+  }
+  return sdk::Process::kNeedMore;
+}
+
+sdk::Status OutputNode::Drain() { return {}; }
+
+bool OutputNode::Finished() {
+  if (stream_.queued() == 0) return true;
+  const sluice_rate rate = stream_.rate();
+  const int64_t frame_ns =
+      rate.numerator == 0 ? 0 : int64_t{1'000'000'000} * rate.denominator / rate.numerator;
+  const int64_t due = last_event_ns_ + std::max(kQuietNs, kQuietFrames * frame_ns);
+  if (NowNs() >= due) return true;
+  context().WakeAt(due);
+  return false;
+}
+
+void OutputNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
+  if (stream_.open()) context().UnwatchFd(writable_.get());
+  stream_.StreamOff();
+}
+
+}  // namespace sluice::v4l2
