@@ -86,11 +86,14 @@ def set_up(job):
 
 
 def start_udev():
+    """Starts udevd, after the modules: it would load a card's driver by itself, in no order, or unasked."""
+    pathlib.Path("/etc/modprobe.d/guest.conf").write_text("blacklist virtio-gpu\n")
     for program in ("/lib/systemd/systemd-udevd", "/usr/lib/systemd/systemd-udevd"):
         if os.access(program, os.X_OK):
             os.makedirs("/run/udev", exist_ok=True)
             subprocess.run([program, "--daemon"], check=True)
             subprocess.run(["udevadm", "trigger", "--action=add"], check=True)
+            subprocess.run(["udevadm", "settle", "--timeout=60"], check=True)
             return
     raise RuntimeError("udev is not installed on the host")
 
@@ -171,13 +174,11 @@ def main():
     events = Events()
     try:
         set_up(job)
+        load_modules(job["modules"])
         if job["udev"]:
             start_udev()
         # From here on, whoever loses its parent is ours. udev is older and stays.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        load_modules(job["modules"])
-        if job["udev"]:
-            subprocess.run(["udevadm", "settle", "--timeout=30"], check=True)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         events.send("failed", reason=str(error), kernel_log=kernel_log.drain())
         return
