@@ -1,0 +1,233 @@
+// drm.display and drm.writeback on a real kernel, without the engine: vkms and virtio-gpu.
+
+#include <poll.h>
+#include <sys/mman.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <sluice/testing/node_runner.hpp>
+
+#include "nodes/drm/guest_kit.h"
+
+extern "C" const sluice_entry sluice_plugin;
+
+namespace sluice::drm {
+namespace {
+
+using guest::CardOf;
+using guest::CountFds;
+using guest::CountFramebuffers;
+using guest::SwSync;
+using sdk::testing::HeldFrame;
+using sdk::testing::MakeFormat;
+using sdk::testing::NodeRunner;
+using sdk::testing::Parameters;
+using sdk::testing::PortSpec;
+
+constexpr uint32_t kWidth = 640;
+constexpr uint32_t kHeight = 480;
+
+PortSpec Pictures(uint32_t width = kWidth, uint32_t height = kHeight) {
+  PortSpec port;
+  port.format = MakeFormat(SLUICE_FORMAT_XR24, width, height);
+  port.device_access = true;
+  port.views = SLUICE_VIEW_DMABUF | SLUICE_VIEW_CPU;
+  port.sync = SLUICE_SYNC_SYNC_FILE;
+  return port;
+}
+
+Parameters On(const std::string& card) {
+  return Parameters().String("device", card.c_str()).String("mode", "640x480");
+}
+
+class DisplayGuestTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    card_ = CardOf("vkms");
+    ASSERT_NE(card_, "") << "no vkms";
+  }
+
+  /// A display that was started.
+  std::unique_ptr<NodeRunner> Show(Parameters parameters, const PortSpec& port = Pictures()) {
+    auto runner =
+        std::make_unique<NodeRunner>(sluice_plugin, "drm.display", std::move(parameters), "screen");
+    EXPECT_EQ(runner->created(), SLUICE_OK) << runner->error();
+    EXPECT_EQ(runner->Probe(), SLUICE_OK) << runner->error();
+    runner->Input("in", port);
+    EXPECT_EQ(runner->Configure(), SLUICE_OK) << runner->error();
+    EXPECT_EQ(runner->Start(), SLUICE_OK) << runner->error();
+    return runner;
+  }
+  static HeldFrame Painted(NodeRunner& runner, uint32_t sequence) {
+    HeldFrame frame = runner.NewFrame();
+    EXPECT_TRUE(frame);
+    if (!frame) return frame;
+    guest::Paint(frame, sequence);
+    frame.Info().sequence = sequence;
+    frame.Info().pts_ns = int64_t{sequence} * 33'333'333;
+    frame.Info().crop_width = frame.Format().width;
+    frame.Info().crop_height = frame.Format().height;
+    return frame;
+  }
+  static int32_t PushAndWait(NodeRunner& runner, HeldFrame frame) {
+    const int32_t result = runner.Push(std::move(frame));
+    return result == SLUICE_PROCESS_ASYNC ? runner.WaitComplete() : result;
+  }
+  static void ExpectClean(NodeRunner& runner) {
+    EXPECT_EQ(runner.Leaked(), 0u);
+    for (const std::string& violation : runner.violations()) ADD_FAILURE() << violation;
+  }
+
+  std::string card_;
+};
+
+TEST_F(DisplayGuestTest, ShowsPicturesFromUdmabufs) {
+  const auto runner = Show(On(card_));
+  for (uint32_t i = 0; i < 20; ++i) {
+    ASSERT_EQ(PushAndWait(*runner, Painted(*runner, i)), SLUICE_PROCESS_DONE) << runner->error();
+    ASSERT_EQ(runner->Leaked(), 1u) << "only the picture on the screen is held";
+  }
+  runner->Stop();
+  ExpectClean(*runner);
+  for (const std::string& note : runner->notes()) printf("  note: %s\n", note.c_str());
+}
+
+TEST_F(DisplayGuestTest, OffersWhatThePlaneTakes) {
+  NodeRunner runner(sluice_plugin, "drm.display", Parameters().String("device", card_.c_str()));
+  ASSERT_EQ(runner.Probe(), SLUICE_OK) << runner.error();
+  bool xr24 = false;
+  for (const auto& offer : runner.offers()) {
+    EXPECT_EQ(offer.port, "in");
+    EXPECT_EQ(offer.offer.views, SLUICE_VIEW_DMABUF);
+    EXPECT_EQ(offer.offer.hold_max, 1u);
+    for (const uint32_t fourcc : offer.fourccs) xr24 |= fourcc == SLUICE_FORMAT_XR24;
+  }
+  EXPECT_TRUE(xr24);
+}
+
+TEST_F(DisplayGuestTest, WritesBackExactlyWhatItShows) {
+  const auto screen = Show(On(card_));
+  NodeRunner writeback(sluice_plugin, "drm.writeback", On(card_), "back");
+  ASSERT_EQ(writeback.created(), SLUICE_OK) << writeback.error();
+  ASSERT_EQ(writeback.Probe(), SLUICE_OK) << writeback.error();
+  PortSpec port = Pictures();
+  port.dynamic = true;
+  port.reserve = 3;
+  port.buffers = 6;
+  writeback.Output("out", port);
+  ASSERT_EQ(writeback.Configure(), SLUICE_OK) << writeback.error();
+  ASSERT_EQ(writeback.Start(), SLUICE_OK) << writeback.error();
+  for (uint32_t i = 0; i < 10; ++i) {
+    ASSERT_EQ(writeback.Step(), SLUICE_PROCESS_NEED_MORE) << writeback.error();
+    HeldFrame shown = Painted(*screen, i);
+    HeldFrame copy = screen->NewFrame();
+    guest::Paint(copy, i);
+    ASSERT_EQ(PushAndWait(*screen, std::move(shown)), SLUICE_PROCESS_DONE) << screen->error();
+    ASSERT_EQ(writeback.Step(), SLUICE_PROCESS_NEED_MORE) << writeback.error();
+    HeldFrame back = writeback.Take();
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back.Info().sequence, i);
+    for (int wait = 0; wait < 200 && back.AcquireStatus() == 0; ++wait) poll(nullptr, 0, 10);
+    ASSERT_EQ(back.AcquireStatus(), 1);
+    EXPECT_EQ(guest::Differences(copy, back), 0u) << "frame " << i;
+  }
+  ASSERT_EQ(screen->Drain(), SLUICE_PROCESS_END);
+  EXPECT_EQ(writeback.Step(), SLUICE_PROCESS_END) << "it ends with the display";
+  EXPECT_TRUE(writeback.drops().empty());
+  writeback.Stop();
+  screen->Stop();
+  ExpectClean(writeback);
+  ExpectClean(*screen);
+}
+
+TEST_F(DisplayGuestTest, AFenceThatIsHeldBackDelaysItsPictureAlone) {
+  SwSync timeline;
+  ASSERT_TRUE(timeline);
+  const auto runner = Show(On(card_));
+  ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
+  const UniqueFd fence = timeline.MakeFence(1);
+  HeldFrame frame = Painted(*runner, 1);
+  frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
+  ASSERT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_ASYNC) << runner->error();
+  EXPECT_EQ(runner->WaitComplete(std::chrono::milliseconds(300)), SLUICE_E_TIMEOUT);
+  // The picture before left with the fence of this commit: its buffer is not free yet.
+  int free_buffers = 0;
+  {
+    std::vector<HeldFrame> all;
+    while (HeldFrame one = runner->NewFrame()) all.push_back(std::move(one));
+    free_buffers = static_cast<int>(all.size());
+  }
+  EXPECT_EQ(free_buffers, 2) << "of four: one is on the screen, one waits";
+  timeline.Signal();
+  EXPECT_EQ(runner->WaitComplete(), SLUICE_PROCESS_DONE) << runner->error();
+  ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 2)), SLUICE_PROCESS_DONE) << runner->error();
+  runner->Stop();
+  ExpectClean(*runner);
+}
+
+TEST_F(DisplayGuestTest, AFenceThatNeverSignalsIsAnErrorWhichNamesItsSignaller) {
+  SwSync timeline;
+  const auto runner = Show(On(card_).DurationNs("timeout", 300'000'000));
+  ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
+  UniqueFd fence = timeline.MakeFence(1);
+  HeldFrame frame = Painted(*runner, 1);
+  frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
+  ASSERT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_ASYNC) << runner->error();
+  EXPECT_EQ(runner->WaitComplete(), SLUICE_E_TIMEOUT);
+  printf("  error: %s\n", runner->error().c_str());
+  EXPECT_NE(runner->error().find("sw_sync"), std::string::npos) << runner->error();
+  EXPECT_NE(runner->error().find("frame 1"), std::string::npos) << runner->error();
+  const auto before = std::chrono::steady_clock::now();
+  runner->Stop(false);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
+  ExpectClean(*runner);
+  // The kernel still has the commit. It goes with its fence.
+  timeline.Signal();
+}
+
+TEST_F(DisplayGuestTest, APictureWhoseProducerFailedIsNotShown) {
+  SwSync timeline;
+  const auto runner = Show(On(card_));
+  const UniqueFd fence = timeline.MakeFence(1);
+  timeline.Close();
+  HeldFrame frame = Painted(*runner, 0);
+  frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
+  EXPECT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_DONE) << runner->error();
+  ASSERT_EQ(runner->drops().size(), 1u);
+  ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 1)), SLUICE_PROCESS_DONE) << runner->error();
+  runner->Stop();
+  ExpectClean(*runner);
+}
+
+TEST_F(DisplayGuestTest, KeepsItsFdsAndFramebuffersOver500Flips) {
+  const int fds_before = CountFds();
+  {
+    const auto runner = Show(On(card_));
+    int fds = 0;
+    int framebuffers = 0;
+    for (uint32_t i = 0; i < 500; ++i) {
+      HeldFrame frame = runner->NewFrame();
+      ASSERT_TRUE(frame);
+      frame.Info().sequence = i;
+      ASSERT_EQ(PushAndWait(*runner, std::move(frame)), SLUICE_PROCESS_DONE) << runner->error();
+      if (i == 50) {
+        fds = CountFds();
+        framebuffers = CountFramebuffers(card_);
+        EXPECT_GT(framebuffers, 0);
+      }
+    }
+    EXPECT_EQ(CountFds(), fds);
+    EXPECT_EQ(CountFramebuffers(card_), framebuffers);
+    runner->Stop();
+    ExpectClean(*runner);
+  }
+  EXPECT_EQ(CountFds(), fds_before);
+}
+
+}  // namespace
+}  // namespace sluice::drm
