@@ -215,10 +215,10 @@ def prepare():
         work = pathlib.Path(scratch)
         debs = fetch(work)
         image, headers, made = work / "image", work / "headers", work / "made"
-        for folder_, prefix in ((image, "linux-image-"), (headers, "linux-headers-"), (headers, "linux-kbuild-")):
+        for target, prefix in ((image, "linux-image-"), (headers, "linux-headers-"), (headers, "linux-kbuild-")):
             for name, deb in debs.items():
                 if name.startswith(prefix):
-                    run("dpkg-deb", "--extract", deb, folder_)
+                    run("dpkg-deb", "--extract", deb, target)
         source = unpack_source(debs[package("linux-source-").name],
                                [path for files in OUT_OF_TREE.values() for path in files], work)
         built = build_modules(source, headers, work)
