@@ -85,6 +85,9 @@ uint64_t Nanoseconds(double bytes, double bandwidth) {
   return static_cast<uint64_t>(bytes / std::max(bandwidth, 1.0) * 1e9);
 }
 
+/// A port that can allocate would rather: less than a step from one offer to the next.
+constexpr uint64_t kForeignMemory = 8;
+
 using StateKey = std::tuple<Extent, Extent, RateRange, media::Color>;
 struct State {
   Cost cost;
@@ -311,7 +314,10 @@ class Enumerator {
         uint64_t time_ns = 0;
         const Views view = ChooseView(i, offer, fourcc, modifier, allocation, &time_ns);
         if (view == 0) continue;
-        const Cost cost = OfferCost(i, j, fourcc, time_ns, bytes);
+        Cost cost = OfferCost(i, j, fourcc, time_ns, bytes);
+        const bool by_itself =
+            allocation.kind == AllocatorKind::kPort && allocation.participant == i;
+        if (offer.allocates != 0 && !by_itself) cost.preference += kForeignMemory;
         for (const auto& [key, state] : states) {
           StateKey merged;
           if (!Merge(key, offer, &merged)) continue;

@@ -347,9 +347,9 @@ TEST(NegotiateTest, AnExcludedAllocatorIsNotUsedAgain) {
   Offer offer = SizedOffer("NV12", 64, 48);
   offer.allocates = kViewShm;
   Case c({Source("s", {offer}), Sink("t", {CpuOffer("NV12")})}, "s: s\nt: t\ns -> t\n");
-  EXPECT_EQ(c.Succeed().nets[0].allocator, "memfd");
-  c.input.exclusions.push_back({.producer = "s.out", .allocator = "memfd", .reason = "no memory"});
   EXPECT_EQ(c.Succeed().nets[0].allocator, "s.out");
+  c.input.exclusions.push_back({.producer = "s.out", .allocator = "s.out", .reason = "no memory"});
+  EXPECT_EQ(c.Succeed().nets[0].allocator, "memfd");
 }
 
 TEST(NegotiateTest, RefinedOffersReplaceDeclaredOnes) {

@@ -66,6 +66,8 @@ class PoolSink {
   /// Whether everything that was wanted is there.
   Status Finish() const;
   PortMemory& memory() { return memory_; }
+  /// What was wrong with a buffer; null if nothing was.
+  const Error* error() const { return error_ ? &*error_ : nullptr; }
   void Drop() { memory_ = {}; }
 
  private:

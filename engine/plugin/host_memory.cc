@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "engine/base/log.h"
 #include "engine/plugin/host.h"
 #include "engine/sync/dmabuf_fence.h"
 #include "engine/sync/sync_file.h"
@@ -34,7 +33,6 @@ int32_t Fds(const sluice_frame* c_frame, uint32_t view, sluice_memory* out) {
 int32_t AddBuffer(sluice_pool_sink* sink, const sluice_buffer_desc* buffer) {
   Status added = reinterpret_cast<PoolSink*>(sink)->Add(*buffer);
   if (added) return SLUICE_OK;
-  Log(LogLevel::kError, "plugin", "a buffer that a port made: {}", added.error().message);
   return static_cast<int32_t>(added.error().code);
 }
 

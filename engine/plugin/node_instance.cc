@@ -68,6 +68,7 @@ Result<std::unique_ptr<NodeInstance>> NodeInstance::Create(const sluice_node_fac
   for (const ParamArgument& param : params) abi_params.push_back(ToAbi(param));
   sluice_param_set set{static_cast<uint32_t>(abi_params.size()), 0, abi_params.data()};
   std::unique_ptr<NodeInstance> instance(new NodeInstance);
+  instance->host_ = &host;
   int32_t result =
       factory.create(Host(), type_id.c_str(), &set, plugin::ToAbi(&host), &instance->node_);
   if (result < 0) {
@@ -170,9 +171,13 @@ Result<PortMemory> NodeInstance::Allocate(graph::Direction direction, uint32_t p
   PoolSink sink(request.format, request.buffers);
   const int32_t result = allocator_->allocate(node_.self, static_cast<int32_t>(direction), port,
                                               &abi, plugin::ToAbi(&sink));
-  Status done = Check(result, "allocate");
-  if (done) done = sink.Finish();
+  Status done = sink.Finish();
+  if (result < 0 && sink.error() == nullptr) done = Check(result, "allocate");
   if (done) return std::move(sink.memory());
+  // What was wrong with a buffer says more than that it was refused.
+  if (sink.error() != nullptr) {
+    host_->SetError(static_cast<int32_t>(sink.error()->code), sink.error()->message);
+  }
   sink.Drop();
   ReleasePool(request.pool, request.epoch);
   return tl::unexpected(done.error());

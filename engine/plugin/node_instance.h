@@ -104,6 +104,7 @@ class NodeInstance {
 
   void FindExtensions();
 
+  NodeHost* host_ = nullptr;
   sluice_node node_{};
   const sluice_allocator* allocator_ = nullptr;
   const sluice_importer* importer_ = nullptr;

@@ -19,7 +19,10 @@ std::vector<UniqueFd> TakeFds(const sluice_memory& memory) {
 
 Status PoolSink::Add(const sluice_buffer_desc& buffer) {
   Status added = Check(buffer, TakeFds(buffer.memory));
-  if (!added && !error_) error_ = added.error();
+  if (added) return added;
+  added.error().message =
+      fmt::format("buffer {} that it made: {}", memory_.buffers.size(), added.error().message);
+  if (!error_) error_ = added.error();
   return added;
 }
 

@@ -90,10 +90,10 @@ Ran RunGraph(const std::string& text,
     return ran;
   }
   ran.planned = true;
-  ran.plan_table = (*engine)->plan().ToTable();
   for (const auto& copy : (*engine)->plan().copies) ran.planned_copy_bytes += copy.bytes_per_frame;
   if (started) started(**engine);
   ran.report = (*engine)->Run();
+  ran.plan_table = (*engine)->plan().ToTable();
   return ran;
 }
 

@@ -13,7 +13,7 @@ struct Ran {
   bool planned = false;   ///< It got as far as running.
   std::string problem;    ///< Why it did not; else empty.
   runtime::Report report;
-  std::string plan_table;
+  std::string plan_table;  ///< Of the last epoch.
   uint64_t planned_copy_bytes = 0;
 
   const runtime::NodeReport& node(const std::string& name) const;

@@ -99,10 +99,10 @@ TEST_F(MediaGraphTest, UntaggedColourIsSaidToBeAssumedInThePlanAndTaggedColourIs
   EXPECT_THAT(tagged.plan_table, Not(HasSubstr("assumed")));
 }
 
-TEST_F(MediaGraphTest, TenBitsAreConvertedWithANoteInThePlanAndEveryByteCounted) {
+TEST_F(MediaGraphTest, TenBitsAreAPlannedCopyOfWhichEveryByteIsCounted) {
   const Ran ran = Transcode(Fixture("ten_bit.mp4"), "out.mp4");
   ExpectDone(ran);
-  EXPECT_THAT(ran.node("clip").notes, Contains(HasSubstr("yuv420p10le to YU12")));
+  EXPECT_THAT(ran.plan_table, HasSubstr("conversion from yuv420p10le to YU12"));
   ASSERT_THAT(ran.report.copies, SizeIs(1));
   EXPECT_EQ(ran.report.copies[0].place, "clip.out");
   EXPECT_THAT(ran.report.copies[0].reason, HasSubstr("yuv420p10le to YU12"));

@@ -75,14 +75,33 @@ edges: [ camera -> screen, camera -> slow, camera -> sum ]
 
 TEST(MemoryTest, ARefusedImportIsExcludedAndThePlanSolvedAgain) {
   Ran ran = RunGraph(CameraGraph("frames: 20", "refuse: camera"));
-  // The camera fills memory of its own only, so nothing is left; the reason is the first one.
-  EXPECT_NE(ran.Errors().find("this screen does not take the camera's memory"), std::string::npos)
+  ASSERT_TRUE(ran.planned) << ran.problem;
+  EXPECT_EQ(ran.report.result, "done") << ran.Errors();
+  EXPECT_EQ(ran.node("screen").frames_in, 20u);
+  EXPECT_EQ(PoolOf(ran, "camera.out").allocator, "memfd");
+  EXPECT_NE(ran.plan_table.find("this screen does not take the camera's memory"),
+            std::string::npos)
+      << ran.plan_table;
+}
+
+TEST(MemoryTest, WhereEveryWayIsRefusedTheFirstReasonIsSaid) {
+  Ran ran = RunGraph(CameraGraph("frames: 20", "refuse: all"));
+  EXPECT_NE(ran.Errors().find("node 'screen': this screen imports nothing"), std::string::npos)
       << ran.Errors();
 }
 
-TEST(MemoryTest, ACameraWithoutBuffersIsRefusedInItsOwnWords) {
-  Ran ran = RunGraph(CameraGraph("fault: refuse"));
-  EXPECT_NE(ran.Errors().find("this camera has no buffers"), std::string::npos) << ran.Errors();
+TEST(MemoryTest, AProducerTriesForeignMemoryToo) {
+  Ran ran = RunGraph(CameraGraph("frames: 20, fault: import"));
+  EXPECT_NE(ran.Errors().find("node 'camera': this camera imports nothing"), std::string::npos)
+      << ran.Errors();
+}
+
+TEST(MemoryTest, ACameraWithoutBuffersIsGivenTheEnginesAndThePlanSaysWhy) {
+  Ran ran = RunGraph(CameraGraph("frames: 20, fault: refuse"));
+  EXPECT_EQ(ran.report.result, "done") << ran.Errors();
+  EXPECT_EQ(PoolOf(ran, "camera.out").allocator, "memfd");
+  EXPECT_NE(ran.plan_table.find("this camera has no buffers"), std::string::npos)
+      << ran.plan_table;
 }
 
 struct Lie {

@@ -64,6 +64,7 @@ Camera::~Camera() {
 
 void Camera::Unmap() {
   for (const Buffer& buffer : buffers_) {
+    if (buffer.fd < 0) continue;  // the engine's
     munmap(buffer.base, buffer.size);
     close(buffer.fd);
   }
@@ -86,7 +87,6 @@ sdk::Status Camera::Allocate(int32_t, uint32_t, const sluice_pool_request& reque
                              sdk::PoolSink& sink) {
   if (fault_ == "refuse") return {SLUICE_E_UNSUPPORTED, "this camera has no buffers"};
   Unmap();
-  own_ = true;
   const uint64_t size = (request.layout.size + kPage - 1) / kPage * kPage;
   const uint32_t count = fault_ == "few" ? request.buffers - 1 : request.buffers;
   for (uint32_t i = 0; i < count; ++i) {
@@ -113,7 +113,6 @@ sdk::Status Camera::TestImport(int32_t, uint32_t, sdk::FrameRef) {
 }
 
 sdk::Status Camera::Start() {
-  if (!own_) return context().Fail(SLUICE_E_INTERNAL, "not on memory of its own");
   streaming_ = true;
   thread_ = std::thread([this] { Fill(); });
   context().Wake();
@@ -133,6 +132,16 @@ void Camera::Fill() {
     const uint64_t one = 1;
     if (write(ready_, &one, sizeof one) != sizeof one) std::abort();
   }
+}
+
+/// Buffers that the engine made are written through its mapping, which stays.
+sdk::Status Camera::Know(uint32_t index, sdk::FrameRef frame) {
+  if (buffers_.size() <= index) buffers_.resize(index + 1);
+  if (buffers_[index].base != nullptr) return {};
+  auto mapping = frame.Map(SLUICE_MAP_WRITE);
+  if (!mapping.ok()) return mapping.status();
+  buffers_[index].base = mapping->plane(0);
+  return {};
 }
 
 sdk::Expected<sdk::Process> Camera::Process(sdk::Invocation&) {
@@ -160,8 +169,9 @@ sdk::Expected<sdk::Process> Camera::Process(sdk::Invocation&) {
     auto frame = context().Acquire(0);
     if (!frame.ok()) break;
     const uint32_t index = frame->BufferId().index;
-    queued_[index] = *std::move(frame);
     std::lock_guard lock(mutex_);
+    if (sdk::Status known = Know(index, *frame); !known.ok()) return known;
+    queued_[index] = *std::move(frame);
     empty_.push_back(index);
     changed_.notify_all();
   }

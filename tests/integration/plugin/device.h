@@ -39,7 +39,7 @@ class Camera : public sdk::Node<Camera> {
   };
   void Fill();
   void Unmap();
-  sdk::Status Emit(sdk::Frame frame);
+  sdk::Status Know(uint32_t index, sdk::FrameRef frame);
 
   const int64_t frames_;
   const int64_t lose_at_;
@@ -49,7 +49,6 @@ class Camera : public sdk::Node<Camera> {
   const sdk::Size size_;
   int ready_ = -1;  // eventfd
   std::vector<Buffer> buffers_;
-  bool own_ = false;
   std::map<uint32_t, sdk::Frame> queued_;  // by buffer index
   int64_t next_ = 0;
 
