@@ -477,6 +477,10 @@ Status Engine::NextEpoch(const std::string& name) {
   Log(LogLevel::kInfo, "run", "epoch {}: '{}' changed its format", epoch_->plan().epoch, name);
   drain_requested_ = false;
   epoch_->scheduler().Start();
+  // It may have kept what it was given meanwhile.
+  for (size_t i = 0; i < epoch_->plan().nodes.size(); ++i) {
+    if (epoch_->plan().nodes[i].name == name) epoch_->scheduler().runner(i).Wake();
+  }
   return {};
 }
 

@@ -118,10 +118,19 @@ NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
   bool takes_input = state == State::kRunning && !source();
   if (takes_input) {
     Fired outcome = Fired::kNo;
-    if (!InputsReady(&outcome)) return outcome;
+    takes_input = InputsReady(&outcome);
+    // Woken without input: there is something to do beside it.
+    const bool beside = outcome == Fired::kNo && options_.island == nullptr &&
+                        woken_.load(std::memory_order_acquire);
+    if (!takes_input && !beside) return outcome;
   }
   if (!Reserve()) return Fired::kNo;
-  if (takes_input) TakeInputs();
+  if (takes_input) {
+    TakeInputs();
+  } else {
+    std::fill(input_frames_.begin(), input_frames_.end(), nullptr);
+  }
+  if (!source()) woken_.store(false, std::memory_order_release);
   waiting_.store(Waiting::kNothing, std::memory_order_relaxed);
   stats_.fired.Add(1);
   return options_.island != nullptr ? FireIsland() : FireNode();
