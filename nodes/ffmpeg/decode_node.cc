@@ -23,6 +23,8 @@ constexpr int64_t kReorderWindow = 32;
 constexpr int64_t kHopeless = 600;
 /// Pictures of one call: two, so that inputs which had to wait become fewer.
 constexpr int kPicturesPerCall = 2;
+/// How long to wait before asking for a buffer again that should have been there.
+constexpr int64_t kRetryNs = 1'000'000;
 /// A driver may say less than the codec's whole macroblocks.
 constexpr uint32_t kMacroblock = 16;
 
@@ -143,10 +145,7 @@ sdk::Status DecodeNode::Reconfigure(const sdk::Configuration& configuration) {
     return Start();
   }
   output_.pool().SetLending(!seen_ || (picture_.exact && picture_.fourcc == out_.fourcc));
-  if (again_ == nullptr) return {};
-  avcodec_flush_buffers(decoder_.get());
-  const PacketPtr packet = std::move(again_);
-  return Send(*packet);
+  return {};
 }
 
 sdk::Status DecodeNode::Start() {
@@ -252,6 +251,11 @@ sdk::Status DecodeNode::AskFor(const Picture& picture) {
 }
 
 sdk::Status DecodeNode::DecodeNext(bool draining) {
+  if (again_ != nullptr && !renegotiating_) {
+    avcodec_flush_buffers(decoder_.get());
+    const PacketPtr packet = std::move(again_);
+    if (sdk::Status status = Send(*packet); !status.ok()) return status;
+  }
   while (!pending_ && !renegotiating_) {
     const int result = avcodec_receive_frame(decoder_.get(), frame_.get());
     if (result >= 0) {
@@ -367,6 +371,7 @@ sdk::Status DecodeNode::Deliver() {
 sdk::Expected<sdk::Process> DecodeNode::Process(sdk::Invocation& invocation) {
   if (sdk::Frame frame = invocation.TakeInput(0)) waiting_.push_back(std::move(frame));
   const bool draining = invocation.draining();
+  output_.pool().Resume();
   for (int i = 0; i < kPicturesPerCall && !renegotiating_; ++i) {
     if (!pending_) {
       if (sdk::Status status = DecodeNext(draining); !status.ok()) return status;
@@ -381,10 +386,14 @@ sdk::Expected<sdk::Process> DecodeNode::Process(sdk::Invocation& invocation) {
     if (sdk::Status status = Deliver(); !status.ok()) return status;
     if (pending_) break;
   }
-  // While draining the host would call again at once: there is nothing to do before the new epoch,
-  // or before a buffer comes back.
-  if (!draining || (!pending_ && !renegotiating_)) return sdk::Process::kDone;
-  if (!renegotiating_) context().WakeAt(NowNs() + 1'000'000);
+  if (renegotiating_) return draining ? sdk::Process::kNeedMore : sdk::Process::kDone;
+  if (!pending_) {
+    // More than one call may make of it: the rest without waiting for another input.
+    if (!waiting_.empty() && !draining) context().Wake();
+    return sdk::Process::kDone;
+  }
+  // No buffer was free.
+  context().WakeAt(NowNs() + kRetryNs);
   return sdk::Process::kNeedMore;
 }
 

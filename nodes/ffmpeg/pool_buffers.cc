@@ -95,7 +95,13 @@ class PoolBuffers::State : public std::enable_shared_from_this<State> {
   std::optional<OwnMemory> Lend(AVCodecContext* codec, AVFrame* frame);
   sdk::Frame Share(const AVFrame& frame);
   bool IsOurs(const AVFrame& frame);
-  void Retire() { ++epoch_; }
+  // The codec's threads may ask at any time. Who reads the new epoch reads that it is paused, too:
+  // until the node is called again, a buffer may still be one of the old pool.
+  void Retire() {
+    paused_ = true;
+    ++epoch_;
+  }
+  void Resume() { paused_ = false; }
   void SetLending(bool lending) { lending_ = lending; }
 
  private:
@@ -114,6 +120,7 @@ class PoolBuffers::State : public std::enable_shared_from_this<State> {
   const sdk::NodeContext context_;
   const uint32_t port_;
   std::atomic<uint32_t> epoch_{0};
+  std::atomic<bool> paused_{false};
   std::atomic<bool> lending_{true};
   std::mutex mutex_;
   std::set<const Lease*> leases_;  // alive; guarded by mutex_
@@ -131,6 +138,7 @@ std::optional<OwnMemory> PoolBuffers::State::Lend(AVCodecContext* codec, AVFrame
   if (!fourcc || !lending_) return OwnMemory::kFormat;
   // Before the lease: one that is older than it says is copied, one that is younger is not.
   const uint32_t epoch = epoch_;
+  if (paused_) return OwnMemory::kEpoch;
   sdk::Expected<sdk::Frame> acquired = context_.Acquire(port_);
   if (!acquired.ok()) return OwnMemory::kNoBuffer;
   auto lease = std::make_unique<Lease>();
@@ -226,6 +234,8 @@ int PoolBuffers::GetBuffer(AVCodecContext* codec, AVFrame* frame, int flags) {
 sdk::Frame PoolBuffers::Share(const AVFrame& frame) { return state_->Share(frame); }
 
 void PoolBuffers::Retire() { state_->Retire(); }
+
+void PoolBuffers::Resume() { state_->Resume(); }
 
 void PoolBuffers::SetLending(bool lending) { state_->SetLending(lending); }
 

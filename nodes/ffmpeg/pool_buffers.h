@@ -49,8 +49,11 @@ class PoolBuffers {
   sdk::Frame Share(const AVFrame& frame);
   /// Why Share() has nothing to give.
   OwnMemory Reason(const AVFrame& frame) const;
-  /// A new epoch has begun: pictures that were lent before are read, and never emitted again.
+  /// A new epoch begins: pictures that were lent before are read, and never emitted again. Nothing
+  /// is lent until Resume().
   void Retire();
+  /// The new epoch's buffers are there: called while processing.
+  void Resume();
   /// Whether buffers are lent at all; off for pictures that are converted anyway. On at first.
   void SetLending(bool lending);
 

@@ -427,6 +427,7 @@ sdk::Status ReadNode::EmitPending(sdk::Frame out, const sluice_frame_info& info)
 sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
   if (frame_limit_ != 0 && delivered_ >= frame_limit_) return sdk::Process::kEnd;
   if (!decode_) return ProcessPacket();
+  output_.pool().Resume();
   if (!pending_) {
     if (sdk::Status status = DecodeNext(); !status.ok()) return status;
     if (!pending_) return Finish();
