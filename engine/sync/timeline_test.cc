@@ -254,6 +254,69 @@ TEST(TimelineTest, TellsTheBackendWhenItDies) {
   EXPECT_EQ(destroyed, 1);
 }
 
+/// A device that tells nobody: it counts how often it is asked.
+struct SilentDevice {
+  SilentDevice() {
+    backend.refresh = [](void* self) {
+      auto* device = static_cast<SilentDevice*>(self);
+      ++device->asked;
+      device->timeline->Submitted(device->submitted);
+      device->timeline->Signal(device->done);
+    };
+    backend.arm = [](void* self, uint64_t point) {
+      static_cast<SilentDevice*>(self)->armed.push_back(point);
+    };
+    backend.to_sync_file = [](void*, uint64_t) -> Result<UniqueFd> { return UniqueFd(); };
+    timeline = MakeRef<Timeline>("silent", &backend, this);
+  }
+  TimelineBackend backend;
+  uint64_t submitted = 0;
+  uint64_t done = 0;
+  int asked = 0;
+  std::vector<uint64_t> armed;
+  RefPtr<Timeline> timeline;
+};
+
+TEST(TimelineTest, DeviceThatTellsNobodyIsAskedBeforeSomebodyWaits) {
+  SilentDevice device;
+  device.done = 3;
+  CountingWaiter waiter;
+  FenceState state;
+  EXPECT_EQ(device.timeline->State(3), FenceState::kPromised) << "looking asks nobody";
+  EXPECT_FALSE(device.timeline->Subscribe(3, &waiter, &state));
+  EXPECT_EQ(state, FenceState::kSignalled);
+  EXPECT_TRUE(device.armed.empty());
+}
+
+TEST(TimelineTest, DeviceIsArmedForThePointThatSomebodyWaitsFor) {
+  SilentDevice device;
+  CountingWaiter waiter;
+  FenceState state;
+  EXPECT_TRUE(device.timeline->Subscribe(2, &waiter, &state));
+  EXPECT_EQ(device.armed, std::vector<uint64_t>{2});
+  device.done = 2;
+  device.timeline->Refresh();
+  EXPECT_EQ(waiter.told, 1);
+}
+
+TEST(TimelineTest, DeviceIsAskedBeforeAPointCountsAsAPromise) {
+  SilentDevice device;
+  EXPECT_EQ(device.timeline->ToSyncFile(1).error().code, Code::kNotSubmitted);
+  device.submitted = 1;
+  EXPECT_TRUE(device.timeline->ToSyncFile(1));
+}
+
+TEST(TimelineTest, FirstCauseOfAFailureIsKept) {
+  Timeline timeline("gpu");
+  timeline.Fail(5, Code::kIo);
+  timeline.Fail(2, Code::kTimeout);
+  timeline.Fail(5, Code::kDeviceLost);
+  timeline.Signal(9);
+  EXPECT_EQ(timeline.ErrorOf(2), Code::kTimeout);
+  EXPECT_EQ(timeline.ErrorOf(5), Code::kIo);
+  EXPECT_EQ(timeline.State(3), FenceState::kSignalled);
+}
+
 TEST(TimelineDeathTest, DiesWithAWaiterThatNobodyWillTell) {
   EXPECT_DEATH(
       {
