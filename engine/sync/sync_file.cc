@@ -50,23 +50,51 @@ Code CodeOf(int error) {
 
 }  // namespace
 
-Result<SyncFileState> QuerySyncFile(int fd) {
-  sync_fence_info fence{};
+namespace {
+
+Status QueryFences(int fd, std::vector<sync_fence_info>* fences, int* status) {
   sync_file_info info{};
-  info.num_fences = 1;
-  info.sync_fence_info = reinterpret_cast<uint64_t>(&fence);
-  if (Ioctl(fd, SYNC_IOC_FILE_INFO, &info) != 0) {
-    // Several fences: how many there are is all that a first call may ask.
-    if (errno != EINVAL) return FailFor("SYNC_IOC_FILE_INFO", fd, errno);
-    info = {};
-    if (Ioctl(fd, SYNC_IOC_FILE_INFO, &info) != 0) return FailFor("SYNC_IOC_FILE_INFO", fd, errno);
+  info.num_fences = static_cast<uint32_t>(fences->size());
+  info.sync_fence_info = reinterpret_cast<uint64_t>(fences->data());
+  if (Ioctl(fd, SYNC_IOC_FILE_INFO, &info) != 0) return FailFor("SYNC_IOC_FILE_INFO", fd, errno);
+  fences->resize(info.num_fences);
+  *status = info.status;
+  return {};
+}
+
+// The kernel's own sum over several fences says "failed" while others are pending, and
+// may say "signalled" where one failed that nobody had polled for.
+int SumOf(const std::vector<sync_fence_info>& fences) {
+  int sum = 1;
+  for (const sync_fence_info& fence : fences) {
+    if (fence.status == 0) return 0;
+    if (sum == 1) sum = fence.status;
+  }
+  return sum;
+}
+
+}  // namespace
+
+Result<SyncFileState> QuerySyncFile(int fd) {
+  std::vector<sync_fence_info> fences(1);
+  int status = 0;
+  if (!QueryFences(fd, &fences, &status)) {
+    // No sync_file, or one of several fences: asked without room, it says how many.
+    fences.clear();
+    SLUICE_RETURN_IF_ERROR(QueryFences(fd, &fences, &status));
+    fences.assign(fences.size(), {});
+    SLUICE_RETURN_IF_ERROR(QueryFences(fd, &fences, &status));
+    status = SumOf(fences);
   }
   SyncFileState result;
-  result.driver.assign(fence.driver_name, strnlen(fence.driver_name, sizeof fence.driver_name));
-  if (info.status > 0) result.state = FenceState::kSignalled;
-  if (info.status < 0) {
+  if (!fences.empty()) {
+    const char* driver = fences[0].driver_name;
+    result.driver.assign(driver, strnlen(driver, sizeof fences[0].driver_name));
+  }
+  if (status > 0) result.state = FenceState::kSignalled;
+  if (status < 0) {
     result.state = FenceState::kFailed;
-    result.error = CodeOf(-info.status);
+    result.error = CodeOf(-status);
   }
   return result;
 }
