@@ -3,15 +3,12 @@
 
 #include <fcntl.h>
 #include <linux/dma-buf.h>
-#include <linux/udmabuf.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -102,50 +99,6 @@ class OwnBuffers {
  private:
   FakePoolSink sink_;
   std::vector<std::vector<MappedDmabuf>> maps_;
-};
-
-/// Gives the fake host's buffers as udmabufs of their memfds, in place of the memfds.
-class Udmabufs {
- public:
-  static bool Available() { return access("/dev/udmabuf", R_OK | W_OK) == 0; }
-  static const sluice_memory_api& Api() {
-    static const sluice_memory_api api = [] {
-      sluice_memory_api made = FakeHost::MemoryApi();
-      made.fds = [](const sluice_frame* frame, uint32_t view, sluice_memory* out) -> int32_t {
-        if (view != SLUICE_VIEW_DMABUF) return SLUICE_E_UNSUPPORTED;
-        const auto& buffer = *FakeFrame::From(frame)->buffer;
-        const uint64_t size = buffer.pool->layout().size;
-        *out = {view, 1, {{Of(buffer.fd, size), 0, size}}};
-        return SLUICE_OK;
-      };
-      return made;
-    }();
-    return api;
-  }
-  /// Closes those of earlier pools.
-  static void Forget() {
-    for (const auto& [memfd, fd] : Known()) close(fd);
-    Known().clear();
-  }
-
- private:
-  static std::map<int, int>& Known() {
-    static std::map<int, int> known;
-    return known;
-  }
-  static int Of(int memfd, uint64_t size) {
-    const auto found = Known().find(memfd);
-    if (found != Known().end()) return found->second;
-    const int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-    udmabuf_create create{};
-    create.memfd = static_cast<__u32>(memfd);
-    create.flags = UDMABUF_FLAGS_CLOEXEC;
-    create.size = size;
-    const int fd = ioctl(device, UDMABUF_CREATE, &create);
-    close(device);
-    if (fd < 0) std::abort();
-    return Known()[memfd] = fd;
-  }
 };
 
 using Rgb = std::array<int, 3>;
