@@ -94,6 +94,9 @@ int32_t FrameMap(sluice_frame* frame, uint32_t flags, sluice_mapping* out) {
   for (uint32_t i = 0; i < layout.plane_count; ++i) {
     auto base = memory.Map(layout.planes[i].part);
     if (!base) return static_cast<int32_t>(base.error().code);
+    if ((flags & SLUICE_MAP_WRITE) != 0 && !memory.writable(layout.planes[i].part)) {
+      return SLUICE_E_PERMISSION_DENIED;
+    }
     out->planes[i] = *base + layout.planes[i].offset;
     out->strides[i] = layout.planes[i].stride;
     bytes += layout.planes[i].size;
@@ -202,6 +205,8 @@ void* TimelineSelf(sluice_timeline* timeline, const sluice_timeline_ops* ops) {
 }
 
 int32_t TimelineStatus(sluice_timeline* timeline, uint64_t point) {
+  // The kernel may be further than anybody has asked.
+  if (FromAbi(timeline)->completed() < point) FromAbi(timeline)->Refresh();
   switch (FromAbi(timeline)->State(point)) {
     case sync::FenceState::kSignalled: return 1;
     case sync::FenceState::kFailed:

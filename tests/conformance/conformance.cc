@@ -82,6 +82,7 @@ int32_t ConformanceTest::Feed(NodeRunner& runner, int frames) const {
       frame.Info().duration_ticks = 1;
       frame.Info().time_base_num = 1;
       frame.Info().time_base_den = 25;
+      if (GetParam().fill) GetParam().fill(frame);
       inputs.push_back(std::move(frame));
     }
     result = runner.Process(std::move(inputs));

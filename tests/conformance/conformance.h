@@ -27,6 +27,8 @@ struct Subject {
   std::function<void(NodeRunner&)> ports;
   /// Formats for the first port that the type must refuse; empty = it takes anything.
   std::vector<sluice_format> refused;
+  /// Writes the pixels of an input; left out, any will do.
+  std::function<void(sdk::testing::HeldFrame&)> fill;
   /// Frames that are pushed (or steps of a source) in one run.
   int frames = 8;
   /// A node takes long to make: fewer repetitions, and only the states that differ.

@@ -1,7 +1,10 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "tests/conformance/conformance.h"
@@ -122,7 +125,42 @@ Subject Scale() {
   return subject;
 }
 
-const Subject kSubjects[] = {Read(), Write(".mp4"), Convert(), Scale()};
+/// One JPEG of 64x48.
+const std::string& Jpeg() {
+  static const std::string bytes = [] {
+    const std::string path = FreshPath(".jpg");
+    const std::string command =
+        "ffmpeg -nostdin -loglevel error -y -f lavfi -i testsrc2=size=64x48 -frames:v 1 -pix_fmt "
+        "yuvj420p '" +
+        path + "'";
+    if (std::system(command.c_str()) != 0) std::abort();
+    std::ifstream file(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }();
+  return bytes;
+}
+
+Subject Decode() {
+  Subject subject{"ffmpeg.decode", kFfmpeg};
+  subject.parameters = [] { return Parameters().Int("threads", 1); };
+  subject.ports = [](NodeRunner& runner) {
+    PortSpec in;
+    in.format = MakeFormat(SLUICE_FORMAT_MJPG, 64, 48, {25, 1});
+    in.buffers = 16;
+    PortSpec out = Picture(SLUICE_FORMAT_YU12);
+    out.dynamic = true;
+    out.reserve = 16;
+    runner.Input("in", in).Output("out", out);
+  };
+  subject.fill = [](sdk::testing::HeldFrame& frame) {
+    std::copy(Jpeg().begin(), Jpeg().end(), frame.Row(0, 0));
+    frame.Info().bytes_used = Jpeg().size();
+  };
+  subject.refused = Refused();
+  return subject;
+}
+
+const Subject kSubjects[] = {Read(), Decode(), Write(".mp4"), Convert(), Scale()};
 
 INSTANTIATE_TEST_SUITE_P(Ffmpeg, ConformanceTest, testing::ValuesIn(kSubjects), NameOf);
 

@@ -1,6 +1,5 @@
 // Nodes that misbehave on request, for the tests of the engine.
 #include <condition_variable>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -10,67 +9,10 @@
 #include <sluice/sdk.hpp>
 
 #include "tests/integration/plugin/device.h"
+#include "tests/integration/plugin/work.h"
 
 namespace sluice::probe {
 namespace {
-
-/// Signals points of a timeline from its own thread, in order; what a device does.
-class Device {
- public:
-  Device(const sdk::Host& host, const char* name) {
-    auto timeline = sdk::Timeline::Create(host, name);
-    timeline_ = std::move(*timeline);
-    thread_ = std::thread([this] { Work(); });
-  }
-  ~Device() {
-    {
-      std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-    // Nobody may be left waiting for a device that is gone.
-    timeline_.Signal(next_);
-  }
-
-  /// The fence of new work which ends as `how` says.
-  sdk::Fence Submit(const std::string& how) {
-    uint64_t point = ++next_;
-    timeline_.Submitted(point);
-    if (how == "never") return sdk::Fence::At(timeline_, point);
-    std::lock_guard lock(mutex_);
-    work_.push_back({point, how == "fail"});
-    changed_.notify_all();
-    return sdk::Fence::At(timeline_, point);
-  }
-
- private:
-  struct Work_ {
-    uint64_t point;
-    bool fails;
-  };
-  void Work() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      changed_.wait(lock, [this] { return stopping_ || !work_.empty(); });
-      if (work_.empty()) return;
-      Work_ work = work_.front();
-      work_.pop_front();
-      lock.unlock();
-      if (work.fails) timeline_.Fail(work.point, SLUICE_E_DEVICE_LOST);
-      timeline_.Signal(work.point);
-      lock.lock();
-    }
-  }
-
-  sdk::Timeline timeline_;
-  uint64_t next_ = 0;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Work_> work_;
-  bool stopping_ = false;
-  std::thread thread_;
-};
 
 /// How often a source has failed, over restarts: by its key.
 int64_t& Failures(const std::string& key) {
@@ -90,9 +32,14 @@ class Source : public sdk::Node<Source> {
         fail_times_(params.Int("fail_times")),
         resize_at_(params.Int("resize_at")),
         fence_(params.String("fence")),
+        gate_(params.String("gate")),
+        opens_(params.String("opens")),
+        kernel_(params.Bool("kernel")),
         key_(params.String("release_key")),
         size_(params.Size("size")) {
-    if (fence_ != "none") device_ = std::make_unique<Device>(context.host(), "the probe device");
+    if (fence_ == "none") return;
+    device_ = std::make_unique<Device>(context.host(), "the probe device",
+                                       kernel_ ? Device::Fences::kKernel : Device::Fences::kHost);
   }
 
   sdk::Status Probe(sdk::OfferSink& sink) {
@@ -101,7 +48,9 @@ class Source : public sdk::Node<Source> {
     color.range = SLUICE_RANGE_FULL;
     offer.Format(SLUICE_FORMAT_R8)
         .Views(SLUICE_VIEW_SHM | SLUICE_VIEW_CPU)
-        .Sync(device_ ? SLUICE_SYNC_TIMELINE : SLUICE_SYNC_CPU_DONE)
+        .Sync(!device_ ? SLUICE_SYNC_CPU_DONE
+              : kernel_ ? SLUICE_SYNC_SYNC_FILE
+                        : SLUICE_SYNC_TIMELINE)
         .Size(resized_ ? size_.width * 2 : size_.width, size_.height)
         .Color(color);
     return sink.Add("out", offer);
@@ -133,14 +82,19 @@ class Source : public sdk::Node<Source> {
     info->sequence = static_cast<uint64_t>(next_);
     info->pts_ns = next_ * 1'000'000;
     ++next_;
-    sdk::Fence fence = device_ ? device_->Submit(fence_ == "late" ? "" : fence_) : sdk::Fence();
+    if (device_ && !device_->works()) return context().Fail(SLUICE_E_UNSUPPORTED, "no sw_sync");
+    const std::string how = gate_.empty() ? fence_ : "gate:" + gate_;
+    const sdk::Fence fence = device_ ? device_->Submit(how) : sdk::Fence();
+    if (!opens_.empty() && next_ == frames_) OpenGate(opens_);
     if (sdk::Status sent = context().EmitReserved(0, frame, fence); !sent.ok()) return sent;
     return sdk::Process::kDone;
   }
 
  private:
   const int64_t frames_, fail_at_, fail_times_, resize_at_;
-  const std::string fence_, key_;
+  const std::string fence_, gate_, opens_;
+  const bool kernel_;
+  const std::string key_;
   const sdk::Size size_;
   std::unique_ptr<Device> device_;
   int64_t next_ = 0;
@@ -200,8 +154,13 @@ class Hold : public sdk::Node<Hold> {
         end_at_(params.Int("end_at")),
         block_at_(params.Int("block_at")),
         release_(params.String("release")),
+        after_(params.String("after")),
         leak_(params.Bool("leak")) {
-    if (release_ != "now") device_ = std::make_unique<Device>(context.host(), "the probe reader");
+    if (release_ == "now") return;
+    device_ = std::make_unique<Device>(
+        context.host(), "the probe reader",
+        params.Bool("kernel") ? Device::Fences::kKernel : Device::Fences::kHost,
+        static_cast<uint32_t>(params.Int("lag")));
   }
 
   sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation) {
@@ -213,8 +172,19 @@ class Hold : public sdk::Node<Hold> {
       kept_.push_back(std::move(frame));
       return sdk::Process::kAsync;
     }
+    if (!after_.empty() && !IsOpen(after_)) {
+      return context().Fail(SLUICE_E_INTERNAL, "called before the fence of frame %lld",
+                            static_cast<long long>(index));
+    }
     if (device_) {
-      frame.Release(device_->Submit(release_ == "late" ? "" : release_));
+      if (!device_->works()) return context().Fail(SLUICE_E_UNSUPPORTED, "no sw_sync");
+      if (device_->torn()) return context().Fail(SLUICE_E_INTERNAL, "a frame was written again while it was read");
+      auto mapping = frame.Map(SLUICE_MAP_READ);
+      if (!mapping.ok()) return mapping.status();
+      // The device reads on after the lease was given back: that is what its fence is for.
+      const volatile uint8_t* byte = mapping->plane(0);
+      const uint8_t seen = *byte;
+      frame.Release(device_->Submit(release_, [byte, seen] { return *byte == seen; }));
     } else if (static_cast<int64_t>(kept_.size()) < keep_) {
       kept_.push_back(std::move(frame));
     }
@@ -227,7 +197,7 @@ class Hold : public sdk::Node<Hold> {
 
  private:
   const int64_t keep_, fail_at_, end_at_, block_at_;
-  const std::string release_;
+  const std::string release_, after_;
   const bool leak_;
   std::unique_ptr<Device> device_;
   std::vector<sdk::Frame> kept_;
