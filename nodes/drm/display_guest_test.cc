@@ -1,9 +1,13 @@
 // drm.display and drm.writeback on a real kernel, without the engine: vkms and virtio-gpu.
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -227,6 +231,219 @@ TEST_F(DisplayGuestTest, KeepsItsFdsAndFramebuffersOver500Flips) {
     ExpectClean(*runner);
   }
   EXPECT_EQ(CountFds(), fds_before);
+}
+
+// ---- what the display showed before
+
+TEST_F(DisplayGuestTest, TheConsoleIsBackAfterwards) {
+  const std::string before = guest::StateOf(card_);
+  {
+    const auto runner = Show(On(card_));
+    ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
+    EXPECT_NE(guest::StateOf(card_), before);
+    runner->Stop();
+    EXPECT_EQ(guest::StateOf(card_), before) << "already at the stop";
+    ExpectClean(*runner);
+  }
+  EXPECT_EQ(guest::StateOf(card_), before);
+}
+
+TEST_F(DisplayGuestTest, TheKernelBringsTheConsoleBackAfterAKill) {
+  const std::string before = guest::StateOf(card_);
+  int ready[2];
+  ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto runner = Show(On(card_));
+    const int32_t shown = PushAndWait(*runner, Painted(*runner, 0));
+    const char answer = shown == SLUICE_PROCESS_DONE ? 'y' : 'n';
+    if (write(ready[1], &answer, 1) != 1) _exit(1);
+    pause();
+    _exit(1);
+  }
+  close(ready[1]);
+  char answer = 'n';
+  ASSERT_EQ(read(ready[0], &answer, 1), 1);
+  close(ready[0]);
+  EXPECT_EQ(answer, 'y');
+  EXPECT_NE(guest::StateOf(card_), before);
+  kill(child, SIGKILL);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(guest::StateOf(card_), before);
+}
+
+// ---- memory that the display makes
+
+/// Pools of dumb buffers, mapped.
+class DumbPool {
+ public:
+  DumbPool(NodeRunner& runner, uint32_t pool, uint32_t epoch, const sluice_format& format,
+           uint32_t buffers) {
+    allocator_ = static_cast<const sluice_allocator*>(
+        runner.node().get_extension(runner.node().self, SLUICE_ALLOCATOR_ID));
+    self_ = runner.node().self;
+    pool_ = pool;
+    epoch_ = epoch;
+    sluice_pool_request request{};
+    request.pool = pool;
+    request.epoch = epoch;
+    request.buffers = buffers;
+    request.views = SLUICE_VIEW_DMABUF;
+    request.format = format;
+    request.stride_multiple = 64;
+    result_ = allocator_->allocate(self_, SLUICE_PORT_INPUT, 0, &request, sink_.c());
+    for (const sluice_buffer_desc& buffer : sink_.buffers()) {
+      void* base = mmap(nullptr, buffer.layout.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        buffer.memory.parts[0].fd, 0);
+      bases_.push_back(base == MAP_FAILED ? nullptr : static_cast<uint8_t*>(base));
+    }
+  }
+  ~DumbPool() {
+    for (std::size_t i = 0; i < bases_.size(); ++i) {
+      if (bases_[i] != nullptr) munmap(bases_[i], sink_.buffers()[i].layout.size);
+    }
+    allocator_->release_pool(self_, pool_, epoch_);
+  }
+  int32_t result() const { return result_; }
+  uint8_t* base(uint32_t index) const { return bases_.at(index); }
+  const sluice_layout& layout(uint32_t index) const { return sink_.buffers().at(index).layout; }
+
+ private:
+  const sluice_allocator* allocator_;
+  void* self_;
+  uint32_t pool_, epoch_;
+  sdk::testing::FakePoolSink sink_;
+  std::vector<uint8_t*> bases_;
+  int32_t result_ = SLUICE_E_INTERNAL;
+};
+
+TEST_F(DisplayGuestTest, ShowsWhatIsPaintedIntoItsDumbBuffers) {
+  const int fds = CountFds();
+  const int framebuffers = CountFramebuffers(card_);
+  {
+    const auto screen = Show(On(card_));
+    NodeRunner writeback(sluice_plugin, "drm.writeback", On(card_), "back");
+    ASSERT_EQ(writeback.Probe(), SLUICE_OK) << writeback.error();
+    PortSpec port = Pictures();
+    port.dynamic = true;
+    port.reserve = 3;
+    port.buffers = 6;
+    writeback.Output("out", port);
+    ASSERT_EQ(writeback.Configure(), SLUICE_OK) << writeback.error();
+    ASSERT_EQ(writeback.Start(), SLUICE_OK) << writeback.error();
+
+    HeldFrame first = screen->NewFrame();
+    const sluice_buffer_id id = first.BufferId();
+    first.Release();
+    // The display knows the buffers of this pool as its own ones.
+    const DumbPool pool(*screen, id.pool, id.epoch, Pictures().format, 4);
+    ASSERT_EQ(pool.result(), SLUICE_OK) << screen->error();
+    EXPECT_EQ(pool.layout(0).planes[0].stride % 64, 0u);
+    for (uint32_t i = 0; i < 6; ++i) {
+      ASSERT_EQ(writeback.Step(), SLUICE_PROCESS_NEED_MORE) << writeback.error();
+      HeldFrame frame = screen->NewFrame();
+      const uint32_t index = frame.BufferId().index;
+      ASSERT_NE(pool.base(index), nullptr);
+      guest::Paint(pool.base(index), pool.layout(index).planes[0].stride, Pictures().format, i);
+      guest::Paint(frame, i + 1000);  // nobody looks here
+      ASSERT_EQ(PushAndWait(*screen, std::move(frame)), SLUICE_PROCESS_DONE) << screen->error();
+      ASSERT_EQ(writeback.Step(), SLUICE_PROCESS_NEED_MORE) << writeback.error();
+      HeldFrame back = writeback.Take();
+      ASSERT_TRUE(back);
+      for (int wait = 0; wait < 200 && back.AcquireStatus() == 0; ++wait) poll(nullptr, 0, 10);
+      HeldFrame wanted = screen->NewFrame();
+      guest::Paint(wanted, i);
+      EXPECT_EQ(guest::Differences(wanted, back), 0u) << "frame " << i;
+    }
+    writeback.Stop();
+    screen->Stop();
+    ExpectClean(*screen);
+    ExpectClean(writeback);
+  }
+  EXPECT_EQ(CountFds(), fds);
+  EXPECT_EQ(CountFramebuffers(card_), framebuffers);
+}
+
+// ---- virtio-gpu: no foreign buffers, planes that must be covered, and a device that can go
+
+class VirtioGuestTest : public DisplayGuestTest {
+ protected:
+  void SetUp() override {
+    card_ = CardOf("virtio_gpu");
+    ASSERT_NE(card_, "") << "no virtio-gpu";
+  }
+};
+
+TEST_F(VirtioGuestTest, RefusesForeignBuffersWithTheDriversWords) {
+  const auto runner = Show(On(card_));
+  const HeldFrame frame = runner->NewFrame();
+  const auto* importer = static_cast<const sluice_importer*>(
+      runner->node().get_extension(runner->node().self, SLUICE_IMPORTER_ID));
+  ASSERT_NE(importer, nullptr);
+  EXPECT_EQ(importer->test(runner->node().self, SLUICE_PORT_INPUT, 0, frame.frame()->c()),
+            SLUICE_E_UNSUPPORTED);
+  printf("  error: %s\n", runner->error().c_str());
+  EXPECT_NE(runner->error().find("virtio_gpu"), std::string::npos) << runner->error();
+  runner->Stop();
+  ExpectClean(*runner);
+}
+
+TEST_F(VirtioGuestTest, ShowsItsDumbBuffers) {
+  const std::string before = guest::StateOf(card_);
+  const auto runner = Show(On(card_));
+  HeldFrame first = runner->NewFrame();
+  const sluice_buffer_id id = first.BufferId();
+  first.Release();
+  const DumbPool pool(*runner, id.pool, id.epoch, Pictures().format, 4);
+  ASSERT_EQ(pool.result(), SLUICE_OK) << runner->error();
+  const auto* importer = static_cast<const sluice_importer*>(
+      runner->node().get_extension(runner->node().self, SLUICE_IMPORTER_ID));
+  {
+    const HeldFrame frame = runner->NewFrame();
+    EXPECT_EQ(importer->test(runner->node().self, SLUICE_PORT_INPUT, 0, frame.frame()->c()),
+              SLUICE_OK)
+        << runner->error();
+  }
+  for (uint32_t i = 0; i < 20; ++i) {
+    HeldFrame frame = runner->NewFrame();
+    const uint32_t index = frame.BufferId().index;
+    guest::Paint(pool.base(index), pool.layout(index).planes[0].stride, Pictures().format, i);
+    ASSERT_EQ(PushAndWait(*runner, std::move(frame)), SLUICE_PROCESS_DONE) << runner->error();
+  }
+  runner->Stop();
+  EXPECT_EQ(guest::StateOf(card_), before);
+  ExpectClean(*runner);
+}
+
+TEST_F(VirtioGuestTest, OffersNoSizeThatDoesNotCoverAMode) {
+  NodeRunner runner(sluice_plugin, "drm.display", Parameters().String("device", card_.c_str()));
+  ASSERT_EQ(runner.Probe(), SLUICE_OK) << runner.error();
+  for (const auto& offer : runner.offers()) EXPECT_GE(offer.offer.width_min, 640u);
+}
+
+// Last: the card does not come back.
+TEST_F(VirtioGuestTest, ZADisplayThatIsTakenAwayIsAnErrorAndNoHang) {
+  const auto runner = Show(On(card_).DurationNs("timeout", 2'000'000'000));
+  HeldFrame first = runner->NewFrame();
+  const sluice_buffer_id id = first.BufferId();
+  first.Release();
+  {
+    const DumbPool pool(*runner, id.pool, id.epoch, Pictures().format, 4);
+    ASSERT_EQ(PushAndWait(*runner, runner->NewFrame()), SLUICE_PROCESS_DONE) << runner->error();
+    const std::filesystem::path driver = "/sys/bus/virtio/drivers/virtio_gpu";
+    for (const auto& entry : std::filesystem::directory_iterator(driver)) {
+      const std::string name = entry.path().filename();
+      if (name.rfind("virtio", 0) == 0) std::ofstream(driver / "unbind") << name;
+    }
+    int32_t result = SLUICE_PROCESS_DONE;
+    for (int i = 0; i < 5 && result >= 0; ++i) result = PushAndWait(*runner, runner->NewFrame());
+    printf("  error: %s\n", runner->error().c_str());
+    EXPECT_EQ(result, SLUICE_E_DEVICE_LOST) << runner->error();
+    runner->Stop(false);
+  }
+  ExpectClean(*runner);
 }
 
 }  // namespace

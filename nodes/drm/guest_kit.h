@@ -2,18 +2,21 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <string>
 
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 #include <sluice/testing/node_runner.hpp>
 
+#include "nodes/drm/kms.h"
 #include "nodes/drm/unique_fd.h"
 
 /// What the tests in the guest share.
@@ -73,14 +76,51 @@ class SwSync {
   UniqueFd fd_;
 };
 
+/// What every CRTC, plane and connector of a card shows, as text. The ids of blobs and what the
+/// kernel counts by itself are left out; of a mode its bytes are taken.
+inline std::string StateOf(const std::string& card) {
+  const UniqueFd fd(open(card.c_str(), O_RDWR | O_CLOEXEC));
+  drmDropMaster(fd.get());
+  drmSetClientCap(fd.get(), DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1);
+  drmSetClientCap(fd.get(), DRM_CLIENT_CAP_ATOMIC, 1);
+  std::string text;
+  const auto add = [&](uint32_t id, uint32_t type, std::initializer_list<const char*> names) {
+    const Properties properties = Properties::Read(fd.get(), id, type);
+    for (const char* name : names) {
+      text += std::to_string(id) + " " + name + " " + std::to_string(properties.Value(name)) + "\n";
+    }
+    for (const std::byte byte :
+         ReadBlob(fd.get(), static_cast<uint32_t>(properties.Value("MODE_ID")))) {
+      text += "0123456789abcdef"[static_cast<int>(byte) >> 4];
+      text += "0123456789abcdef"[static_cast<int>(byte) & 15];
+    }
+  };
+  const ResourcesPtr resources(drmModeGetResources(fd.get()));
+  for (int i = 0; i < resources->count_crtcs; ++i) {
+    add(resources->crtcs[i], DRM_MODE_OBJECT_CRTC, {"ACTIVE"});
+  }
+  for (int i = 0; i < resources->count_connectors; ++i) {
+    add(resources->connectors[i], DRM_MODE_OBJECT_CONNECTOR, {"CRTC_ID"});
+  }
+  const PlanesPtr planes(drmModeGetPlaneResources(fd.get()));
+  for (uint32_t i = 0; i < planes->count_planes; ++i) {
+    add(planes->planes[i], DRM_MODE_OBJECT_PLANE,
+        {"FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W",
+         "CRTC_H"});
+  }
+  return text;
+}
+
 /// Bytes that differ from frame to frame and from row to row.
-inline void Paint(const sdk::testing::HeldFrame& frame, uint32_t seed) {
-  const sluice_format& format = frame.Format();
+inline void Paint(uint8_t* base, uint64_t stride, const sluice_format& format, uint32_t seed) {
   for (uint32_t y = 0; y < format.height; ++y) {
-    auto* row = reinterpret_cast<uint32_t*>(frame.Row(0, y));
+    auto* row = reinterpret_cast<uint32_t*>(base + y * stride);
     uint32_t value = (seed * 2654435761u) ^ (y * 40503u);
     for (uint32_t x = 0; x < format.width; ++x) row[x] = value += 0x010307;
   }
+}
+inline void Paint(const sdk::testing::HeldFrame& frame, uint32_t seed) {
+  Paint(frame.Row(0, 0), frame.stride(0), frame.Format(), seed);
 }
 
 /// Pixels of 32 bits that differ in their colours.

@@ -1,5 +1,7 @@
 #include "nodes/drm/screen.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -427,19 +429,31 @@ sdk::Status Screen::CommitWaiting(int64_t now_ns, bool* committed) {
   }
   flying_ = std::move(waiting_);
   waiting_.reset();
+  flipped_ns_ = 0;
   return {};
 }
 
 void Screen::OnFlip(const FlipEvent& flip) {
   const std::lock_guard lock(mutex_);
   if (!flying_) return;
+  flipped_ns_ = std::max<int64_t>(1, flip.time_ns);
+  FinishFlight();
+}
+
+/// A commit that writes back is under way until that is done, too: a driver may do it only at the
+/// vblank after the flip (seen with vkms), and another commit in between would take its place.
+void Screen::FinishFlight() {
+  if (!flying_ || flipped_ns_ == 0 || FenceStatus(writeback_done_.get()) == 0) return;
   front_ = std::move(flying_);  // releases the one before, where no fence did
   flying_.reset();
   out_fence_.Reset();
+  writeback_done_.Reset();
   const int32_t status = FenceStatus(front_->fence.get());
   front_->fence.Reset();
   changed_.notify_all();
-  if (client_ != nullptr && !overdue_) client_->OnShown(front_->invocation, flip.time_ns, status);
+  if (client_ != nullptr && !overdue_) {
+    client_->OnShown(front_->invocation, flipped_ns_, status);
+  }
 }
 
 EventSink::Next Screen::Advance(int64_t now_ns) {
@@ -463,7 +477,9 @@ EventSink::Next Screen::Advance(int64_t now_ns) {
       }
     }
   }
+  FinishFlight();
   if ((!waiting_ && !flying_) || overdue_) return next;
+  if (flying_ && flipped_ns_ != 0) next.fd = writeback_done_.get();
   const int64_t deadline =
       flip_timeout_ns_ > INT64_MAX - shot_since_ns_ ? INT64_MAX : shot_since_ns_ + flip_timeout_ns_;
   if (now_ns >= deadline) {
@@ -492,7 +508,9 @@ sdk::Status Screen::DescribeLate(const Shot& shot, bool in_flight) const {
   }
   return sdk::Status::Error(SLUICE_E_TIMEOUT, "%s: frame %llu was not shown within %.1f s: %s %s",
                             connector_name_.c_str(), sequence, seconds, card_->driver().c_str(),
-                            in_flight ? "reports no page flip" : "takes no commit");
+                            !in_flight         ? "takes no commit"
+                            : flipped_ns_ != 0 ? "has not written it back"
+                                               : "reports no page flip");
 }
 
 void Screen::FailWaiting(const sdk::Status& status) {
@@ -561,6 +579,7 @@ sdk::Status Screen::Stop(int64_t deadline_ns) {
     flying_.reset();
     front_.reset();
     out_fence_.Reset();
+    writeback_done_.Reset();
     mode_blob_ = {};
     needs_modeset_ = true;
   }
@@ -653,6 +672,7 @@ void Screen::FinishWriteback(bool committed, int32_t fence) {
     return;
   }
   Written written{std::move(target_under_way_->frame), UniqueFd(fence)};
+  writeback_done_.Reset(fence < 0 ? -1 : fcntl(fence, F_DUPFD_CLOEXEC, 0));
   target_under_way_.reset();
   if (sluice_frame_info* info = written.frame.InfoMut(); info != nullptr) {
     *info = waiting_->frame.Info();

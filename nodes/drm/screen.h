@@ -153,6 +153,7 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
   bool AddWriteback(AtomicRequest& request, int32_t* fence);
   void FinishWriteback(bool committed, int32_t fence);
   void FailWaiting(const sdk::Status& status);
+  void FinishFlight();
   sdk::Status DescribeLate(const Shot& shot, bool in_flight) const;
   sdk::Status Restore();
 
@@ -182,6 +183,8 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
   std::optional<Shot> flying_;   ///< committed, not shown yet
   std::optional<Shot> front_;    ///< being scanned out
   UniqueFd out_fence_;           ///< of the commit under way
+  UniqueFd writeback_done_;      ///< the same, where it writes back
+  int64_t flipped_ns_ = 0;       ///< when it was shown; 0: not yet
   int64_t shot_since_ns_ = 0;    ///< when the picture under way was handed over
   int64_t retry_ns_ = 0;
   bool overdue_ = false;  ///< told so already
