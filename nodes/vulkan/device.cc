@@ -236,11 +236,29 @@ DeviceOptions DeviceOptionsFromEnvironment() {
   return options;
 }
 
+void Device::ExpectExportsOf(VkSemaphore semaphore) const {
+  if (!validating()) return;
+  const std::lock_guard<std::mutex> lock(exported_mutex_);
+  exported_.insert(reinterpret_cast<uint64_t>(semaphore));
+}
+
+bool Device::IsExpected(const VkDebugUtilsMessengerCallbackDataEXT& data) const {
+  constexpr char kSignalledTwice[] = "UNASSIGNED-CoreValidation-DrawState-QueueForwardProgress";
+  if (data.pMessageIdName == nullptr || std::strcmp(data.pMessageIdName, kSignalledTwice) != 0 ||
+      data.objectCount == 0) {
+    return false;
+  }
+  const std::lock_guard<std::mutex> lock(exported_mutex_);
+  return exported_.contains(data.pObjects[0].objectHandle);
+}
+
 VKAPI_ATTR VkBool32 VKAPI_CALL Device::OnMessage(VkDebugUtilsMessageSeverityFlagBitsEXT,
                                                  VkDebugUtilsMessageTypeFlagsEXT,
                                                  const VkDebugUtilsMessengerCallbackDataEXT* data,
                                                  void* self) {
-  static_cast<Device*>(self)->validation_messages_.fetch_add(1);
+  auto* device = static_cast<Device*>(self);
+  if (device->IsExpected(*data)) return VK_FALSE;
+  device->validation_messages_.fetch_add(1);
   std::fprintf(stderr, "vulkan validation: %s\n", data->pMessage);
   return VK_FALSE;
 }

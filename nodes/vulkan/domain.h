@@ -120,6 +120,10 @@ class VulkanDomain {
   void ShowEnd(Island& island, const sluice_batch& batch, uint64_t point, VkSemaphore signal);
   static int32_t ToSyncFile(void* self, uint64_t point, int32_t* fd);
   Result<UniqueFd> ExportPoint(uint64_t point);
+  /// Whether an export now would wait for fences of other drivers.
+  bool ExportWouldWait() const {
+    return device_->exports_late() && last_held_.load() > announced_.load();
+  }
   bool IsCopiedOut(uint64_t point);
 
   void OnCompleted(uint64_t point);
@@ -143,6 +147,7 @@ class VulkanDomain {
   // EXPORT_SYNC_FILE, submit, IMPORT_SYNC_FILE are not atomic: a firing of ours must not come
   // between those of another. Spec: linux/dma-buf.h.
   std::mutex implicit_mutex_;
+  std::atomic<uint64_t> last_held_{0};  // the last submission that waits for other drivers
   std::atomic<uint64_t> announced_{0};  // what timeline_ says; copies out are done up to it
   std::unique_ptr<Queue> queue_;        // last: its thread uses the rest
 };
@@ -173,7 +178,7 @@ class VulkanDomain::Island {
   std::vector<uint32_t> input_sync;   // SLUICE_SYNC_*, of the border ports
   std::vector<uint32_t> output_sync;
   bool implicit = false;    // a border has implicit fences
-  bool shows_files = false;  // a border wants sync_files
+  bool shows_files = false;  // an output is wanted as sync_files, or a border is implicit
   std::unique_ptr<Resources> gpu;
   uint64_t last_point = 0;
 

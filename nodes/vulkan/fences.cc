@@ -1,5 +1,7 @@
 // What a firing waits for, and how others see its end.
+#include <linux/sync_file.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,10 +16,37 @@ namespace {
 
 constexpr uint32_t kMaxReleaseFences = 64;
 constexpr std::chrono::seconds kLastResort{5};
+constexpr int kSoftwareWaitMs = 2000;
+
+/// Whether `fd` is a sync_file (drivers take anything, some of them) whose fences may come: 1 they
+/// have, 0 not yet. Errors: InvalidArgument; Io when one of them has failed.
+Result<int> StatusOfFile(int fd) {
+  sync_file_info info{};
+  if (ioctl(fd, SYNC_IOC_FILE_INFO, &info) != 0) {
+    return Fail(SLUICE_E_INVALID_ARGUMENT, "fd " + std::to_string(fd) +
+                                               " of a frame's fence is no sync_file: " +
+                                               std::strerror(errno));
+  }
+  if (info.status < 0) {
+    return Fail(SLUICE_E_IO,
+                std::string("a frame's fence failed: ") + std::strerror(-info.status));
+  }
+  return info.status;
+}
 
 }  // namespace
 
 Status VulkanDomain::AwaitFile(Island& island, UniqueFd file) {
+  const auto status = StatusOfFile(file.get());
+  if (!status) return tl::unexpected(status.error());
+  if (*status == 1) return {};
+  if (island.shows_files && device_->exports_late()) {
+    // The export behind this submission would wait for it, and without an end.
+    pollfd entry{file.get(), POLLIN, 0};
+    if (poll(&entry, 1, kSoftwareWaitMs) == 1 && (entry.revents & POLLIN) != 0) return {};
+    return Fail(SLUICE_E_TIMEOUT, "a sync_file that has not signalled for " +
+                                      std::to_string(kSoftwareWaitMs) + " ms");
+  }
   auto semaphore = island.gpu->waits.Import(std::move(file), queue_->completed());
   if (!semaphore) return tl::unexpected(semaphore.error());
   island.waiting.push_back(*semaphore);
@@ -48,9 +77,9 @@ Status VulkanDomain::AwaitTimeline(Island& island, const sluice_fence& fence) {
 Status VulkanDomain::Await(Island& island, const sluice_fence& fence) {
   if (fence.kind == SLUICE_FENCE_SIGNALLED) return {};
   if (fence.kind == SLUICE_FENCE_TIMELINE) return AwaitTimeline(island, fence);
-  pollfd poll_fd{fence.fd, POLLIN, 0};
-  if (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN) != 0) return {};
   if (!device_->info().external.import_sync_fd) {
+    pollfd poll_fd{fence.fd, POLLIN, 0};
+    if (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN) != 0) return {};
     return Fail(SLUICE_E_UNSUPPORTED,
                 "a sync_file that has not signalled: this device cannot wait for one");
   }
@@ -149,6 +178,7 @@ int32_t VulkanDomain::ToSyncFile(void* self, uint64_t point, int32_t* fd) {
   if (domain.IsCopiedOut(point)) return SLUICE_E_UNSUPPORTED;
   UniqueFd file = domain.files_.Get(point);
   if (!file.IsValid()) {
+    if (domain.ExportWouldWait()) return SLUICE_E_NOT_SUBMITTED;
     auto made = domain.ExportPoint(point);
     if (!made) return made.error().code;
     file = std::move(*made);

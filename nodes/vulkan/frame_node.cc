@@ -48,10 +48,13 @@ sdk::Status FrameNode::Probe(sdk::OfferSink& sink) {
   const bool dmabuf = (domain->views() & SLUICE_VIEW_DMABUF) != 0;
   // What cannot be imported of shared memory is copied.
   uint32_t views = SLUICE_VIEW_SHM | (dmabuf ? SLUICE_VIEW_DMABUF : 0);
-  uint32_t sync = SLUICE_SYNC_TIMELINE | SLUICE_SYNC_CPU_DONE;
-  if (external.sync_files()) sync |= SLUICE_SYNC_SYNC_FILE;
-  if (external.sync_files() && dmabuf) sync |= SLUICE_SYNC_IMPLICIT;
+  uint32_t files = 0;
+  if (external.sync_files()) files |= SLUICE_SYNC_SYNC_FILE;
+  if (external.sync_files() && dmabuf) files |= SLUICE_SYNC_IMPLICIT;
   for (const char* port : {"in", "out"}) {
+    uint32_t sync = SLUICE_SYNC_TIMELINE | SLUICE_SYNC_CPU_DONE | files;
+    // Its one queue would stand still behind a fence that is held back: the host waits better.
+    if (domain->device().exports_late() && port[0] == 'i') sync &= ~files;
     sdk::OfferBuilder offer;
     offer.Views(views)
         .Allocates(external.export_dmabuf && dmabuf ? SLUICE_VIEW_DMABUF : 0)

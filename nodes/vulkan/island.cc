@@ -90,15 +90,6 @@ Status VulkanDomain::AddStep(const sluice_island_desc& desc, uint32_t node, Isla
   return {};
 }
 
-/// How the plan synchronises the borders; false where the device cannot do so.
-static bool TakeSync(const ExternalSupport& external, uint32_t sync, std::vector<uint32_t>& list,
-                     VulkanDomain::Island& island) {
-  list.push_back(sync);
-  island.implicit |= (sync & SLUICE_SYNC_IMPLICIT) != 0;
-  island.shows_files |= (sync & kFileSyncs) != 0;
-  return (sync & kFileSyncs) == 0 || external.sync_files();
-}
-
 sdk::Expected<std::unique_ptr<VulkanDomain::Island>> VulkanDomain::CreateIsland(
     const sluice_island_desc& desc) {
   auto island = std::make_unique<Island>(*this);
@@ -108,17 +99,22 @@ sdk::Expected<std::unique_ptr<VulkanDomain::Island>> VulkanDomain::CreateIsland(
       return sdk::Status::Error(s.error().code, "%s: %s", desc.name, s.error().message.c_str());
     }
   }
-  const ExternalSupport& external = device_->info().external;
-  bool can = true;
+  uint32_t sync = 0;
   for (uint32_t i = 0; i < desc.input_count; ++i) {
     const FrameNode& node = *FrameNodeOf(*desc.nodes[desc.inputs[i].node]);
-    can &= TakeSync(external, node.input().sync, island->input_sync, *island);
+    island->input_sync.push_back(node.input().sync);
+    sync |= node.input().sync;
   }
+  uint32_t shown = sync & SLUICE_SYNC_IMPLICIT;
   for (uint32_t i = 0; i < desc.output_count; ++i) {
     const FrameNode& node = *FrameNodeOf(*desc.nodes[desc.outputs[i].node]);
-    can &= TakeSync(external, node.output().sync, island->output_sync, *island);
+    island->output_sync.push_back(node.output().sync);
+    sync |= node.output().sync;
+    shown |= node.output().sync & kFileSyncs;
   }
-  if (!can) {
+  island->implicit = (sync & SLUICE_SYNC_IMPLICIT) != 0;
+  island->shows_files = shown != 0;
+  if ((sync & kFileSyncs) != 0 && !device_->info().external.sync_files()) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: %s has no sync_files (SYNC_FD)", desc.name,
                               device_->info().name.c_str());
   }

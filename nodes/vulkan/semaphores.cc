@@ -18,6 +18,10 @@ SemaphoreRing::~SemaphoreRing() {
 }
 
 Result<SemaphoreRing::Slot*> SemaphoreRing::Free(uint64_t completed) {
+  const ExternalSupport& external = device_.info().external;
+  if (!(use_ == Use::kWait ? external.import_sync_fd : external.export_sync_fd)) {
+    return Fail(SLUICE_E_UNSUPPORTED, device_.info().name + " has no semaphores as sync_files");
+  }
   for (Slot& slot : slots_) {
     if (!slot.taken && !slot.spoiled && slot.point <= completed) return &slot;
   }
@@ -33,6 +37,7 @@ Result<SemaphoreRing::Slot*> SemaphoreRing::Free(uint64_t completed) {
   const VkResult result =
       device_.vk().vkCreateSemaphore(device_.handle(), &create, nullptr, &slot.semaphore);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateSemaphore");
+  if (use_ == Use::kSignal) device_.ExpectExportsOf(slot.semaphore);
   slots_.push_back(slot);
   return &slots_.back();
 }

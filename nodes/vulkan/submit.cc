@@ -12,6 +12,7 @@ namespace sluice::vulkan {
 namespace {
 
 constexpr std::chrono::seconds kStagingWait{10};
+constexpr std::chrono::seconds kExportWait{2};
 
 sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.message); }
 
@@ -211,6 +212,11 @@ void VulkanDomain::ReleaseStaging(Island& island, uint64_t until) {
 Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
   std::unique_lock<std::mutex> implicit(implicit_mutex_, std::defer_lock);
   if (island.implicit) implicit.lock();
+  if (island.implicit && ExportWouldWait()) {
+    // Its end must be in the dma-bufs when this returns.
+    if (Status s = queue_->WaitIdle(std::chrono::steady_clock::now() + kExportWait); !s)
+      return tl::unexpected(s.error());
+  }
   Island::Resources& gpu = *island.gpu;
   const auto give_up = [&](const Error& error) -> Result<uint64_t> {
     ReleaseStaging(island, 0);
@@ -225,12 +231,15 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
   const bool staged = std::any_of(island.outputs.begin(), island.outputs.end(),
                                   [](const Bound& bound) { return bound.staging != nullptr; });
   VkSemaphore signal = VK_NULL_HANDLE;
-  if (island.shows_files && !staged) {
+  if (island.shows_files && !staged && !ExportWouldWait()) {
     auto taken = gpu.signals.Take(queue_->completed());
     if (!taken) return give_up(taken.error());
     signal = *taken;
   }
-  const auto prepare = [&](uint64_t point) { AddCopiesOut(island, point); };
+  const auto prepare = [&](uint64_t point) {
+    if (!island.waiting.empty()) last_held_.store(point);
+    AddCopiesOut(island, point);
+  };
   // By reference: std::function then allocates nothing.
   auto point = queue_->Submit({*commands, island.wait_point, island.waiting, signal},
                               std::ref(prepare));
