@@ -25,6 +25,7 @@ struct Options {
   std::string gpu;
   std::string format = "table";
   bool json = false;
+  bool rehearse = false;
 };
 
 std::string Table(const graph::Plan& plan, const Notes& notes) {
@@ -58,6 +59,12 @@ int Plan(Session& session, const Options& options) {
     ComplainError(prepared.error().error.message);
     return prepared.error().blame == runtime::Blame::kMachine ? kExitMachine : kExitUsage;
   }
+  if (options.rehearse) {
+    if (Status rehearsed = (*engine)->Rehearse(); !rehearsed) {
+      ComplainError(rehearsed.error().message);
+      return kExitMachine;
+    }
+  }
   const graph::Plan& plan = (*engine)->plan();
   if (options.json || options.format == "json") return Deliver(JsonText(plan, (*engine)->Notes()));
   if (options.format == "dot") return Deliver(plan.ToDot());
@@ -81,8 +88,12 @@ Command AddPlan(CLI::App& parent, Session& session) {
           ->type_name("FORMAT")
           ->check(CLI::IsMember({"table", "json", "dot"}).description(""));
   app->add_flag("--json", options->json, "As --format json")->excludes(format);
+  app->add_flag("--try", options->rehearse,
+                "Also allocate all buffers and try every import, as run does: what a device refuses "
+                "is excluded, and the plan is the one that stands. Devices must be free");
   AddExamples(*app,
               "sluice plan graphs/noir.yaml\n"
+              "sluice plan --try graphs/camera-to-display.yaml\n"
               "sluice plan --format dot graphs/noir.yaml | dot -Tsvg > plan.svg\n"
               "sluice plan --json graphs/noir.yaml | jq '.copies'\n"
               "\n"

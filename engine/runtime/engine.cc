@@ -79,6 +79,18 @@ tl::expected<void, Failure> Engine::Prepare() {
   return {};
 }
 
+Status Engine::Rehearse() {
+  SLUICE_CHECK(plan_ != nullptr);
+  state_.rehearsal = true;
+  auto epoch = MakeEpoch(*plan_, nullptr);
+  state_.rehearsal = false;
+  if (!epoch) return tl::unexpected(epoch.error());
+  plan_ = std::make_unique<graph::Plan>((*epoch)->plan());
+  *epoch = nullptr;
+  state_.pools.Discard(plan_->epoch, nodes_->domains());
+  return {};
+}
+
 const graph::Plan& Engine::plan() const {
   SLUICE_CHECK(plan_ || epoch_);
   return epoch_ ? epoch_->plan() : *plan_;
@@ -538,6 +550,9 @@ Report Engine::MakeReport(double seconds) const {
   report.seconds = seconds;
   report.epochs = plan_->epoch;
   report.restarts = restart_count_;
+  for (const graph::Exclusion& exclusion : plan_->exclusions) {
+    report.exclusions.push_back(fmt::format("{}: {}", exclusion.producer, exclusion.reason));
+  }
   for (const auto& node : nodes_->nodes()) {
     const scheduler::NodeStats& stats = node->context->stats;
     NodeReport out;

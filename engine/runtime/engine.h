@@ -59,6 +59,9 @@ class Engine final : private scheduler::RunnerEvents {
 
   /// Opens domains and nodes, and negotiates. Allocates nothing yet.
   tl::expected<void, Failure> Prepare();
+  /// After Prepare: allocates, configures and tries every import as Run does, and
+  /// gives it all back: plan() is then the one that stands on this machine.
+  Status Rehearse();
   /// After Prepare. The plan of the latest epoch.
   const graph::Plan& plan() const;
   /// What nodes had to say when they were opened, by node.

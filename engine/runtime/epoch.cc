@@ -47,6 +47,7 @@ Result<std::unique_ptr<Epoch>> Epoch::Create(const graph::Graph& graph, graph::P
   SLUICE_RETURN_IF_ERROR(epoch->MakePools(previous, refused));
   SLUICE_RETURN_IF_ERROR(epoch->ConfigureNodes(refused));
   SLUICE_RETURN_IF_ERROR(epoch->TestImports(refused));
+  if (state.rehearsal) return epoch;
   SLUICE_RETURN_IF_ERROR(epoch->MakeIslands());
   SLUICE_RETURN_IF_ERROR(epoch->StartNodes());
   epoch->MakeScheduler();

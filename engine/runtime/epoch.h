@@ -27,6 +27,7 @@ struct RunState {
   bool realtime = false;
   bool overwrite = false;
   bool poison = false;
+  bool rehearsal = false;  ///< Memory and imports are tried; nothing will run.
   uint32_t next_pool = 1;
   std::map<std::string, std::unique_ptr<scheduler::EdgeStats>> edges;  ///< By name.
   PoolKeeper pools;

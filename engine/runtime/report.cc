@@ -68,6 +68,7 @@ std::string Report::ToTable() const {
   for (const NodeReport& node : nodes) {
     for (const std::string& note : node.notes) text += fmt::format("note: {}: {}\n", node.name, note);
   }
+  for (const std::string& excluded : exclusions) text += "excluded: " + excluded + "\n";
   for (const std::string& warning : warnings) text += "warning: " + warning + "\n";
   for (const std::string& error : errors) text += "error: " + error + "\n";
   return text;
@@ -76,7 +77,8 @@ std::string Report::ToTable() const {
 std::string Report::ToJson() const {
   Json json = {{"graph", graph},     {"result", result},   {"errors", errors},
                {"warnings", warnings}, {"seconds", seconds}, {"epochs", epochs},
-               {"restarts", restarts}, {"bytes_copied", bytes_copied}};
+               {"restarts", restarts}, {"bytes_copied", bytes_copied},
+               {"exclusions", exclusions}};
   json["nodes"] = Json::array();
   for (const NodeReport& node : nodes) {
     json["nodes"].push_back({{"name", node.name},

@@ -58,6 +58,7 @@ struct Report {
   double seconds = 0;
   uint32_t epochs = 1;
   uint32_t restarts = 0;
+  std::vector<std::string> exclusions;  ///< What the plan had to do without, and why.
   std::vector<NodeReport> nodes;
   std::vector<EdgeReport> edges;
   std::vector<PoolReport> pools;

@@ -61,9 +61,12 @@ std::string Ran::Errors() const {
   return text;
 }
 
-Ran RunGraph(const std::string& text,
-             const std::function<void(runtime::Engine::Options&)>& adjust,
-             const std::function<void(runtime::Engine&)>& started) {
+namespace {
+
+/// Loads and plans `text` and hands the engine on; the graph lives as long.
+Ran WithEngine(const std::string& text,
+               const std::function<void(runtime::Engine::Options&)>& adjust,
+               const std::function<void(runtime::Engine&, Ran&)>& use) {
   Ran ran;
   DiagnosticList diagnostics;
   auto graph =
@@ -91,10 +94,26 @@ Ran RunGraph(const std::string& text,
   }
   ran.planned = true;
   for (const auto& copy : (*engine)->plan().copies) ran.planned_copy_bytes += copy.bytes_per_frame;
-  if (started) started(**engine);
-  ran.report = (*engine)->Run();
+  use(**engine, ran);
   ran.plan_table = (*engine)->plan().ToTable();
   return ran;
+}
+
+}  // namespace
+
+Ran RunGraph(const std::string& text,
+             const std::function<void(runtime::Engine::Options&)>& adjust,
+             const std::function<void(runtime::Engine&)>& started) {
+  return WithEngine(text, adjust, [&](runtime::Engine& engine, Ran& ran) {
+    if (started) started(engine);
+    ran.report = engine.Run();
+  });
+}
+
+Ran RehearseGraph(const std::string& text) {
+  return WithEngine(text, {}, [](runtime::Engine& engine, Ran& ran) {
+    if (Status rehearsed = engine.Rehearse(); !rehearsed) ran.problem = rehearsed.error().message;
+  });
 }
 
 size_t CountFds() {

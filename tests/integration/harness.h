@@ -28,6 +28,9 @@ Ran RunGraph(const std::string& text,
              const std::function<void(runtime::Engine::Options&)>& adjust = {},
              const std::function<void(runtime::Engine&)>& started = {});
 
+/// The same, up to where everything is allocated and every import was tried.
+Ran RehearseGraph(const std::string& text);
+
 /// Open descriptors of this process.
 size_t CountFds();
 

@@ -104,6 +104,25 @@ TEST(MemoryTest, ACameraWithoutBuffersIsGivenTheEnginesAndThePlanSaysWhy) {
       << ran.plan_table;
 }
 
+TEST(MemoryTest, ARehearsalFindsThePlanThatStandsAndLeavesNothingBehind) {
+  RehearseGraph(CameraGraph("frames: 20"));
+  const size_t before = CountFds();
+  Ran ran = RehearseGraph(CameraGraph("frames: 20", "refuse: camera"));
+  EXPECT_EQ(ran.problem, "");
+  EXPECT_NE(ran.plan_table.find("memory: memfd"), std::string::npos) << ran.plan_table;
+  EXPECT_NE(ran.plan_table.find("excluded: camera.out: node 'screen': this screen does not take"),
+            std::string::npos)
+      << ran.plan_table;
+  EXPECT_EQ(CountFds(), before);
+}
+
+TEST(MemoryTest, TheReportSaysWhatThePlanHadToDoWithout) {
+  Ran ran = RunGraph(CameraGraph("frames: 5", "refuse: camera"));
+  ASSERT_EQ(ran.report.exclusions.size(), 1u);
+  EXPECT_NE(ran.report.exclusions[0].find("camera.out: node 'screen'"), std::string::npos)
+      << ran.report.exclusions[0];
+}
+
 struct Lie {
   const char* fault;
   const char* words;  ///< what the error must say

@@ -86,6 +86,14 @@ truncated() {
   rm -f "$OUT/.truncated-whole.mp4"
 }
 
+# A Matroska film that ends after about half of its data.
+cut_mkv() {
+  mapfile -t input < <(picture 320x240 40)
+  x264 "${input[@]}" -pix_fmt yuv420p -g 10 "$OUT/.cut-whole.mkv"
+  head -c "$(($(stat -c %s "$OUT/.cut-whole.mkv") * 6 / 10))" "$OUT/.cut-whole.mkv" >"$OUT/cut_mkv.mkv"
+  rm -f "$OUT/.cut-whole.mkv"
+}
+
 no_video() { run -f lavfi -i sine=duration=0.2 -c:a aac "$OUT/no_video.m4a"; }
 
 # The size changes after 8 of 16 frames.
@@ -157,7 +165,7 @@ mjpeg_422() {
 
 mkdir -p "$OUT"
 if (($# == 0)); then
-  set -- plain rotated bframes full_range untagged untagged_high ten_bit odd offset vfr truncated no_video \
+  set -- plain rotated bframes full_range untagged untagged_high ten_bit odd offset vfr truncated cut_mkv no_video \
     size_change interlaced aspect cropped rgb rgba yuyv vp9 hevc mjpeg mjpeg_422
 fi
 for name in "$@"; do
