@@ -22,6 +22,7 @@ import machine
 import report
 
 MEMORY_MB = 3072
+BOOTS = 3
 EXIT_TIMED_OUT = 124
 EXIT_NO_GUEST = 125
 EXIT_SKIP = report.EXIT_SKIP
@@ -134,11 +135,21 @@ class Run:
                                             output=read_case(share, self._running)[0]))
 
 
+def boot_patiently(boot, boot_limit_s, whole_limit_s, out):
+    """On a busy host QEMU's emulation now and then lets a kernel die before user space."""
+    for _ in range(BOOTS - 1):
+        try:
+            return boot.boot(boot_limit_s, whole_limit_s, out)
+        except machine.BootError as error:
+            print("guest.py: %s; booting again" % str(error).splitlines()[0], file=sys.stderr, flush=True)
+    return boot.boot(boot_limit_s, whole_limit_s, out)
+
+
 def run(job, boot_limit_s, whole_limit_s, out=None, show_names=True):
     """Boots a guest and returns the outcome of each case; those that never ran have failed."""
     boot = Run(job, show_names)
     try:
-        boot.boot(boot_limit_s, whole_limit_s, out)
+        boot_patiently(boot, boot_limit_s, whole_limit_s, out)
     except machine.GuestError as error:
         outcomes = boot.outcomes
         for case in job["cases"][len(outcomes):]:

@@ -105,6 +105,10 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+class BootError(GuestError):
+    """The guest ended before it had done anything."""
+
+
 class Machine:
     """A guest for the length of a `with`; nothing of it stays behind."""
 
@@ -188,7 +192,9 @@ class Machine:
             idle()
             now = time.monotonic()
             if ended:
-                raise GuestError("the guest ended by itself (QEMU's exit status %d):\n%s" %
+                # Nothing was heard of the agent: it was the kernel.
+                kind = GuestError if self._events_read else BootError
+                raise kind("the guest ended by itself (QEMU's exit status %d):\n%s" %
                                  (self._process.returncode, self.last_words()))
             if now > began + whole_limit_s:
                 raise GuestError("the guest took longer than %g s in all:\n%s" % (whole_limit_s, self.last_words()))
