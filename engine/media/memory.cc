@@ -35,6 +35,9 @@ Status AwaitImplicitFences(int dmabuf, uint32_t flags) {
                                           kImplicitFenceMs));
 }
 
+// Shared memory is coherent, whatever else sees its pages.
+bool NeedsSync(const Memory::Part& part) { return !part.shm.valid() && part.dmabuf.valid(); }
+
 Status SyncDmabuf(int dmabuf, uint64_t flags) {
   dma_buf_sync request{flags};
   int result = 0;
@@ -109,10 +112,16 @@ Result<uint8_t*> Memory::Map(uint32_t part) const {
 }
 
 Status Memory::BeginCpuAccess(uint32_t flags) const {
-  for (const Part& part : parts_) {
-    if (part.shm.valid() || !part.dmabuf.valid()) continue;
-    SLUICE_RETURN_IF_ERROR(AwaitImplicitFences(part.dmabuf.get(), flags));
-    SLUICE_RETURN_IF_ERROR(SyncDmabuf(part.dmabuf.get(), DMA_BUF_SYNC_START | flags));
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (!NeedsSync(parts_[i])) continue;
+    const int dmabuf = parts_[i].dmabuf.get();
+    Status begun = AwaitImplicitFences(dmabuf, flags);
+    if (begun) begun = SyncDmabuf(dmabuf, DMA_BUF_SYNC_START | flags);
+    if (begun) continue;
+    while (i-- > 0) {
+      if (NeedsSync(parts_[i])) (void)SyncDmabuf(parts_[i].dmabuf.get(), DMA_BUF_SYNC_END | flags);
+    }
+    return begun;
   }
   return {};
 }
@@ -120,7 +129,7 @@ Status Memory::BeginCpuAccess(uint32_t flags) const {
 Status Memory::EndCpuAccess(uint32_t flags) const {
   Status status;
   for (const Part& part : parts_) {
-    if (part.shm.valid() || !part.dmabuf.valid()) continue;
+    if (!NeedsSync(part)) continue;
     Status ended = SyncDmabuf(part.dmabuf.get(), DMA_BUF_SYNC_END | flags);
     if (!ended && status) status = std::move(ended);
   }

@@ -305,6 +305,19 @@ TEST_F(CpuAccessTest, OtherErrorsAreReported) {
   EXPECT_FALSE(memory_->EndCpuAccess(kCpuRead));
 }
 
+TEST_F(CpuAccessTest, HalfBegunIsEndedAgain) {
+  std::vector<Memory::Part> parts(2);
+  for (Memory::Part& part : parts) {
+    part.dmabuf.Reset(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    part.size = Page();
+  }
+  Memory memory(std::move(parts), kViewDmabuf | kViewCpu);
+  spy_.pretend_fd = memory.fd(kViewDmabuf, 0);  // part 1 is no dma-buf, and fails
+  EXPECT_FALSE(memory.BeginCpuAccess(kCpuRead));
+  EXPECT_EQ(spy_.sync_starts, 1u);
+  EXPECT_EQ(spy_.sync_ends, 1u);
+}
+
 TEST_F(CpuAccessTest, DoesNotWaitForEverForADevice) {
   uint64_t taken = 0;
   ASSERT_EQ(read(memory_->fd(kViewDmabuf), &taken, sizeof taken), ssize_t{sizeof taken});
