@@ -354,7 +354,7 @@ TEST(CaptureOffersTest, SizesRatesAndKindsOfMemoryAreAskedOfTheDevice) {
   const auto& first = runner.offers()[0].offer;
   EXPECT_EQ(first.width_max, 1920u);
   EXPECT_EQ(first.height_max, 1080u);
-  EXPECT_EQ(first.allocates, SLUICE_VIEW_DMABUF);
+  EXPECT_EQ(first.allocates, SLUICE_VIEW_DMABUF | SLUICE_VIEW_CPU);
   EXPECT_EQ(runner.offers()[1].offer.views, SLUICE_VIEW_DMABUF);
   EXPECT_EQ(runner.offers()[1].offer.allocates, 0u);
   EXPECT_EQ(runner.offers()[2].offer.views, SLUICE_VIEW_SHM);

@@ -46,11 +46,20 @@ CaptureNode::CaptureNode(const sdk::NodeContext& context, const sdk::Params& par
       controls_(std::move(controls)) {}
 
 CaptureNode::~CaptureNode() {
-  if (stream_.open()) context().UnwatchFd(stream_.device().fd());
+  Unwatch();
   stream_.Close();
 }
 
 // --- Setting up ----------------------------------------------------------------------------------
+
+void CaptureNode::Unwatch() {
+  if (stream_.open()) context().UnwatchFd(stream_.device().fd());
+}
+
+void CaptureNode::ReleasePool(uint32_t pool, uint32_t epoch) {
+  if (stream_.Made(pool, epoch)) Unwatch();
+  stream_.ReleasePool(pool, epoch);
+}
 
 sdk::Status CaptureNode::EnsureOpen() {
   if (stream_.open()) return {};
@@ -86,14 +95,18 @@ sdk::Status CaptureNode::Probe(sdk::OfferSink& sink) {
   if (stream_.open()) {
     // Timings and formats change only while no buffer is allocated. Exported ones live on as long
     // as somebody has them.
+    Unwatch();
     stream_.Close();
     if (sdk::Status status = SelectSource(); !status.ok()) return status;
   } else if (sdk::Status status = EnsureOpen(); !status.ok()) {
     return status;
   }
-  auto formats = EnumerateFormats(stream_.device(), wish_);
+  Wish wish = wish_;
+  // Some grabbers scale; unasked, the picture stays as it is sent.
+  if (wish.size.width == 0 && input_.width != 0) wish.size = {input_.width, input_.height};
+  auto formats = EnumerateFormats(stream_.device(), wish);
   if (!formats.ok()) return formats.status();
-  const std::vector<Group> groups = MakeGroups(*formats, wish_);
+  const std::vector<Group> groups = MakeGroups(*formats, wish);
   if (groups.empty()) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s (%s) has no %u/%u frames a second%s",
                               stream_.device().path().c_str(),
@@ -111,6 +124,7 @@ sdk::Status CaptureNode::Probe(sdk::OfferSink& sink) {
 sdk::Status CaptureNode::Allocate(int32_t /*direction*/, uint32_t /*port*/,
                                   const sluice_pool_request& request, sdk::PoolSink& sink) {
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  Unwatch();
   return stream_.Allocate(request, sink);
 }
 
@@ -118,6 +132,7 @@ sdk::Status CaptureNode::Configure(const sdk::Configuration& configuration) {
   auto port = configuration.Port(kOutName);
   if (!port.ok()) return port.status();
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  Unwatch();
   return stream_.Configure(**port);
 }
 
@@ -142,7 +157,7 @@ sdk::Status CaptureNode::Reconfigure(const sdk::Configuration& configuration) {
 }
 
 void CaptureNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
-  if (stream_.open()) context().UnwatchFd(stream_.device().fd());
+  Unwatch();
   stream_.StreamOff();
   renegotiating_ = false;
 }
@@ -171,7 +186,7 @@ sdk::Expected<sdk::Process> CaptureNode::Process(sdk::Invocation& /*invocation*/
     pollfd state{stream_.device().fd(), POLLIN | POLLPRI, 0};
     poll(&state, 1, 0);
     if ((state.revents & POLLPRI) != 0 && TakeSourceChange(stream_.device()) &&
-        TimingsChanged(stream_.device(), input_)) {
+        (TimingsChanged(stream_.device(), input_) || stream_.FormatChanged())) {
       renegotiating_ = true;
       if (sdk::Status status = context().RequestRenegotiate(kOut); !status.ok()) return status;
       return sdk::Process::kNeedMore;

@@ -31,7 +31,7 @@ class CaptureNode : public sdk::Node<CaptureNode> {
                        sdk::PoolSink& sink);
   sdk::Status Configure(const sdk::Configuration& configuration);
   sdk::Status TestImport(int32_t direction, uint32_t port, sdk::FrameRef frame);
-  void ReleasePool(uint32_t pool, uint32_t epoch) { stream_.ReleasePool(pool, epoch); }
+  void ReleasePool(uint32_t pool, uint32_t epoch);
   void ForgetPool(uint32_t pool, uint32_t epoch) { stream_.ForgetPool(pool, epoch); }
   sdk::Status Start();
   sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation);
@@ -42,6 +42,9 @@ class CaptureNode : public sdk::Node<CaptureNode> {
  private:
   sdk::Status EnsureOpen();
   sdk::Status SelectSource();
+  /// To be done before its buffers go: a device without any that is polled for reading goes over to
+  /// read(), and is then busy for everything else.
+  void Unwatch();
   /// Emits all that is ready. False: the last frame that was asked for is out.
   sdk::Expected<bool> Collect();
   sdk::Status Deliver(Stream::Done done);

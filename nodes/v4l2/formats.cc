@@ -184,11 +184,10 @@ ColorInfo ColorOf(const FormatEntry& entry, const PixFormat& format) {
   uint32_t quantization = format.quantization;
   if (quantization == V4L2_QUANTIZATION_DEFAULT) {
     // USB cameras call their JPEGs sRGB; by V4L2's rule that would make them limited.
-    quantization =
-        entry.drm == SLUICE_FORMAT_MJPG
-            ? uint32_t{V4L2_QUANTIZATION_FULL_RANGE}
-            : static_cast<uint32_t>(
-                  V4L2_MAP_QUANTIZATION_DEFAULT(entry.rgb, colorspace, ycbcr_enc));
+    quantization = entry.drm == SLUICE_FORMAT_MJPG
+                       ? uint32_t{V4L2_QUANTIZATION_FULL_RANGE}
+                       : static_cast<uint32_t>(
+                             V4L2_MAP_QUANTIZATION_DEFAULT(entry.rgb, colorspace, ycbcr_enc));
   }
   info.color.primaries = PrimariesOf(colorspace);
   info.color.transfer = TransferOf(xfer_func);

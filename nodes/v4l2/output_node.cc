@@ -44,7 +44,7 @@ OutputNode::OutputNode(const sdk::NodeContext& context, const sdk::Params& param
       stream_(context.host()) {}
 
 OutputNode::~OutputNode() {
-  if (stream_.open()) context().UnwatchFd(writable_.get());
+  StreamOff();
   stream_.Close();
 }
 
@@ -53,13 +53,6 @@ sdk::Status OutputNode::EnsureOpen() {
   auto device = FindDevice(wanted_, Direction::kOutput);
   if (!device.ok()) return device.status();
   if (sdk::Status status = SelectOutput(**device, output_name_); !status.ok()) return status;
-  UniqueFd writable(epoll_create1(EPOLL_CLOEXEC));
-  epoll_event event{};
-  event.events = EPOLLOUT;
-  if (!writable || epoll_ctl(writable.get(), EPOLL_CTL_ADD, (*device)->fd(), &event) != 0) {
-    return (*device)->Error(errno, "epoll");
-  }
-  writable_ = std::move(writable);
   stream_.SetDevice(*std::move(device));
   context().Note(sdk::Format("%s is %s (%s)", stream_.device().path().c_str(),
                              stream_.device().identity().card.c_str(),
@@ -86,6 +79,7 @@ sdk::Status OutputNode::Probe(sdk::OfferSink& sink) {
 sdk::Status OutputNode::Allocate(int32_t /*direction*/, uint32_t /*port*/,
                                  const sluice_pool_request& request, sdk::PoolSink& sink) {
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  StreamOff();
   return stream_.Allocate(request, sink);
 }
 
@@ -93,6 +87,7 @@ sdk::Status OutputNode::Configure(const sdk::Configuration& configuration) {
   auto port = configuration.Port(kInName);
   if (!port.ok()) return port.status();
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  StreamOff();
   return stream_.Configure(**port);
 }
 
@@ -100,8 +95,13 @@ sdk::Status OutputNode::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk
   return stream_.TestImport(frame);
 }
 
+void OutputNode::ReleasePool(uint32_t pool, uint32_t epoch) {
+  if (stream_.Made(pool, epoch)) StreamOff();
+  stream_.ReleasePool(pool, epoch);
+}
+
 sdk::Status OutputNode::Reconfigure(const sdk::Configuration& configuration) {
-  stream_.StreamOff();
+  StreamOff();
   return Configure(configuration);
 }
 
@@ -117,13 +117,31 @@ sdk::Status OutputNode::Collect() {
   }
 }
 
+sdk::Status OutputNode::StreamOn() {
+  if (sdk::Status status = stream_.StreamOn(); !status.ok()) return status;
+  // Not before: a device without buffers that is polled for writing goes over to write().
+  writable_.reset(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  event.events = EPOLLOUT;
+  if (!writable_ || epoll_ctl(writable_.get(), EPOLL_CTL_ADD, stream_.device().fd(), &event) != 0) {
+    return stream_.device().Error(errno, "epoll");
+  }
+  return {};
+}
+
+void OutputNode::StreamOff() {
+  if (writable_) context().UnwatchFd(writable_.get());
+  writable_.reset();
+  if (stream_.open()) stream_.StreamOff();
+}
+
 sdk::Expected<sdk::Process> OutputNode::Process(sdk::Invocation& invocation) {
   if (sdk::Status status = Collect(); !status.ok()) return status;
   if (sdk::Frame frame = invocation.TakeInput(0)) {
     if (sdk::Status status = stream_.Put(std::move(frame)); !status.ok()) return status;
     last_event_ns_ = NowNs();
     if (!stream_.streaming()) {
-      if (sdk::Status status = stream_.StreamOn(); !status.ok()) return status;
+      if (sdk::Status status = StreamOn(); !status.ok()) return status;
     }
   }
   if (invocation.draining() && Finished()) return sdk::Process::kEnd;
@@ -148,9 +166,6 @@ bool OutputNode::Finished() {
   return false;
 }
 
-void OutputNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
-  if (stream_.open()) context().UnwatchFd(writable_.get());
-  stream_.StreamOff();
-}
+void OutputNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) { StreamOff(); }
 
 }  // namespace sluice::v4l2

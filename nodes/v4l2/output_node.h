@@ -27,7 +27,7 @@ class OutputNode : public sdk::Node<OutputNode> {
                        sdk::PoolSink& sink);
   sdk::Status Configure(const sdk::Configuration& configuration);
   sdk::Status TestImport(int32_t direction, uint32_t port, sdk::FrameRef frame);
-  void ReleasePool(uint32_t pool, uint32_t epoch) { stream_.ReleasePool(pool, epoch); }
+  void ReleasePool(uint32_t pool, uint32_t epoch);
   void ForgetPool(uint32_t pool, uint32_t epoch) { stream_.ForgetPool(pool, epoch); }
   sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation);
   sdk::Status Drain();
@@ -36,6 +36,8 @@ class OutputNode : public sdk::Node<OutputNode> {
 
  private:
   sdk::Status EnsureOpen();
+  sdk::Status StreamOn();
+  void StreamOff();
   /// Gives back what the device is done with.
   sdk::Status Collect();
   bool Finished();

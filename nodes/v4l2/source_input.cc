@@ -78,6 +78,10 @@ sdk::Expected<InputState> SelectInput(const Device& device, const std::string& w
         return device.Error(error, "the sender's timings (VIDIOC_S_DV_TIMINGS)");
       }
     }
+    if (device.Ioctl(VIDIOC_G_DV_TIMINGS, &set) == 0) {
+      state.width = set.bt.width;
+      state.height = set.bt.height;
+    }
   }
   return state;
 }
@@ -88,7 +92,7 @@ sdk::Status SelectOutput(const Device& device, const std::string& wanted) {
 }
 
 bool TimingsChanged(const Device& device, const InputState& input) {
-  if (!input.has_timings) return true;  // nothing to compare: the event is believed
+  if (!input.has_timings) return false;
   v4l2_dv_timings there{}, set{};
   if (device.Ioctl(VIDIOC_QUERY_DV_TIMINGS, &there) != 0) return false;  // no signal: no new size
   return device.Ioctl(VIDIOC_G_DV_TIMINGS, &set) != 0 || !SameTimings(there, set);

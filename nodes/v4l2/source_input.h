@@ -18,6 +18,8 @@ struct InputState {
   bool has_standard = false;
   bool sixty_hertz = false;  ///< of its video standard
   bool has_signal = true;
+  uint32_t width = 0;  ///< of the sender's picture, where it has timings
+  uint32_t height = 0;
 };
 
 /// Selects the input that `wanted` names (its name, or its number; empty: the one that is

@@ -74,7 +74,8 @@ sdk::Status Stream::Offer(const char* port, const std::vector<Group>& groups,
     uint32_t allocates;
   };
   constexpr Way kWays[] = {
-      {MemoryKind::kMmap, SLUICE_VIEW_DMABUF | SLUICE_VIEW_CPU, SLUICE_VIEW_DMABUF},
+      {MemoryKind::kMmap, SLUICE_VIEW_DMABUF | SLUICE_VIEW_CPU,
+       SLUICE_VIEW_DMABUF | SLUICE_VIEW_CPU},
       {MemoryKind::kDmabuf, SLUICE_VIEW_DMABUF, 0},
       {MemoryKind::kUserptr, SLUICE_VIEW_SHM, 0},
   };
@@ -369,14 +370,22 @@ sdk::Status Stream::TestImport(sdk::FrameRef frame) {
 }
 
 void Stream::ReleasePool(uint32_t pool, uint32_t epoch) {
-  if (!allocated_ || allocated_->pool != pool || allocated_->epoch != epoch) return;
-  Close();
+  if (Made(pool, epoch)) Close();
 }
 
 void Stream::ForgetPool(uint32_t pool, uint32_t epoch) {
   for (Slot& slot : slots_) {
     if (slot.id.pool == pool && slot.id.epoch == epoch) slot.known = false;
   }
+}
+
+bool Stream::FormatChanged() const {
+  PixFormat now;
+  if (!device_->GetFormat(&now).ok()) return false;
+  return now.width != format_.width || now.height != format_.height ||
+         now.pixelformat != format_.pixelformat || now.colorspace != format_.colorspace ||
+         now.xfer_func != format_.xfer_func || now.ycbcr_enc != format_.ycbcr_enc ||
+         now.quantization != format_.quantization;
 }
 
 // --- Streaming -----------------------------------------------------------------------------------

@@ -51,6 +51,10 @@ class Stream {
   sdk::Status Configure(const sluice_port_config& port);
   /// Errors: UNSUPPORTED when the device does not take the frame's buffer.
   sdk::Status TestImport(sdk::FrameRef frame);
+  /// Whether the device's buffers are those of this pool, made by Allocate().
+  bool Made(uint32_t pool, uint32_t epoch) const {
+    return allocated_ && allocated_->pool == pool && allocated_->epoch == epoch;
+  }
   /// The pool has ended.
   void ReleasePool(uint32_t pool, uint32_t epoch);
   void ForgetPool(uint32_t pool, uint32_t epoch);
@@ -75,6 +79,8 @@ class Stream {
   const FormatEntry& entry() const { return *entry_; }
   /// The format that is set.
   const PixFormat& format() const { return format_; }
+  /// Whether the device has another size or colour by now than what was set.
+  bool FormatChanged() const;
   /// That the device keeps; 0/0 = not known.
   sluice_rate rate() const { return rate_; }
   MemoryKind kind() const { return queue_->kind(); }
