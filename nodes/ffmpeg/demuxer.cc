@@ -1,8 +1,9 @@
 #include "nodes/ffmpeg/demuxer.h"
 
-#include <ctime>
-
 #include <cstring>
+#include <ctime>
+#include <fstream>
+#include <optional>
 
 namespace sluice::ffmpeg {
 namespace {
@@ -23,6 +24,57 @@ int64_t CountIndexed(const AVFormatContext& format, AVStream* stream) {
     if (entry != nullptr && (entry->flags & AVINDEX_DISCARD_FRAME) == 0) ++count;
   }
   return count;
+}
+
+/// Reads the elements of an EBML file from memory (RFC 8794).
+class EbmlReader {
+ public:
+  EbmlReader(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+  size_t position() const { return position_; }
+  void Skip(uint64_t bytes) { position_ = bytes > size_ - position_ ? size_ : position_ + bytes; }
+  /// With its length marker, as IDs are written.
+  std::optional<uint64_t> Id() { return Number(false); }
+  /// Nothing where the size is unknown (all ones), too.
+  std::optional<uint64_t> Size() { return Number(true); }
+
+ private:
+  std::optional<uint64_t> Number(bool is_size) {
+    if (position_ >= size_ || data_[position_] == 0) return std::nullopt;
+    const int length = __builtin_clz(data_[position_]) - 24 + 1;
+    if (size_ - position_ < static_cast<size_t>(length)) return std::nullopt;
+    uint64_t value = data_[position_++];
+    if (is_size) value &= 0xffu >> length;
+    for (int i = 1; i < length; ++i) value = value << 8 | data_[position_++];
+    const uint64_t unknown = (uint64_t{1} << (7 * length)) - 1;
+    if (is_size && value == unknown) return std::nullopt;
+    return value;
+  }
+
+  const uint8_t* data_;
+  const size_t size_;
+  size_t position_ = 0;
+};
+
+// The demuxer takes the end of the data for the end of the film; the Segment says how long it is.
+int64_t MissingMatroskaBytes(const std::string& path) {
+  constexpr uint64_t kHeader = 0x1a45dfa3;
+  constexpr uint64_t kSegment = 0x18538067;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return 0;
+  const auto present = static_cast<uint64_t>(file.tellg());
+  file.seekg(0);
+  uint8_t begin[4096];
+  file.read(reinterpret_cast<char*>(begin), sizeof(begin));
+  EbmlReader reader(begin, static_cast<size_t>(file.gcount()));
+  if (reader.Id() != kHeader) return 0;
+  const auto header = reader.Size();
+  if (!header) return 0;
+  reader.Skip(*header);
+  if (reader.Id() != kSegment) return 0;
+  const auto segment = reader.Size();
+  if (!segment || *segment > INT64_MAX / 2) return 0;
+  const uint64_t wanted = reader.position() + *segment;
+  return wanted > present ? static_cast<int64_t>(wanted - present) : 0;
 }
 
 const int32_t* DisplayMatrix(const AVStream& stream) {
@@ -63,6 +115,15 @@ sdk::Expected<std::unique_ptr<Demuxer>> Demuxer::Open(const Options& options) {
   if (context == nullptr) return sdk::Status::Error(SLUICE_E_RESOURCE_EXHAUSTED, "out of memory");
   context->interrupt_callback = {&Demuxer::IsLate, demuxer.get()};
   demuxer->Arm();
+  if (FifoInput::IsFifo(options.location)) {
+    auto fifo = FifoInput::Open(options.location, context->interrupt_callback);
+    if (!fifo.ok()) {
+      avformat_free_context(context);
+      return fifo.status();
+    }
+    demuxer->fifo_ = *std::move(fifo);
+    context->pb = demuxer->fifo_->io();
+  }
   const LastLogLine log;
   // Frees the context when it fails.
   int result = avformat_open_input(&context, location, nullptr, nullptr);
@@ -105,8 +166,13 @@ sdk::Expected<std::unique_ptr<Demuxer>> Demuxer::Open(const Options& options) {
   }
   demuxer->stream_ = context->streams[index];
   demuxer->expected_frames_ = CountIndexed(*context, demuxer->stream_);
+  if (demuxer->fifo_ == nullptr && std::strstr(context->iformat->name, "matroska") != nullptr) {
+    demuxer->missing_bytes_ = MissingMatroskaBytes(options.location);
+  }
   return demuxer;
 }
+
+int Demuxer::StarvedFd() const { return fifo_ != nullptr && fifo_->IsStarved() ? fifo_->fd() : -1; }
 
 std::vector<std::string> Demuxer::NotCarried() const {
   std::vector<std::string> notes;

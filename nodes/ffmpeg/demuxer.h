@@ -8,6 +8,7 @@
 
 #include <sluice/status.hpp>
 
+#include "nodes/ffmpeg/fifo_input.h"
 #include "nodes/ffmpeg/libav.h"
 
 namespace sluice::ffmpeg {
@@ -31,6 +32,11 @@ class Demuxer {
   /// Samples that the container's index lists for the stream, without those that an edit list
   /// hides; 0 = it does not say.
   int64_t expected_frames() const { return expected_frames_; }
+  /// How much of a Matroska file is not there that it says it has, bytes; 0 for others.
+  int64_t missing_bytes() const { return missing_bytes_; }
+  /// The fd of a named pipe in which nothing lies at the moment, so that a read would wait; else
+  /// -1.
+  int StarvedFd() const;
   /// "audio stream 1 (aac) is not carried", for each other stream.
   std::vector<std::string> NotCarried() const;
   /// What the container says about how to hold the picture.
@@ -49,9 +55,11 @@ class Demuxer {
   static int IsLate(void* self);
   void Arm();
 
+  std::unique_ptr<FifoInput> fifo_;  // before format_, which reads from it
   InputPtr format_;
   AVStream* stream_ = nullptr;
   int64_t expected_frames_ = 0;
+  int64_t missing_bytes_ = 0;
   int64_t timeout_ns_ = 0;
   int64_t deadline_ns_ = 0;
 };

@@ -253,6 +253,35 @@ int ReadNode::ReadPacket() {
   return 0;
 }
 
+// A node that waits in a read cannot be told to stop.
+bool ReadNode::IsStarved() {
+  const bool before = starved_fd_ >= 0;
+  starved_fd_ = kept_.empty() && !input_ended_ ? demuxer_->StarvedFd() : -1;
+  if (!before) starved_since_ns_ = NowNs();
+  return starved_fd_ >= 0;
+}
+
+sdk::Expected<sdk::Process> ReadNode::AwaitInput() {
+  if (input_.timeout_ns > 0) {
+    const int64_t limit = starved_since_ns_ + input_.timeout_ns;
+    if (NowNs() >= limit) {
+      return sdk::Status::Error(SLUICE_E_TIMEOUT, "%s: nothing came for %.3g s",
+                                input_.location.c_str(),
+                                static_cast<double>(input_.timeout_ns) / 1e9);
+    }
+    context().WakeAt(limit);
+  }
+  watched_fd_ = starved_fd_;
+  if (sdk::Status status = context().WatchFd(watched_fd_); !status.ok()) return status;
+  return sdk::Process::kNeedMore;
+}
+
+void ReadNode::CloseInput() {
+  if (watched_fd_ >= 0) context().UnwatchFd(watched_fd_);
+  watched_fd_ = starved_fd_ = -1;
+  demuxer_.reset();
+}
+
 void ReadNode::CountPacket() {
   if ((packet_->flags & AV_PKT_FLAG_CORRUPT) != 0) {
     damage_.Add(sdk::Format("packet %lld is incomplete", static_cast<long long>(packets_)));
@@ -287,6 +316,7 @@ sdk::Status ReadNode::DecodeNext() {
   while (!pending_) {
     const int result = avcodec_receive_frame(decoder_.get(), frame_.get());
     if (result == AVERROR(EAGAIN) && !draining_) {
+      if (IsStarved()) return {};
       Feed();
       continue;
     }
@@ -318,6 +348,7 @@ sdk::Status ReadNode::DecodeNext() {
 sdk::Status ReadNode::Rewind() {
   av_frame_unref(frame_.get());
   kept_.clear();
+  CloseInput();
   if (sdk::Status status = Open(); !status.ok()) return status;
   if (decoder_ != nullptr) avcodec_flush_buffers(decoder_.get());
   input_ended_ = false;
@@ -332,14 +363,20 @@ sdk::Status ReadNode::Verdict() const {
   const int64_t expected = demuxer_->expected_frames();
   const bool whole_pass = start_ns_ == 0;
   const bool short_of_packets = whole_pass && expected > 0 && packets_ < expected;
-  if (damage_.count == 0 && !short_of_packets) return {};
+  const int64_t missing = demuxer_->missing_bytes();
+  if (damage_.count == 0 && !short_of_packets && missing == 0) return {};
   const std::string expectation =
       expected > 0 && whole_pass ? sdk::Format("expected %lld", static_cast<long long>(expected))
                                  : std::string("expected: not stated by the file");
-  return sdk::Status::Error(
-      SLUICE_E_IO, "%s: truncated or damaged: frames delivered %llu, %s; %s",
-      input_.location.c_str(), static_cast<unsigned long long>(delivered_in_pass_),
-      expectation.c_str(), damage_.count > 0 ? damage_.first.c_str() : "the data ends early");
+  const std::string reason = damage_.count > 0 ? damage_.first
+                             : missing > 0
+                                 ? sdk::Format("%lld bytes are missing at the end of the file",
+                                               static_cast<long long>(missing))
+                                 : std::string("the data ends early");
+  return sdk::Status::Error(SLUICE_E_IO, "%s: truncated or damaged: frames delivered %llu, %s; %s",
+                            input_.location.c_str(),
+                            static_cast<unsigned long long>(delivered_in_pass_),
+                            expectation.c_str(), reason.c_str());
 }
 
 sdk::Expected<sdk::Process> ReadNode::Finish() {
@@ -430,7 +467,7 @@ sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
   output_.pool().Resume();
   if (!pending_) {
     if (sdk::Status status = DecodeNext(); !status.ok()) return status;
-    if (!pending_) return Finish();
+    if (!pending_) return starved_fd_ >= 0 ? AwaitInput() : Finish();
     if (IsCorrupt(*frame_)) {
       damage_.Add(sdk::Format("frame %llu is decoded with errors",
                               static_cast<unsigned long long>(delivered_)));
@@ -466,6 +503,7 @@ sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
 
 sdk::Status ReadNode::ReadPending() {
   while (!pending_ && !input_ended_) {
+    if (IsStarved()) return {};
     const int read = ReadPacket();
     if (read < 0) {
       if (read != AVERROR_EOF) damage_.Add(ErrorText(read));
@@ -510,7 +548,7 @@ sdk::Expected<sdk::Frame> ReadNode::PacketToPool() {
 sdk::Expected<sdk::Process> ReadNode::ProcessPacket() {
   if (!pending_) {
     if (sdk::Status status = ReadPending(); !status.ok()) return status;
-    if (!pending_) return Finish();
+    if (!pending_) return starved_fd_ >= 0 ? AwaitInput() : Finish();
   }
   // Pictures that are decoded early are shown late: packets come in their decoding order.
   const int64_t due = packet_->dts != AV_NOPTS_VALUE ? packet_->dts : packet_->pts;
@@ -539,7 +577,7 @@ void ReadNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
   pending_ = false;
   // Joins the codec's threads and gives its leases back.
   decoder_.reset();
-  demuxer_.reset();
+  CloseInput();
   kept_.clear();
   renegotiating_ = input_ended_ = draining_ = seeking_ = first_after_seek_ = false;
   packets_ = passes_ = loop_offset_ = pass_end_ = 0;

@@ -54,6 +54,10 @@ class ReadNode : public sdk::Node<ReadNode> {
   /// Fills pending_, or leaves it empty at the end of the stream.
   sdk::Status DecodeNext();
   void Feed();
+  /// Whether a read would wait for somebody who writes.
+  bool IsStarved();
+  sdk::Expected<sdk::Process> AwaitInput();
+  void CloseInput();
   void CountPacket();
   int ReadPacket();
   sdk::Status Rewind();
@@ -99,6 +103,9 @@ class ReadNode : public sdk::Node<ReadNode> {
 
   bool realtime_ = false;
   bool input_ended_ = false;
+  int starved_fd_ = -1;  // of a pipe that has nothing to read; -1: it was not asked, or has
+  int watched_fd_ = -1;
+  int64_t starved_since_ns_ = 0;
   bool draining_ = false;
   bool renegotiating_ = false;
   bool seeking_ = false;  // frames before start_ticks_ are dropped

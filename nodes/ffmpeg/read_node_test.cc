@@ -1,5 +1,12 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <iterator>
 #include <set>
 #include <sstream>
+#include <string_view>
+#include <thread>
 
 #include "nodes/ffmpeg/testing.h"
 
@@ -139,6 +146,118 @@ TEST(ReadNodeTest, ConvertsTenBitsWithACountAndSaysSoInThePlan) {
   EXPECT_EQ(CopiedBytes(run.runner()), 10u * 320 * 240 * 3 / 2);
   EXPECT_EQ(run.runner().copies().at(0).reason, "conversion from yuv420p10le to YU12");
   EXPECT_EQ(run.runner().offers().at(0).copies, "conversion from yuv420p10le to YU12");
+}
+
+TEST(ReadNodeTest, AMatroskaFileThatWasCutOffDeliversWhatItHasAndFails) {
+  const std::string folder = TestFolder();
+  SourceRun cut(ReadPath(Fixture(folder, "cut_mkv.mkv")));
+  EXPECT_EQ(cut.PrepareAndRun(), SLUICE_E_IO);
+  EXPECT_GT(cut.frames().size(), 10u);
+  EXPECT_LT(cut.frames().size(), 40u);
+  EXPECT_NE(cut.runner().error().find("bytes are missing at the end"), std::string::npos)
+      << cut.runner().error();
+  SourceRun whole(ReadPath(Fixture(folder, "vp9.webm")));
+  EXPECT_EQ(whole.PrepareAndRun(), SLUICE_PROCESS_END) << whole.runner().error();
+}
+
+TEST(ReadNodeTest, AMatroskaStreamOfUnknownLengthIsWhole) {
+  const std::string path = TestFolder() + "/live.mkv";
+  Shell(
+      "ffmpeg -nostdin -loglevel error -f lavfi -i testsrc2=size=64x48:rate=25 -frames:v 5 -c:v "
+      "mjpeg -f matroska - > " +
+      path);
+  SourceRun run(ReadPath(path));
+  EXPECT_EQ(run.PrepareAndRun(), SLUICE_PROCESS_END) << run.runner().error();
+  EXPECT_EQ(run.frames().size(), 5u);
+}
+
+/// A named pipe with a film to write into it.
+class FifoTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = TestFolder();
+    path_ = folder_ + "/pipe";
+    ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+    const std::string film = folder_ + "/film.y4m";
+    Shell(
+        "ffmpeg -nostdin -loglevel error -f lavfi -i testsrc2=size=64x48:rate=25 -frames:v 200 "
+        "-pix_fmt yuv420p " +
+        film);
+    std::ifstream file(film, std::ios::binary);
+    film_.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  st::Parameters Params(int64_t timeout_ns) const {
+    return ReadPath(path_).DurationNs("timeout", timeout_ns);
+  }
+  /// Opens for both, so that it does not wait for the reader, with room for the whole film.
+  int OpenWriter() const {
+    const int fd = open(path_.c_str(), O_RDWR | O_CLOEXEC);
+    EXPECT_GE(fcntl(fd, F_SETPIPE_SZ, 1 << 20), static_cast<int>(film_.size()));
+    return fd;
+  }
+  static void Write(int fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count = write(fd, bytes.data(), bytes.size());
+      ASSERT_GT(count, 0);
+      bytes.remove_prefix(static_cast<size_t>(count));
+    }
+  }
+
+  std::string folder_, path_, film_;
+};
+
+TEST_F(FifoTest, IsReadLikeAFile) {
+  std::thread writer([this] {
+    const int fd = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    Write(fd, film_);
+    close(fd);
+  });
+  SourceRun run(Params(20'000'000'000));
+  ASSERT_GE(run.Prepare(), 0) << run.runner().error();
+  size_t frames = 0;
+  int32_t result = SLUICE_PROCESS_DONE;
+  while (result >= 0 && result != SLUICE_PROCESS_END) {
+    result = run.runner().Step();
+    while (run.runner().Take()) ++frames;
+    if (result == SLUICE_PROCESS_NEED_MORE) {
+      ASSERT_TRUE(run.runner().WaitForFd(20'000));
+    }
+  }
+  writer.join();
+  EXPECT_EQ(result, SLUICE_PROCESS_END) << run.runner().error();
+  EXPECT_EQ(frames, 200u);
+}
+
+TEST_F(FifoTest, ThatNobodyWritesIntoDoesNotHoldTheNode) {
+  const int writer = OpenWriter();
+  // Between two pictures.
+  const size_t part = film_.size() - 20 * (6 + 64 * 48 * 3 / 2);
+  Write(writer, std::string_view(film_).substr(0, part));
+  SourceRun run(Params(20'000'000'000));
+  ASSERT_GE(run.Prepare(), 0) << run.runner().error();
+  // It waits for the fd, and can be stopped meanwhile.
+  size_t frames = 0;
+  int32_t result = SLUICE_PROCESS_DONE;
+  while (result == SLUICE_PROCESS_DONE) {
+    result = run.runner().Step();
+    while (run.runner().Take()) ++frames;
+  }
+  EXPECT_EQ(result, SLUICE_PROCESS_NEED_MORE) << run.runner().error();
+  EXPECT_EQ(frames, 180u);
+  EXPECT_FALSE(run.runner().WaitForFd(0));
+  Write(writer, std::string_view(film_).substr(part));
+  EXPECT_TRUE(run.runner().WaitForFd(20'000));
+  EXPECT_EQ(run.runner().Step(), SLUICE_PROCESS_DONE) << run.runner().error();
+  run.runner().Stop(false);
+  EXPECT_EQ(run.runner().Leaked(), 0u);
+  close(writer);
+}
+
+TEST_F(FifoTest, ThatNeverFillsIsGivenUpAfterTheTimeout) {
+  const int writer = OpenWriter();
+  SourceRun run(Params(1));
+  EXPECT_LT(run.Prepare(), 0);
+  close(writer);
 }
 
 TEST(ReadNodeTest, ConvertsPackedRgbToTheFormatWithTheSameColours) {
