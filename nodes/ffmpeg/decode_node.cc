@@ -56,6 +56,7 @@ uint32_t DecodeNode::ReserveFor(const AVCodecContext& codec) const {
 sdk::Status DecodeNode::OfferInput(sdk::OfferSink& sink) const {
   const uint32_t views = SLUICE_VIEW_DMABUF | SLUICE_VIEW_SHM | SLUICE_VIEW_CPU;
   const auto hold = static_cast<uint32_t>(DecoderThreads(threads_)) + 1;
+  // No tail is asked for: a driver that allocates could not give one, and few pictures fill theirs.
   // Where nothing is known of a camera's JPEGs, they are what JPEGs are.
   sluice_color jpeg{};
   jpeg.primaries = SLUICE_PRIMARIES_BT709;
@@ -68,14 +69,12 @@ sdk::Status DecodeNode::OfferInput(sdk::OfferSink& sink) const {
       .Views(views)
       .Sync(SLUICE_SYNC_CPU_DONE)
       .Color(jpeg)
-      .TailBytes(AV_INPUT_BUFFER_PADDING_SIZE)
       .Hold(0, hold);
   if (sdk::Status status = sink.Add(kInName, plain); !status.ok()) return status;
   sdk::OfferBuilder any;
   any.Formats({SLUICE_FORMAT_MJPG, SLUICE_FORMAT_H264, SLUICE_FORMAT_HEVC})
       .Views(views)
       .Sync(SLUICE_SYNC_CPU_DONE)
-      .TailBytes(AV_INPUT_BUFFER_PADDING_SIZE)
       .Hold(0, hold);
   return sink.Add(kInName, any);
 }
