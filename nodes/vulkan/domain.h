@@ -93,6 +93,9 @@ class VulkanDomain {
   VulkanDomain(const sdk::Host& host, std::unique_ptr<Device> device);
   sdk::Status Open();
   Status AddStep(const sluice_island_desc& desc, uint32_t node, Island& island);
+  /// Has software Vulkan compile the island's kernels, which it does when one first runs: seconds
+  /// that belong to the preparation, not to the first frame's deadline.
+  Status WarmUp(Island& island);
 
   // What must have happened before a firing.
   Status CollectFences(Island& island, const sluice_batch& batch);
@@ -167,6 +170,7 @@ class VulkanDomain::Island {
         : waits(device, SemaphoreRing::Use::kWait), signals(device, SemaphoreRing::Use::kSignal) {}
     std::vector<std::unique_ptr<KernelModule>> modules;  // users' shaders
     std::vector<Memory> inner;
+    Memory scratch;  // of WarmUp
     SemaphoreRing waits;
     SemaphoreRing signals;
     std::unique_ptr<CommandRing> ring;

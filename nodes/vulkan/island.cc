@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -9,6 +10,9 @@ namespace {
 
 constexpr uint32_t kFileSyncs =
     SLUICE_SYNC_SYNC_FILE | SLUICE_SYNC_SYNCOBJ | SLUICE_SYNC_IMPLICIT;
+
+constexpr uint32_t kScratchBytes = 4096;
+constexpr std::chrono::seconds kWarmUpLimit{60};
 
 sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.message); }
 
@@ -90,6 +94,34 @@ Status VulkanDomain::AddStep(const sluice_island_desc& desc, uint32_t node, Isla
   return {};
 }
 
+Status VulkanDomain::WarmUp(Island& island) {
+  if (!device_->is_software()) return {};
+  auto scratch = Memory::AllocateDevice(*device_, 2 * kScratchBytes);
+  if (!scratch) return tl::unexpected(scratch.error());
+  Island::Resources& gpu = *island.gpu;
+  gpu.scratch = std::move(*scratch);
+  // One pixel, with all planes in the same place.
+  Push push;
+  push.width = push.height = 1;
+  push.src_stride.fill(kStrideMultiple / 4);
+  push.dst_stride = push.src_stride;
+  push.dst_offset.fill(kScratchBytes / 4);
+  const PlaneBuffers planes = AllPlanesIn(gpu.scratch.buffer());
+  for (size_t i = 0; i < island.steps.size(); ++i) {
+    push.param = island.steps[i].node->params();
+    island.recording[i] = {island.steps[i].module, island.steps[i].pipeline, planes, planes, push};
+  }
+  auto commands = gpu.ring->Record(island.recording, queue_->completed());
+  if (!commands) return tl::unexpected(commands.error());
+  auto point = queue_->Submit(*commands, 0);
+  if (!point) return tl::unexpected(point.error());
+  gpu.ring->Submitted(*point);
+  island.last_point = *point;
+  // Late: then the first frame waits for it.
+  (void)queue_->WaitIdle(std::chrono::steady_clock::now() + kWarmUpLimit);
+  return {};
+}
+
 sdk::Expected<std::unique_ptr<VulkanDomain::Island>> VulkanDomain::CreateIsland(
     const sluice_island_desc& desc) {
   auto island = std::make_unique<Island>(*this);
@@ -124,6 +156,7 @@ sdk::Expected<std::unique_ptr<VulkanDomain::Island>> VulkanDomain::CreateIsland(
   auto ring = CommandRing::Create(*device_, kernels_->set_layout(), std::max(desc.node_count, 1U));
   if (!ring) return ToStatus(ring.error());
   island->gpu->ring = std::move(*ring);
+  if (Status s = WarmUp(*island); !s) return ToStatus(s.error());
   return island;
 }
 
