@@ -169,6 +169,20 @@ TEST_P(AllocatorTest, EveryViewShowsTheSameBytes) {
   }
 }
 
+TEST_P(AllocatorTest, WhatADeviceWroteIsStillThereAfterTheFirstTouchByTheCpu) {
+  auto memory = Allocate(2 * page_);
+  ASSERT_TRUE(memory);
+  if (memory->fd(kViewDmabuf) < 0) GTEST_SKIP() << "no dma-buf";
+  void* device = mmap(nullptr, memory->size(), PROT_WRITE, MAP_SHARED, memory->fd(kViewDmabuf), 0);
+  ASSERT_NE(device, MAP_FAILED) << strerror(errno);
+  std::memset(device, 0x5a, memory->size());
+  munmap(device, memory->size());
+  ASSERT_TRUE(memory->Map());
+  ASSERT_TRUE(memory->BeginCpuAccess(kCpuRead));
+  for (uint64_t i = 0; i < memory->size(); ++i) ASSERT_EQ(memory->mapping()[i], 0x5a) << i;
+  ASSERT_TRUE(memory->EndCpuAccess(kCpuRead));
+}
+
 TEST_P(AllocatorTest, CpuAccessIsBracketedOnceForADmaBufAndNotForSharedMemory) {
   auto memory = Allocate(page_);
   ASSERT_TRUE(memory && memory->Map());

@@ -84,7 +84,10 @@ class UdmabufAllocator final : public Allocator {
   Result<std::unique_ptr<Memory>> Allocate(std::string_view label, uint64_t size) override {
     auto rounded = CheckedSize(*this, label, size, kUdmabufBound);
     if (!rounded) return tl::unexpected(std::move(rounded).error());
-    auto memfd = CreateSealedMemfd(label, *rounded);
+    // The driver allocates the pages. Those of fallocate are zeroed at the first touch through
+    // a mapping only, which would wipe out what a device has written through the dma-buf by then
+    // (mm/shmem.c; seen with 6.12).
+    auto memfd = CreateSealedMemfd(label, *rounded, Pages::kLater);
     if (!memfd) return tl::unexpected(std::move(memfd).error());
     // One memfd for each buffer, so one item: the driver's list_limit is never reached.
     udmabuf_create request{};

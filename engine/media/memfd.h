@@ -18,8 +18,12 @@ uint32_t PageSize();
 /// than refuse. Errors: ResourceExhausted, with the numbers.
 Status CheckRam(std::string_view label, uint64_t size);
 
-/// A memfd of `size` bytes (whole pages), zeroed and allocated, sealed SHRINK, GROW
-/// and SEAL. Errors: ResourceExhausted, Io.
-Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size);
+/// Who allocates a memfd's pages.
+enum class Pages { kNow, kLater };
+
+/// A memfd of `size` bytes (whole pages), zeroed, sealed SHRINK, GROW and SEAL, with
+/// its pages allocated unless `pages` says otherwise. Errors: ResourceExhausted, Io.
+Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size,
+                                   Pages pages = Pages::kNow);
 
 }  // namespace sluice::media

@@ -33,7 +33,7 @@ Status CheckRam(std::string_view label, uint64_t size) {
                                                     size, total));
 }
 
-Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size) {
+Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size, Pages pages) {
   SLUICE_RETURN_IF_ERROR(CheckRam(label, size));
   // The kernel refuses longer names; this one is for /proc only.
   UniqueFd fd(memfd_create(std::string(label.substr(0, 200)).c_str(),
@@ -42,7 +42,12 @@ Result<UniqueFd> CreateSealedMemfd(std::string_view label, uint64_t size) {
   // fallocate, unlike a later touch, reports a full machine as an error.
   int error = 0;
   do {
-    error = posix_fallocate(fd.get(), 0, static_cast<off_t>(size));
+    const off_t bytes = static_cast<off_t>(size);
+    if (pages == Pages::kNow) {
+      error = posix_fallocate(fd.get(), 0, bytes);
+    } else {
+      error = ftruncate(fd.get(), bytes) == 0 ? 0 : errno;
+    }
   } while (error == EINTR);
   if (error != 0) {
     return Fail(Code::kResourceExhausted,
