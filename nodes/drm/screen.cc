@@ -391,6 +391,7 @@ sdk::Status Screen::CommitWaiting(int64_t now_ns, bool* committed) {
   const bool with_fences = fences_ok_ && ids_.in_fence != 0;
   // A driver that takes no fence gets the picture when it is complete.
   if (!with_fences && shot.fence && FenceStatus(shot.fence.get()) == 0) return {};
+  if (WaitsForTarget()) return {};  // OfferTarget() wakes the loop
   const bool reroute = (writeback_client_ != nullptr) && !writeback_routed_;
   const bool modeset = needs_modeset_ || reroute;
   int32_t out_fence = -1;
@@ -472,7 +473,7 @@ EventSink::Next Screen::Advance(int64_t now_ns) {
       }
       if (retry_ns_ != 0) {
         next.at_ns = retry_ns_;
-      } else {
+      } else if (FenceStatus(waiting_->fence.get()) == 0) {
         next.fd = waiting_->fence.get();
       }
     }
@@ -505,6 +506,12 @@ sdk::Status Screen::DescribeLate(const Shot& shot, bool in_flight) const {
         "%s: frame %llu was not shown within %.1f s: its fence (%s) has not signalled",
         connector_name_.c_str(), sequence, seconds,
         fence.signaller.empty() ? "of an unknown signaller" : fence.signaller.c_str());
+  }
+  if (!in_flight && WaitsForTarget()) {
+    return sdk::Status::Error(
+        SLUICE_E_TIMEOUT,
+        "%s: frame %llu was not shown within %.1f s: no buffer came to write it back into",
+        connector_name_.c_str(), sequence, seconds);
   }
   return sdk::Status::Error(SLUICE_E_TIMEOUT, "%s: frame %llu was not shown within %.1f s: %s %s",
                             connector_name_.c_str(), sequence, seconds, card_->driver().c_str(),
@@ -616,6 +623,7 @@ void Screen::DetachWriteback() {
   const std::lock_guard lock(mutex_);
   writeback_client_ = nullptr;
   targets_.clear();
+  if (waiting_) card_->events().Wake();
   for (Written& written : written_) {
     if (written.fence) written.frame.Release(sdk::Fence::SyncFile(written.fence.get()));
   }
@@ -623,8 +631,12 @@ void Screen::DetachWriteback() {
 }
 
 void Screen::OfferTarget(WritebackTarget target) {
-  const std::lock_guard lock(mutex_);
-  if (targets_.size() < kMostWritebacks) targets_.push_back(std::move(target));
+  {
+    const std::lock_guard lock(mutex_);
+    if (targets_.size() < kMostWritebacks) targets_.push_back(std::move(target));
+    if (!waiting_) return;
+  }
+  card_->events().Wake();
 }
 
 std::size_t Screen::Targets() const {
@@ -643,6 +655,11 @@ bool Screen::TakeWritten(Written* written) {
 uint64_t Screen::TakeMissed() {
   const std::lock_guard lock(mutex_);
   return std::exchange(missed_, 0);
+}
+
+bool Screen::WaitsForTarget() const {
+  return writeback_client_ != nullptr && writeback_.lossless && targets_.empty() &&
+         writeback_seen_ % writeback_.every == 0;
 }
 
 bool Screen::AddWriteback(AtomicRequest& request, int32_t* fence) {

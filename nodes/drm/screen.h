@@ -70,7 +70,8 @@ struct WritebackConnector {
   uint32_t crtc_id = 0;
   uint32_t fb_id = 0;
   uint32_t out_fence = 0;
-  uint64_t every = 1;  ///< each n-th picture
+  uint64_t every = 1;     ///< each n-th picture
+  bool lossless = false;  ///< a picture waits until there is a buffer to write it back into
 };
 
 /// One connector with its CRTC and primary plane. One commit is under way at a time.
@@ -150,6 +151,7 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
                  int* error);
   sdk::Status CommitWaiting(int64_t now_ns, bool* committed);
   int CommitOnce(bool with_fences, bool modeset, int32_t* out_fence, int32_t* writeback_fence);
+  bool WaitsForTarget() const;
   bool AddWriteback(AtomicRequest& request, int32_t* fence);
   void FinishWriteback(bool committed, int32_t fence);
   void FailWaiting(const sdk::Status& status);

@@ -28,6 +28,7 @@ sdk::Expected<std::unique_ptr<Writeback>> Writeback::Create(sdk::NodeContext con
   }
   options.count = static_cast<uint64_t>(count);
   options.every = static_cast<uint64_t>(every);
+  options.lossless = params.Bool("lossless", false);
   return std::make_unique<Writeback>(context, std::move(options));
 }
 
@@ -48,9 +49,12 @@ sdk::Status Writeback::OpenConnector() {
     if (options_.connector != "auto" && options_.connector != name) continue;
     const Properties properties =
         Properties::Read(fd, connector->connector_id, DRM_MODE_OBJECT_CONNECTOR);
-    connector_ = {connector->connector_id, properties.Id("CRTC_ID"),
-                  properties.Id("WRITEBACK_FB_ID"), properties.Id("WRITEBACK_OUT_FENCE_PTR"),
-                  options_.every};
+    connector_ = {connector->connector_id,
+                  properties.Id("CRTC_ID"),
+                  properties.Id("WRITEBACK_FB_ID"),
+                  properties.Id("WRITEBACK_OUT_FENCE_PTR"),
+                  options_.every,
+                  options_.lossless};
     if (connector_.crtc_id == 0 || connector_.fb_id == 0 || connector_.out_fence == 0) continue;
     possible_crtcs_ = 0;
     for (int e = 0; e < connector->count_encoders; ++e) {
@@ -196,7 +200,10 @@ sdk::Expected<sdk::Process> Writeback::Process(sdk::Invocation& /*invocation*/) 
     if (sdk::Status status = context().Emit(kOut, std::move(written.frame), fence); !status.ok()) {
       return status;
     }
-    if (++emitted_ == options_.count) return sdk::Process::kEnd;
+    if (++emitted_ == options_.count) {
+      screen_->DetachWriteback();
+      return sdk::Process::kEnd;
+    }
   }
   if (const uint64_t missed = screen_->TakeMissed(); missed > 0) {
     context().CountDrop(kOutPort, missed, "no buffer was free when the picture was shown");

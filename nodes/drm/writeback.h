@@ -27,6 +27,7 @@ class Writeback final : public sdk::Node<Writeback>, private WritebackClient {
     sdk::Size size;
     uint64_t count = 0;
     uint64_t every = 1;
+    bool lossless = false;
   };
   static sdk::Expected<std::unique_ptr<Writeback>> Create(sdk::NodeContext context,
                                                           const sdk::Params& params);

@@ -210,6 +210,7 @@ TEST_P(ConformanceTest, WaitsWhenNoBufferIsFreeAndGoesOnAfterwards) {
 }
 
 TEST_P(ConformanceTest, TwoOfATypeDoNotDisturbEachOther) {
+  if (GetParam().exclusive) GTEST_SKIP() << "its device is for one alone";
   const auto one = Make();
   const auto two = Make();
   ASSERT_NO_FATAL_FAILURE(Advance(*one, Stage::kStarted));

@@ -33,6 +33,8 @@ struct Subject {
   int frames = 8;
   /// A node takes long to make: fewer repetitions, and only the states that differ.
   bool costly = false;
+  /// It has a device to itself: there cannot be two of it.
+  bool exclusive = false;
 };
 
 inline void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.type; }
