@@ -1,5 +1,8 @@
 // The device's choice, imported memory, and the queue's waiter.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,6 +11,7 @@
 #include <vector>
 
 #include "nodes/vulkan/import_cache.h"
+#include "nodes/vulkan/semaphores.h"
 #include "nodes/vulkan/testing.h"
 
 namespace sluice::vulkan::testing {
@@ -149,6 +153,48 @@ TEST_F(MemoryTest, ABufferThatChangesItsMappingIsAnError) {
   EXPECT_FALSE(cache.ImportHost({1, 1, 0}, b.data(), b.size()).has_value());
 }
 
+TEST_F(MemoryTest, WhatIsNoDmabufIsRefusedWithTheReason) {
+  const auto closed = Memory::ImportDmabuf(bench_->device(), -1, 4096);
+  ASSERT_FALSE(closed.has_value());
+  EXPECT_EQ(closed.error().code, SLUICE_E_UNSUPPORTED);
+}
+
+TEST(SyncFilesTest, AFileIsKeptUntilItsPointIsOver) {
+  SyncFiles files;
+  const auto make = [] { return UniqueFd(eventfd(0, EFD_CLOEXEC)); };
+  files.Put(1, make());
+  files.Put(2, make());
+  files.Put(3, UniqueFd());  // it had signalled
+  EXPECT_EQ(files.size(), 2U);
+  EXPECT_TRUE(files.Get(1).IsValid());
+  EXPECT_FALSE(files.Get(3).IsValid());
+  files.Completed(1);
+  EXPECT_FALSE(files.Get(1).IsValid());
+  EXPECT_TRUE(files.Get(2).IsValid());
+  // The submission was over before its file was there.
+  files.Put(1, make());
+  EXPECT_EQ(files.size(), 1U);
+  files.Completed(2);
+  EXPECT_EQ(files.size(), 0U);
+}
+
+using SemaphoreTest = DeviceTest;
+
+TEST_F(SemaphoreTest, WithoutSyncFilesARingGivesNothingAndClosesWhatItWasGiven) {
+  if (bench_->device().info().external.sync_files()) GTEST_SKIP() << "it has them";
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const UniqueFd writer(ends[1]);
+  SemaphoreRing waits(bench_->device(), SemaphoreRing::Use::kWait);
+  const auto imported = waits.Import(UniqueFd(ends[0]), 0);
+  ASSERT_FALSE(imported.has_value());
+  EXPECT_EQ(imported.error().code, SLUICE_E_UNSUPPORTED);
+  EXPECT_EQ(fcntl(ends[0], F_GETFD), -1);
+  SemaphoreRing signals(bench_->device(), SemaphoreRing::Use::kSignal);
+  EXPECT_FALSE(signals.Take(0).has_value());
+  EXPECT_EQ(signals.size(), 0U);
+}
+
 using QueueTest = DeviceTest;
 
 TEST_F(QueueTest, PointsCompleteInOrderAndTheListenerHearsOfAll) {
@@ -229,6 +275,35 @@ TEST(ShapeTest, ALayoutThatDoesNotHoldThePictureIsRefused) {
   changed = layout;
   changed.plane_count = 1;
   EXPECT_FALSE(MakeShape(format, changed).has_value());
+}
+
+TEST(ShapeTest, ALayoutMeetsWhatOthersDemand) {
+  const sluice_format format = MakeFormat(SLUICE_FORMAT_NV12, 160, 90);
+  const sluice_layout layout = MakeLayout(format, {96, 4096, 65536, 100}).value();
+  EXPECT_EQ(layout.planes[0].stride, 192U);  // of 64 and of 96
+  EXPECT_EQ(layout.planes[1].offset % 4096, 0U);
+  EXPECT_GE(layout.size, layout.planes[1].offset + layout.planes[1].size + 100);
+  EXPECT_EQ(layout.size % 65536, 0U);
+  EXPECT_TRUE(MakeShape(format, layout).has_value());
+  EXPECT_FALSE(MakeLayout(format, {uint64_t{1} << 32}).has_value());
+}
+
+TEST(ShapeTest, APlaneBeyondItsPartIsRefusedWithItsNumbers) {
+  const sluice_format format = MakeFormat(SLUICE_FORMAT_NV12, 192, 90);
+  sluice_layout layout = MakeLayout(format).value();
+  layout.part_count = 2;
+  layout.planes[1].part = 1;
+  layout.planes[1].offset = 0;
+  const Shape shape = MakeShape(format, layout).value();
+  const uint64_t fits[] = {192 * 90, 192 * 45}, small[] = {192 * 90, 192 * 45 - 1};
+  EXPECT_TRUE(CheckParts(shape, fits).has_value());
+  const Status refused = CheckParts(shape, small);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message.find("plane 1 reaches byte 8640 of part 1"), std::string::npos)
+      << refused.error().message;
+  EXPECT_FALSE(CheckParts(shape, std::span(fits).first(1)).has_value());
+  layout.planes[1].part = 2;
+  EXPECT_FALSE(MakeShape(format, layout).has_value());
 }
 
 TEST(ShapeTest, AFormatThatKernelsDoNotKnowIsRefusedByName) {

@@ -76,10 +76,12 @@ VulkanDomain::~VulkanDomain() {
 // A fence of another driver never came. Destroying what the device still uses is undefined, and
 // drivers wait in vkDestroyDevice: the process goes on without it.
 void VulkanDomain::Abandon() {
-  host_.Log(SLUICE_LOG_ERROR, kDomain,
-            "%s is not done with its submissions: it is left as it is until the process ends",
-            device_->info().name.c_str());
   queue_->Abandon();
+  // Frames that wait for it may outlive the domain: their fences end here, as failed.
+  OnLost(announced_.load() + 1, queue_->submitted(),
+         Error{SLUICE_E_DEVICE_LOST, device_->info().name +
+                                         " is not done with its submissions: it is left as it is "
+                                         "until the process ends"});
   const std::lock_guard<std::mutex> lock(mutex_);
   (void)exports_.release();
   (void)staging_.release();

@@ -23,8 +23,6 @@
 /// What the kernel makes, for tests: dma-bufs, and fences that a test signals when it wants.
 namespace sluice::vulkan::testing {
 
-inline bool HasUdmabuf() { return access("/dev/udmabuf", R_OK | W_OK) == 0; }
-
 /// Pages as a dma-buf; where the kernel makes none, the memfd that software Vulkan takes for one.
 /// That shows that the plumbing holds, and nothing about dma-bufs.
 inline UniqueFd MakePages(uint64_t size) {
