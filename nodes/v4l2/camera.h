@@ -10,13 +10,13 @@
 namespace sluice::v4l2::testing {
 
 /// No text and no movement: every frame is the same. `more`: further controls, ", "name": value".
-inline Parameters Still(const std::string& more = "") {
+inline Parameters Still(const std::string& more = "", const char* device = "/dev/video0") {
   const std::string controls =
       R"({"test_pattern": "100% Colorbar", "osd_text_mode": "None",
           "horizontal_movement": "No Movement")" +
       more + "}";
   return Parameters()
-      .String("device", "/dev/video0")
+      .String("device", device)
       .String("input", "0")
       .Map("controls", controls.c_str());
 }

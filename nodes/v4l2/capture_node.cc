@@ -116,7 +116,6 @@ sdk::Status CaptureNode::Probe(sdk::OfferSink& sink) {
   const auto least = static_cast<uint32_t>(std::clamp<int64_t>(
       GetControl(stream_.device(), V4L2_CID_MIN_BUFFERS_FOR_CAPTURE, 1), 1, kMaxBuffers - 1));
   Stream::OfferTerms terms;
-  terms.buffers_min = least + 1;
   terms.dynamic_reserve = std::max(reserve_, least + 1);
   return stream_.Offer(kOutName, groups, terms, sink);
 }

@@ -68,26 +68,10 @@ bool IsNodeName(const char* name, int* number = nullptr) {
   return true;
 }
 
-/// /dev/video0, /dev/video1, ... in the order of their numbers.
-std::vector<std::string> Nodes() {
-  std::vector<int> numbers;
-  if (DIR* folder = opendir("/dev")) {
-    while (const dirent* entry = readdir(folder)) {
-      int number = 0;
-      if (IsNodeName(entry->d_name, &number)) numbers.push_back(number);
-    }
-    closedir(folder);
-  }
-  std::sort(numbers.begin(), numbers.end());
-  std::vector<std::string> paths;
-  for (const int number : numbers) paths.push_back("/dev/video" + std::to_string(number));
-  return paths;
-}
-
 /// The first device that `accept` takes; `seen` gets a line for each one that opens.
 template <class Accept>
 std::unique_ptr<Device> Search(Direction direction, std::string* seen, Accept&& accept) {
-  for (const std::string& path : Nodes()) {
+  for (const std::string& path : DeviceNodes()) {
     auto device = Device::Open(path, direction);
     if (!device.ok()) continue;
     const Identity& identity = (*device)->identity();
@@ -118,6 +102,21 @@ sdk::Expected<std::unique_ptr<Device>> OpenPath(const std::string& path, Directi
 }
 
 }  // namespace
+
+std::vector<std::string> DeviceNodes() {
+  std::vector<int> numbers;
+  if (DIR* folder = opendir("/dev")) {
+    while (const dirent* entry = readdir(folder)) {
+      int number = 0;
+      if (IsNodeName(entry->d_name, &number)) numbers.push_back(number);
+    }
+    closedir(folder);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  std::vector<std::string> paths;
+  for (const int number : numbers) paths.push_back("/dev/video" + std::to_string(number));
+  return paths;
+}
 
 sdk::Expected<std::unique_ptr<Device>> FindDevice(const std::string& wanted, Direction direction) {
   if (!wanted.empty() && wanted[0] == '/') return OpenPath(wanted, direction);

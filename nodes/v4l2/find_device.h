@@ -3,12 +3,16 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <sluice/status.hpp>
 
 #include "nodes/v4l2/device.h"
 
 namespace sluice::v4l2 {
+
+/// /dev/video0, /dev/video1, ... in the order of their numbers.
+std::vector<std::string> DeviceNodes();
 
 /// Opens the device that `wanted` names: a path (/dev/video0, /dev/v4l/by-id/...), a node's name
 /// (video0), the card's name, the bus ("usb-0000:00:14.0-1"), or a name in /dev/v4l/by-id or

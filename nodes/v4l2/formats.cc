@@ -202,6 +202,11 @@ ColorInfo ColorOf(const FormatEntry& entry, const PixFormat& format) {
         colorspace == V4L2_COLORSPACE_BT2020 ? SLUICE_SITING_TOP_LEFT : SLUICE_SITING_LEFT;
     info.assumed |= SLUICE_COLOR_FIELD_SITING;
   }
+  if (entry.drm == SLUICE_FORMAT_R8 && format.quantization == V4L2_QUANTIZATION_DEFAULT) {
+    // By the letter grey is Y'CbCr without its colour, so limited; sensors and vivid use all of it.
+    info.color.range = SLUICE_RANGE_FULL;
+    info.assumed |= SLUICE_COLOR_FIELD_RANGE;
+  }
   if (info.color.primaries == 0) info.assumed &= ~SLUICE_COLOR_FIELD_PRIMARIES;
   if (info.color.transfer == 0) info.assumed &= ~SLUICE_COLOR_FIELD_TRANSFER;
   if (info.color.matrix == 0) info.assumed &= ~SLUICE_COLOR_FIELD_MATRIX;

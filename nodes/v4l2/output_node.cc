@@ -15,10 +15,10 @@ namespace sluice::v4l2 {
 namespace {
 
 constexpr const char* kInName = "in";
-/// A device keeps its last frame until another one comes. So the end is when nothing has come back
-/// for so many frames, and this at least.
-constexpr int64_t kQuietFrames = 3;
-constexpr int64_t kQuietNs = 100'000'000;
+/// A frame of a device that does not say how long one is.
+constexpr int64_t kFrameNs = 40'000'000;
+/// A device that finishes nothing for so many frames will not any more.
+constexpr int64_t kQuietFrames = 25;
 
 int64_t NowNs() {
   timespec now{};
@@ -70,7 +70,6 @@ sdk::Status OutputNode::Probe(sdk::OfferSink& sink) {
   const auto least = static_cast<uint32_t>(std::clamp<int64_t>(
       GetControl(stream_.device(), V4L2_CID_MIN_BUFFERS_FOR_OUTPUT, 1), 1, kMaxBuffers - 1));
   Stream::OfferTerms terms;
-  terms.buffers_min = least + 1;
   terms.hold_min = least;
   terms.hold_max = std::max(hold_, least);
   return stream_.Offer(kInName, MakeGroups(*formats, wish_), terms, sink);
@@ -159,8 +158,9 @@ bool OutputNode::Finished() {
   if (stream_.queued() == 0) return true;
   const sluice_rate rate = stream_.rate();
   const int64_t frame_ns =
-      rate.numerator == 0 ? 0 : int64_t{1'000'000'000} * rate.denominator / rate.numerator;
-  const int64_t due = last_event_ns_ + std::max(kQuietNs, kQuietFrames * frame_ns);
+      rate.numerator == 0 ? kFrameNs : int64_t{1'000'000'000} * rate.denominator / rate.numerator;
+  // The last frame stays in the device until another one comes: it gets its time, and no more.
+  const int64_t due = last_event_ns_ + (stream_.queued() == 1 ? 1 : kQuietFrames) * frame_ns;
   if (NowNs() >= due) return true;
   context().WakeAt(due);
   return false;

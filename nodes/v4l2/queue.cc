@@ -59,6 +59,11 @@ bool Queue::Supports(const Device& device, MemoryKind kind) {
   return error == 0 || error == EBUSY;
 }
 
+bool Queue::InUse(const Device& device) {
+  uint32_t count = 0;
+  return RequestBuffers(device, MemoryKind::kMmap, &count) == EBUSY;
+}
+
 sdk::Expected<std::unique_ptr<Queue>> Queue::Create(const Device& device, MemoryKind kind,
                                                     uint32_t buffers, const PixFormat& format) {
   uint32_t count = buffers;

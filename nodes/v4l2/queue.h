@@ -51,6 +51,8 @@ class Queue {
                                                       uint32_t buffers, const PixFormat& format);
   /// Whether the device takes this kind of memory at all.
   static bool Supports(const Device& device, MemoryKind kind);
+  /// Whether somebody else has buffers of it.
+  static bool InUse(const Device& device);
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;

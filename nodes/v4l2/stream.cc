@@ -94,7 +94,7 @@ sdk::Status Stream::Offer(const char* port, const std::vector<Group>& groups,
           .Rate(group.rate.min, group.rate.max)
           .Color(group.color.color, group.color.assumed)
           .Align(group.stride_multiple, 1, kPage, kPage)
-          .Buffers(terms.buffers_min, kMaxBuffers)
+          .Buffers(0, kMaxBuffers)
           .Hold(terms.hold_min, terms.hold_max)
           .DynamicReserve(terms.dynamic_reserve);
       if (sdk::Status status = sink.Add(port, offer); !status.ok()) return status;

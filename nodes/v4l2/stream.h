@@ -35,7 +35,6 @@ class Stream {
 
   /// Which kinds of memory the device takes, as offers for `port`, for each of `groups`.
   struct OfferTerms {
-    uint32_t buffers_min = 1;
     uint32_t dynamic_reserve = 0;
     uint32_t hold_min = 0;
     uint32_t hold_max = 0;

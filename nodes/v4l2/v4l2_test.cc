@@ -215,6 +215,12 @@ constexpr ColorCase kColors[] = {
       SLUICE_SITING_LEFT,
       {}},
      kAllSaid | SLUICE_COLOR_FIELD_SITING},
+    // Said by nobody, and full wherever it was seen.
+    {"Grey",
+     V4L2_PIX_FMT_GREY,
+     V4L2_COLORSPACE_SRGB,
+     {SLUICE_PRIMARIES_BT709, SLUICE_TRANSFER_SRGB, 0, SLUICE_RANGE_FULL, 0, {}},
+     SLUICE_COLOR_FIELD_RANGE},
     {"Raw", V4L2_PIX_FMT_GREY, V4L2_COLORSPACE_RAW, {}, 0},
 };
 INSTANTIATE_TEST_SUITE_P(Colorspaces, ColorTest, testing::ValuesIn(kColors),
