@@ -39,7 +39,12 @@ std::string Distinct(const std::vector<Offer>& offers, F text) {
     if (std::find(parts.begin(), parts.end(), part) == parts.end())
       parts.push_back(std::move(part));
   }
-  return fmt::format("{}", fmt::join(parts, " or "));
+  // A display may have fifty modes: who reads on after eight looks them up.
+  constexpr size_t kShown = 8;
+  const size_t more = parts.size() > kShown ? parts.size() - kShown : 0;
+  parts.resize(parts.size() - more);
+  std::string list = fmt::format("{}", fmt::join(parts, " or "));
+  return more == 0 ? list : fmt::format("{}, and {} more", list, more);
 }
 
 std::string ModifierList(const Offer& offer) {

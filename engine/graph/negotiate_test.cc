@@ -44,6 +44,27 @@ TEST(NegotiateTest, DoesNotThrowColourAwayBecauseGreyIsCheaper) {
   EXPECT_EQ(FourccOf(c.Succeed(), "s.out"), "YU12");
 }
 
+TEST(NegotiateTest, TakesPixelsBeforeCompressedPicturesWhereBothAreTaken) {
+  const std::vector<Offer> camera = {SizedOffer("YUYV MJPG", 64, 48)};
+  Case any({Source("s", camera), Sink("t", {CpuOffer("")})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(FourccOf(any.Succeed(), "s.out"), "YUYV");
+  Case decoder({Source("s", camera), Sink("t", {CpuOffer("MJPG")})}, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(FourccOf(decoder.Succeed(), "s.out"), "MJPG");
+}
+
+TEST(NegotiateTest, ADecoderKeepsChromaAsASourceDoes) {
+  const std::vector<Offer> pictures = {CpuOffer("YUYV"), CpuOffer("YU12")};
+  Case decoder({Source("s", {SizedOffer("MJPG", 64, 48)}),
+                Filter("d", {CpuOffer("MJPG H264")}, pictures, false), Sink("t", {CpuOffer("")})},
+               "s: s\nd: d\nt: t\ns -> d -> t\n");
+  EXPECT_EQ(FourccOf(decoder.Succeed(), "d.out"), "YUYV");
+  // Elsewhere the cheaper one is as good.
+  Case filter({Source("s", {SizedOffer("NV12", 64, 48)}),
+               Filter("f", {CpuOffer("NV12")}, pictures, false), Sink("t", {CpuOffer("")})},
+              "s: s\nf: f\nt: t\ns -> f -> t\n");
+  EXPECT_EQ(FourccOf(filter.Succeed(), "f.out"), "YU12");
+}
+
 TEST(NegotiateTest, FanOutIntersectsAllConsumers) {
   Case c({Source("s", {SizedOffer("AB24 NV12 YU12", 64, 48)}), Sink("t", {CpuOffer("YU12 NV12")}),
           Sink("u", {CpuOffer("AB24 YU12")})},
@@ -341,6 +362,15 @@ TEST(NegotiateTest, AnExcludedViewOfOneConsumerChoosesAnotherView) {
   c.input.exclusions.push_back(
       {.producer = "s.out", .consumer = "t.in", .view = kViewShm, .reason = "mmap"});
   EXPECT_EQ(c.Succeed().edges[0].consumer_view, kViewCpu);
+}
+
+TEST(NegotiateTest, ARefusalShowsTheFirstOfManySizesAndTheNumberOfTheOthers) {
+  std::vector<Offer> modes;
+  for (uint32_t i = 0; i < 20; ++i) modes.push_back(SizedOffer("NV12", 640 + 16 * i, 480));
+  Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", modes)}, "s: s\nt: t\ns -> t\n");
+  const std::string refusal = c.Refusal();
+  EXPECT_TRUE(Has(refusal, "640 x 480 or 656 x 480")) << refusal;
+  EXPECT_TRUE(Has(refusal, "752 x 480, and 12 more")) << refusal;
 }
 
 TEST(NegotiateTest, AnExcludedAllocatorIsNotUsedAgain) {
