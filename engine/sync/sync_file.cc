@@ -132,7 +132,7 @@ namespace {
 /// The one point of an imported sync_file. Owned by its timeline.
 struct ImportedSyncFile {
   UniqueFd fd;
-  std::shared_ptr<FdWaiter> waiter;
+  std::weak_ptr<FdWaiter> waiter;  // it keeps us while it waits
   Timeline* timeline = nullptr;
   std::atomic<bool> armed{false};
 
@@ -187,8 +187,9 @@ const TimelineBackend& SyncFileBackend() {
       // Called or dropped, the arrival ends with the closure, and looks then.
       auto arrival = std::make_shared<Arrival>(RefPtr<Timeline>(file->timeline), file);
       auto own = UniqueFd::Duplicate(file->fd.get());
-      if (!own || !file->waiter) return;
-      file->waiter->WaitReadable(std::move(*own), [arrival = std::move(arrival)] {});
+      auto waiter = file->waiter.lock();
+      if (!own || !waiter) return;
+      waiter->WaitReadable(std::move(*own), [arrival = std::move(arrival)] {});
     };
     return b;
   }();
@@ -198,12 +199,12 @@ const TimelineBackend& SyncFileBackend() {
 }  // namespace
 
 Result<Fence> ImportSyncFile(UniqueFd sync_file, std::string signaller,
-                             std::shared_ptr<FdWaiter> waiter) {
+                             const std::shared_ptr<FdWaiter>& waiter) {
   auto now = QuerySyncFile(sync_file.get());
   if (!now) return tl::unexpected(std::move(now).error());
   auto* file = new ImportedSyncFile;
   file->fd = std::move(sync_file);
-  file->waiter = std::move(waiter);
+  file->waiter = waiter;
   auto timeline = MakeRef<Timeline>(std::move(signaller), &SyncFileBackend(), file);
   file->timeline = timeline.get();
   timeline->Submitted(1);

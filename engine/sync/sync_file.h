@@ -29,10 +29,10 @@ Result<SyncFileState> QuerySyncFile(int fd);
 
 /// Point 1 of a timeline of its own: it passes when the sync_file does, with the
 /// error that it carries. Nobody waits in the kernel before somebody subscribes.
-/// Where `waiter` ends first, the point fails (Cancelled). Takes the fd, also when
+/// `waiter` is not kept; where it ends first, the point fails (Cancelled). Takes the fd, also when
 /// it fails. Errors: as QuerySyncFile.
 Result<Fence> ImportSyncFile(UniqueFd sync_file, std::string signaller,
-                             std::shared_ptr<FdWaiter> waiter);
+                             const std::shared_ptr<FdWaiter>& waiter);
 
 /// One sync_file that passes when all have; of one, itself; of none, empty. Takes the
 /// fds, also when it fails. Errors: InvalidArgument, Io.

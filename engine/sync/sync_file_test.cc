@@ -194,6 +194,16 @@ TEST_F(SyncFileTest, WaiterThatEndsFailsWhatIsPendingSoThatNobodyWaitsForEver) {
   EXPECT_EQ(told_b.state, FenceState::kSignalled) << "the kernel's word counts";
 }
 
+TEST_F(SyncFileTest, WaiterThatNobodyKeepsEnds) {
+  FakeFence fake;
+  Fence fence = Import(fake);
+  Told told;
+  FenceState state;
+  ASSERT_TRUE(fence.timeline->Subscribe(1, &told, &state));
+  waiter_ = nullptr;
+  EXPECT_EQ(told.state, FenceState::kFailed);
+}
+
 TEST_F(SyncFileTest, WithoutAWaiterASubscriptionFails) {
   FakeFence fake;
   auto fence = ImportSyncFile(fake.Take(), "camera", nullptr);

@@ -78,7 +78,7 @@ int Transfer(int drm, uint32_t from, uint64_t from_point, uint32_t to, uint64_t 
 struct Syncobj {
   UniqueFd drm;
   Handle handle;  // ends before drm
-  std::shared_ptr<FdWaiter> waiter;
+  std::weak_ptr<FdWaiter> waiter;  // it keeps us while it waits
   Timeline* timeline = nullptr;
   std::mutex mutex;
   std::vector<uint64_t> armed;  // guarded by mutex
@@ -131,10 +131,11 @@ void Syncobj::Arm(uint64_t point) {
   }
   auto arrival = std::make_shared<PointArrival>(RefPtr<Timeline>(timeline), this, point);
   UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event.valid() || !waiter) return;
+  auto waits = waiter.lock();
+  if (!event.valid() || !waits) return;
   drm_syncobj_eventfd wait{handle.get(), 0, point, event.get(), 0};
   if (Ioctl(drm.get(), DRM_IOCTL_SYNCOBJ_EVENTFD, &wait) != 0) return;
-  waiter->WaitReadable(std::move(event), [arrival = std::move(arrival)] { arrival->called = true; });
+  waits->WaitReadable(std::move(event), [arrival = std::move(arrival)] { arrival->called = true; });
 }
 
 void Syncobj::Arrived(uint64_t point, bool called) {
@@ -224,7 +225,7 @@ Status CheckEventfd(const Syncobj& syncobj) {
 }  // namespace
 
 Result<RefPtr<Timeline>> ImportSyncobj(std::string signaller, int drm_fd, int syncobj_fd,
-                                       std::shared_ptr<FdWaiter> waiter) {
+                                       const std::shared_ptr<FdWaiter>& waiter) {
   SLUICE_RETURN_IF_ERROR(CheckDevice(drm_fd));
   auto drm = UniqueFd::Duplicate(drm_fd);
   if (!drm) return tl::unexpected(std::move(drm).error());
@@ -239,7 +240,7 @@ Result<RefPtr<Timeline>> ImportSyncobj(std::string signaller, int drm_fd, int sy
   auto syncobj = std::make_unique<Syncobj>();
   syncobj->drm = std::move(*drm);
   syncobj->handle = Handle(syncobj->drm.get(), import.handle);
-  syncobj->waiter = std::move(waiter);
+  syncobj->waiter = waiter;
   SLUICE_RETURN_IF_ERROR(CheckEventfd(*syncobj));
   Syncobj* self = syncobj.release();
   auto timeline = MakeRef<Timeline>(std::move(signaller), &SyncobjBackend(), self);

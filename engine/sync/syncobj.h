@@ -20,7 +20,7 @@ namespace sluice::sync {
 /// Errors: Unsupported without DRM_CAP_SYNCOBJ_TIMELINE or DRM_IOCTL_SYNCOBJ_EVENTFD
 /// (Linux 6.6), InvalidArgument for a fd that is no syncobj, Io.
 Result<RefPtr<Timeline>> ImportSyncobj(std::string signaller, int drm_fd, int syncobj_fd,
-                                       std::shared_ptr<FdWaiter> waiter);
+                                       const std::shared_ptr<FdWaiter>& waiter);
 
 /// Signals `point` from the CPU, now. Errors: Unsupported for a timeline of another
 /// kind, InvalidArgument for a point that has something behind it already, Io.
