@@ -31,7 +31,7 @@ void ProbeKernel(Findings* findings);
 void ProbeMemory(Findings* findings);
 /// Copies for about a tenth of a second.
 void ProbeBandwidth(Findings* findings);
-/// Device nodes of graphics and video devices.
+/// Render nodes; other devices are the plugins' to know.
 void ProbeDevices(Findings* findings);
 void ProbePipewire(Findings* findings);
 /// Opens every domain that plugins offer; `selector` chooses the device.

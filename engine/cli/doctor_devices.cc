@@ -45,19 +45,6 @@ Finding RenderNode(const std::string& name) {
   return finding;
 }
 
-Finding VideoDevice(const std::string& name) {
-  const std::string path = "/dev/" + name;
-  Finding finding{.section = "video", .name = path};
-  const std::string label = FirstLine("/sys/class/video4linux/" + name + "/name");
-  finding.detail = label.empty() ? "present" : label;
-  // Not opened: for some cameras that is what switches them on.
-  if (access(path.c_str(), R_OK | W_OK) == 0) return finding;
-  finding.health = Health::kMissing;
-  finding.detail += fmt::format(": {}", std::strerror(errno));
-  finding.advice = AccessAdvice(path);
-  return finding;
-}
-
 std::string PipewireSocket() {
   for (const char* variable : {"PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR"}) {
     const char* folder = std::getenv(variable);
@@ -124,15 +111,6 @@ void ProbeDevices(Findings* findings) {
          .detail = "no /dev/dri/renderD*: no GPU with a kernel driver, so no dma-buf with one",
          .advice = "load the GPU's kernel driver (i915, amdgpu, nvidia-drm, ...); in a container, "
                    "pass /dev/dri in"});
-  }
-  const auto cameras = NamesIn("/dev", "video");
-  for (const std::string& camera : cameras) findings->push_back(VideoDevice(camera));
-  if (cameras.empty()) {
-    findings->push_back({.section = "video",
-                         .name = "V4L2",
-                         .health = Health::kMissing,
-                         .detail = "no /dev/video*: no camera",
-                         .advice = "plug one in, or sudo modprobe vivid for a virtual one"});
   }
 }
 
