@@ -121,11 +121,26 @@ sdk::Status Display::OfferSizes(sdk::OfferSink& offers, uint32_t width_min, uint
         .Width(width_min, width_max, 1)
         .Height(height_min, height_max, 1)
         .Hold(1, 1);
-    const bool linear = group.modifiers.front() == SLUICE_MODIFIER_LINEAR;
-    if (card_->has_dumb_buffers() && linear) offer.Allocates(SLUICE_VIEW_DMABUF);
     if (sdk::Status status = offers.Add(kInPort, offer); !status.ok()) return status;
   }
-  return {};
+  if (!card_->has_dumb_buffers()) return {};
+  // Second choice: the CPU may read a driver's memory slowly. Where a driver refuses all foreign
+  // buffers this is what is left.
+  sdk::OfferBuilder own;
+  for (const FormatGroup& group : GroupFormats(screen_->formats())) {
+    if (group.modifiers.front() != SLUICE_MODIFIER_LINEAR) continue;
+    for (const uint32_t fourcc : group.fourccs) {
+      if (DumbShapeOf(fourcc).bits_per_pixel != 0) own.Format(fourcc);
+    }
+  }
+  own.Views(SLUICE_VIEW_DMABUF)
+      .Allocates(SLUICE_VIEW_DMABUF)
+      .Sync(SLUICE_SYNC_SYNC_FILE | SLUICE_SYNC_CPU_DONE)
+      .Width(width_min, width_max, 1)
+      .Height(height_min, height_max, 1)
+      .Hold(1, 1);
+  if (own.Build().fourcc_count == 0) return {};
+  return offers.Add(kInPort, own);
 }
 
 sdk::Status Display::Configure(const sdk::Configuration& configuration) {

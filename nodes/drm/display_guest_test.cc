@@ -159,7 +159,6 @@ TEST_F(DisplayGuestTest, AFenceThatIsHeldBackDelaysItsPictureAlone) {
   frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
   ASSERT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_ASYNC) << runner->error();
   EXPECT_EQ(runner->WaitComplete(std::chrono::milliseconds(300)), SLUICE_E_TIMEOUT);
-  // The picture before left with the fence of this commit: its buffer is not free yet.
   int free_buffers = 0;
   {
     std::vector<HeldFrame> all;
@@ -170,6 +169,31 @@ TEST_F(DisplayGuestTest, AFenceThatIsHeldBackDelaysItsPictureAlone) {
   timeline.Signal();
   EXPECT_EQ(runner->WaitComplete(), SLUICE_PROCESS_DONE) << runner->error();
   ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 2)), SLUICE_PROCESS_DONE) << runner->error();
+  runner->Stop();
+  ExpectClean(*runner);
+}
+
+TEST_F(DisplayGuestTest, TheKernelWaitsForAFenceThatItAnswersFor) {
+  const std::string vgem = CardOf("vgem");
+  ASSERT_NE(vgem, "") << "no vgem";
+  guest::VgemFence fence(vgem);
+  ASSERT_GE(fence.get(), 0);
+  const auto runner = Show(On(card_));
+  ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
+  HeldFrame frame = Painted(*runner, 1);
+  frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
+  ASSERT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_ASYNC) << runner->error();
+  EXPECT_EQ(runner->Leaked(), 1u) << "the one before was given back with the fence of this commit";
+  EXPECT_EQ(runner->WaitComplete(std::chrono::milliseconds(300)), SLUICE_E_TIMEOUT);
+  int free_buffers = 0;
+  {
+    std::vector<HeldFrame> all;
+    while (HeldFrame one = runner->NewFrame()) all.push_back(std::move(one));
+    free_buffers = static_cast<int>(all.size());
+  }
+  EXPECT_EQ(free_buffers, 2) << "but it is not free before that fence";
+  fence.Signal();
+  EXPECT_EQ(runner->WaitComplete(), SLUICE_PROCESS_DONE) << runner->error();
   runner->Stop();
   ExpectClean(*runner);
 }
@@ -190,8 +214,11 @@ TEST_F(DisplayGuestTest, AFenceThatNeverSignalsIsAnErrorWhichNamesItsSignaller) 
   runner->Stop(false);
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
   ExpectClean(*runner);
-  // The kernel still has the commit. It goes with its fence.
-  timeline.Signal();
+  // Nothing is left of it: the display is free for the next one.
+  runner->Destroy();
+  const auto next = Show(On(card_));
+  ASSERT_EQ(PushAndWait(*next, Painted(*next, 0)), SLUICE_PROCESS_DONE) << next->error();
+  next->Stop();
 }
 
 TEST_F(DisplayGuestTest, APictureWhoseProducerFailedIsNotShown) {

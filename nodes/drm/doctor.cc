@@ -96,7 +96,8 @@ void ExamineCard(const std::string& path, sdk::Findings& findings) {
   detail += screens.empty() ? "; no screen is connected" : "; " + screens;
   if (writeback) detail += "; writeback";
   if (!atomic) {
-    findings.Limited(kSection, path, detail, "drm.display needs atomic modesetting, which this driver lacks");
+    findings.Limited(kSection, path, detail,
+                     "drm.display needs atomic modesetting, which this driver lacks");
   } else if (screens.empty()) {
     findings.Limited(kSection, path, detail, "connect a screen");
   } else if (!master) {

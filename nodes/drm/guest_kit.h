@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/dma-buf.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -74,6 +75,41 @@ class SwSync {
 
  private:
   UniqueFd fd_;
+};
+
+/// A fence that the kernel answers for (after 10 s it signals by itself), and that the test
+/// signals: drivers/gpu/drm/vgem/vgem_fence.c.
+class VgemFence {
+ public:
+  explicit VgemFence(const std::string& card) : fd_(open(card.c_str(), O_RDWR | O_CLOEXEC)) {
+    drm_mode_create_dumb dumb{};
+    dumb.width = dumb.height = 64;
+    dumb.bpp = 32;
+    if (drmIoctl(fd_.get(), DRM_IOCTL_MODE_CREATE_DUMB, &dumb) != 0) return;
+    Attach attach{dumb.handle, 1, 0, 0};
+    if (drmIoctl(fd_.get(), DRM_IOWR(DRM_COMMAND_BASE + 1, Attach), &attach) != 0) return;
+    number_ = attach.out_fence;
+    int dmabuf = -1;
+    drmPrimeHandleToFD(fd_.get(), dumb.handle, DRM_CLOEXEC | DRM_RDWR, &dmabuf);
+    const UniqueFd owned(dmabuf);
+    dma_buf_export_sync_file request{DMA_BUF_SYNC_READ, -1};
+    if (ioctl(dmabuf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request) == 0) fence_.Reset(request.fd);
+  }
+  int get() const { return fence_.get(); }
+  void Signal() {
+    struct {
+      uint32_t fence, flags;
+    } signal{number_, 0};
+    drmIoctl(fd_.get(), DRM_IOWR(DRM_COMMAND_BASE + 2, decltype(signal)), &signal);
+  }
+
+ private:
+  struct Attach {
+    uint32_t handle, flags, out_fence, pad;
+  };
+  UniqueFd fd_;
+  UniqueFd fence_;
+  uint32_t number_ = 0;
 };
 
 /// What every CRTC, plane and connector of a card shows, as text. The ids of blobs and what the

@@ -3,6 +3,7 @@
 #include <linux/sync_file.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -159,22 +160,45 @@ int32_t FenceStatus(int fd) {
   return info.status;
 }
 
+namespace {
+
+/// The fences that a sync_file is made of.
+struct FenceList {
+  static constexpr uint32_t kMost = 16;
+  std::array<sync_fence_info, kMost> fences{};
+  sync_file_info info{};
+  /// False: more than fit, or no sync_file.
+  bool Read(int fd) {
+    info.num_fences = kMost;
+    info.sync_fence_info = reinterpret_cast<uintptr_t>(fences.data());
+    return ioctl(fd, SYNC_IOC_FILE_INFO, &info) == 0;
+  }
+  uint32_t count() const { return std::min(info.num_fences, kMost); }
+};
+
+}  // namespace
+
+bool MayNeverSignal(int fd) {
+  FenceList list;
+  if (!list.Read(fd)) return true;
+  for (uint32_t i = 0; i < list.count(); ++i) {
+    if (std::strncmp(list.fences[i].driver_name, "sw_sync", sizeof("sw_sync")) == 0) return true;
+  }
+  return false;
+}
+
 FenceInfo DescribeFence(int fd) {
   FenceInfo result;
   if (fd < 0) return result;
-  constexpr uint32_t kMost = 16;
-  std::array<sync_fence_info, kMost> fences{};
-  sync_file_info info{};
-  info.num_fences = kMost;
-  info.sync_fence_info = reinterpret_cast<uintptr_t>(fences.data());
-  if (ioctl(fd, SYNC_IOC_FILE_INFO, &info) != 0) {
-    // More fences than fit: the summary still says how far they are.
+  FenceList list;
+  if (!list.Read(fd)) {
     result.status = FenceStatus(fd);
     return result;
   }
+  const sync_file_info& info = list.info;
   result.status = info.status;
-  for (uint32_t i = 0; i < info.num_fences && i < kMost; ++i) {
-    const sync_fence_info& fence = fences[i];
+  for (uint32_t i = 0; i < list.count(); ++i) {
+    const sync_fence_info& fence = list.fences[i];
     if (info.status == 0 && fence.status != 0) continue;
     result.signaller = std::string(fence.driver_name, strnlen(fence.driver_name, 32)) +
                        " timeline " + std::string(fence.obj_name, strnlen(fence.obj_name, 32));

@@ -124,5 +124,8 @@ struct FenceInfo {
 FenceInfo DescribeFence(int fd);
 /// The status alone: allocates nothing.
 int32_t FenceStatus(int fd);
+/// Whether the kernel does not promise that it signals: one of sw_sync, which a program signals.
+/// Allocates nothing.
+bool MayNeverSignal(int fd);
 
 }  // namespace sluice::drm

@@ -4,5 +4,4 @@
 #include "nodes/drm/doctor.h"
 #include "nodes/drm/writeback.h"
 
-SLUICE_EXPORT_PLUGIN(sluice::drm::Display, sluice::drm::Writeback,
-                     sluice::drm::Doctor);
+SLUICE_EXPORT_PLUGIN(sluice::drm::Display, sluice::drm::Writeback, sluice::drm::Doctor);

@@ -339,6 +339,9 @@ sdk::Status Screen::Start(ScreenClient* client, int64_t flip_timeout_ns) {
 sdk::Status Screen::Show(Shot shot) {
   const int64_t now = NowNs();
   std::unique_lock lock(mutex_);
+  // A commit that waits cannot be taken back, nor can its process be killed until its fence signals
+  // (seen with 6.12): only fences that the kernel answers for are given to it.
+  shot.wait_here = shot.fence && MayNeverSignal(shot.fence.get());
   if (lost_) return sdk::Status::Error(SLUICE_E_DEVICE_LOST, "%s is gone", card_->path().c_str());
   if (waiting_ || flying_) {
     return sdk::Status::Error(SLUICE_E_TIMEOUT, "%s: the picture before was never shown",
@@ -371,7 +374,7 @@ int Screen::CommitOnce(bool with_fences, bool modeset, int32_t* out_fence,
     saved_.DisableOthers(request_, plane_);
   }
   BuildPlane(request_, shot.framebuffer, shot.placement);
-  if (with_fences && shot.fence) {
+  if (with_fences && shot.fence && !shot.wait_here) {
     request_.Set(ids_.in_fence, static_cast<uint64_t>(int64_t{shot.fence.get()}));
   }
   if (with_fences && ids_.out_fence != 0) {
@@ -390,7 +393,8 @@ sdk::Status Screen::CommitWaiting(int64_t now_ns, bool* committed) {
   if (now_ns < shot.not_before_ns || now_ns < retry_ns_) return {};
   const bool with_fences = fences_ok_ && ids_.in_fence != 0;
   // A driver that takes no fence gets the picture when it is complete.
-  if (!with_fences && shot.fence && FenceStatus(shot.fence.get()) == 0) return {};
+  const bool waits = shot.fence && (shot.wait_here || !with_fences);
+  if (waits && FenceStatus(shot.fence.get()) == 0) return {};
   if (WaitsForTarget()) return {};  // OfferTarget() wakes the loop
   const bool reroute = (writeback_client_ != nullptr) && !writeback_routed_;
   const bool modeset = needs_modeset_ || reroute;

@@ -27,6 +27,7 @@ struct Shot {
   Placement placement;
   sdk::Frame frame;
   UniqueFd fence;             ///< when it may be read; none = now
+  bool wait_here = false;     ///< for that, before the kernel is given the picture
   int64_t not_before_ns = 0;  ///< CLOCK_MONOTONIC: not handed to the kernel earlier
 };
 
