@@ -202,6 +202,7 @@ Result<Fence> ImportSyncFile(UniqueFd sync_file, std::string signaller,
                              const std::shared_ptr<FdWaiter>& waiter) {
   auto now = QuerySyncFile(sync_file.get());
   if (!now) return tl::unexpected(std::move(now).error());
+  if (now->state == FenceState::kSignalled) return Fence{};
   auto* file = new ImportedSyncFile;
   file->fd = std::move(sync_file);
   file->waiter = waiter;

@@ -28,7 +28,7 @@ struct SyncFileState {
 Result<SyncFileState> QuerySyncFile(int fd);
 
 /// Point 1 of a timeline of its own: it passes when the sync_file does, with the
-/// error that it carries. Nobody waits in the kernel before somebody subscribes.
+/// error that it carries. Empty for one that has signalled already. Nobody waits in the kernel before somebody subscribes.
 /// `waiter` is not kept; where it ends first, the point fails (Cancelled). Takes the fd, also when
 /// it fails. Errors: as QuerySyncFile.
 Result<Fence> ImportSyncFile(UniqueFd sync_file, std::string signaller,
