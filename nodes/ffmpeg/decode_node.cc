@@ -171,7 +171,6 @@ sdk::Status DecodeNode::Start() {
 // --- Decoding ------------------------------------------------------------------------------------
 
 sdk::Status DecodeNode::Lose(const std::string& what) {
-  ++lost_;
   last_damage_ = what;
   context().CountDrop(kOutName, 1, "an input did not decode");
   if (!fail_on_damage_) return {};
@@ -416,7 +415,7 @@ void DecodeNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
   decoder_.reset();
   pending_ = renegotiating_ = ended_ = discontinuity_ = seen_ = false;
   fed_ = 0;
-  delivered_ = lost_ = 0;
+  delivered_ = 0;
   last_ = {};
   last_damage_.clear();
 }

@@ -82,7 +82,6 @@ class DecodeNode : public sdk::Node<DecodeNode> {
   sluice_frame_info last_{};
   int64_t fed_ = 0;
   uint64_t delivered_ = 0;
-  uint64_t lost_ = 0;
   bool discontinuity_ = false;  // of an input that was lost
   std::string last_damage_;
 };
