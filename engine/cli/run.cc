@@ -8,6 +8,7 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/graph_file.h"
 #include "engine/cli/help.h"
+#include "engine/cli/line_reader.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/report_file.h"
 #include "engine/cli/std_streams.h"
@@ -26,6 +27,7 @@ struct Options {
   std::string gpu;
   std::string report;
   std::string stop_after;
+  std::string control;
   std::string progress = "auto";
   unsigned workers = 0;
   bool force = false;
@@ -50,6 +52,19 @@ int StatusOf(const Ended& ended) {
   if (ended.report.result == "failed" || !ended.report.errors.empty()) return kExitFailed;
   if (ended.report.result == "stopped" && !ended.timer_fired) return kExitInterrupted;
   return ended.report_lost ? kExitFailed : kExitDone;
+}
+
+/// One line of --control. What is wrong with it is said, and the graph goes on.
+void Change(Engine& engine, const std::string& line) {
+  auto change = config::ParseChange(line);
+  if (!change) {
+    ComplainError(fmt::format("--control: {}", change.error().message));
+    return;
+  }
+  engine.ChangeParam(change->node, change->param, change->text, change->is_map,
+                     [](const Status& changed) {
+                       if (!changed) ComplainError(fmt::format("--control: {}", changed.error().message));
+                     });
 }
 
 /// Opens, plans and runs; nothing of the engine is left when it returns. Else the exit status, with
@@ -92,12 +107,24 @@ tl::expected<Ended, int> Execute(Session& session, const Options& options,
   if (!options.quiet) {
     for (const std::string& warning : (*engine)->plan().warnings) ComplainWarning(warning);
   }
+  std::optional<LineReader> control;
+  if (!options.control.empty()) {
+    auto opened = LineReader::Open(options.control, [&engine](const std::string& line) {
+      Change(**engine, line);
+    });
+    if (!opened) {
+      ComplainError(fmt::format("--control: {}", opened.error().message));
+      return tl::unexpected(kExitUsage);
+    }
+    control.emplace(std::move(*opened));
+  }
   Ended ended;
   std::optional<StopTimer> timer;
   if (const auto delay = ParseDuration(options.stop_after)) {
     timer.emplace(*delay, [&engine] { (*engine)->Interrupt(); });
   }
   ended.report = (*engine)->Run();
+  control.reset();  // before the engine that it talks to
   ended.timer_fired = timer && timer->fired();
   if (file) {
     if (Status written = file->Finish(ended.report.ToJson()); !written) {
@@ -124,6 +151,10 @@ int ShowReport(const Options& options, const Report& report, int status) {
 }
 
 int Run(Session& session, const Options& options) {
+  if (options.graph == "-" && options.control == "-") {
+    ComplainError("--control -: the graph is read from stdin already");
+    return kExitUsage;
+  }
   const auto graph = LoadGraphOrComplain(session, options.graph, options.assignments);
   if (!graph) return kExitUsage;
   auto ended = Execute(session, options, *graph);
@@ -167,6 +198,10 @@ Command AddRun(CLI::App& parent, Session& session) {
                   "auto (default: on a terminal), always or never; on stderr")
       ->type_name("WHEN")
       ->check(CLI::IsMember({"auto", "always", "never"}).description(""));
+  app->add_option("--control", options->control,
+                  "Read lines `NODE.PARAM: VALUE` from FILE (a FIFO; - is stdin) while the graph runs, "
+                  "and change parameters that may change then")
+      ->type_name("FILE");
   app->add_option("--report", options->report, "Also write the report to FILE, as JSON")
       ->type_name("FILE");
   app->add_flag("--json", options->json, "The report as a JSON object, alone on stdout");
@@ -176,6 +211,7 @@ Command AddRun(CLI::App& parent, Session& session) {
               "sluice run --set look=sepia --force graphs/noir.yaml\n"
               "sluice run --json graphs/noir.yaml | jq .bytes_copied\n"
               "sluice run --stop-after 10s --gpu llvmpipe camera.yaml\n"
+              "echo 'look.amount: 0.5' | sluice run --control - camera.yaml\n"
               "\n"
               "Exit status: 0 done, 1 failed while running, 2 usage or graph error, 3 the machine\n"
               "lacks something, 130 ended by Ctrl-C.");

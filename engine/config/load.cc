@@ -485,4 +485,24 @@ Result<std::string> ReadGraphFile(const std::string& path) {
   }
 }
 
+Result<Change> ParseChange(std::string_view line) {
+  constexpr std::string_view kForm = "expected NODE.PARAM: VALUE";
+  DiagnosticList diagnostics;
+  diagnostics.SetSource("", std::string(line));
+  const auto value = yaml::Parse(line, &diagnostics);
+  if (!value || diagnostics.has_errors() || value->kind() != Value::Kind::kMapping || value->entries().size() != 1) {
+    return Fail(Code::kInvalidArgument, fmt::format("'{}': {}", line, kForm));
+  }
+  const Entry& entry = value->entries()[0];
+  const size_t dot = entry.key.find('.');
+  if (dot == 0 || dot == std::string::npos || dot + 1 == entry.key.size() ||
+      entry.value.kind() == Value::Kind::kSequence || entry.value.kind() == Value::Kind::kNull) {
+    return Fail(Code::kInvalidArgument, fmt::format("'{}': {}", line, kForm));
+  }
+  Change change{entry.key.substr(0, dot), entry.key.substr(dot + 1), {}, false};
+  change.is_map = entry.value.kind() == Value::Kind::kMapping;
+  change.text = change.is_map ? ToJson(entry.value).dump() : entry.value.text();
+  return change;
+}
+
 }  // namespace sluice::config

@@ -32,6 +32,16 @@ std::optional<graph::Graph> LoadGraph(std::string_view text, std::string_view fi
                                       const Overrides& overrides, const graph::TypeSource& types,
                                       DiagnosticList* diagnostics);
 
+/// A new value for a parameter of a running graph.
+struct Change {
+  std::string node;
+  std::string param;
+  std::string text;     ///< As in a graph; of a mapping: JSON.
+  bool is_map = false;
+};
+/// Reads "NODE.PARAM: VALUE", VALUE as in a graph. Errors: InvalidArgument.
+Result<Change> ParseChange(std::string_view line);
+
 /// The text of a graph file, at most 1 MiB. Errors: NotFound, Io, PermissionDenied,
 /// ResourceExhausted when it is larger, InvalidArgument for a folder.
 Result<std::string> ReadGraphFile(const std::string& path);

@@ -397,6 +397,23 @@ TEST(OverridesTest, NeedANameAndAnEqualsSign) {
   EXPECT_FALSE(AddOverride("=a", &overrides));
 }
 
+TEST(ChangeTest, IsANodeAParameterAndAValueAsInAGraph) {
+  const auto number = ParseChange("look.amount: 0.5");
+  ASSERT_TRUE(number);
+  EXPECT_EQ(number->node, "look");
+  EXPECT_EQ(number->param, "amount");
+  EXPECT_EQ(number->text, "0.5");
+  EXPECT_FALSE(number->is_map);
+  const auto map = ParseChange("camera.controls: {brightness: 12, power line: off}");
+  ASSERT_TRUE(map);
+  EXPECT_TRUE(map->is_map);
+  EXPECT_EQ(map->text, R"({"brightness":12,"power line":"off"})");
+  for (const char* bad : {"", "look", "look: 1", "look.: 1", ".amount: 1", "a.b: [1]", "a.b:",
+                          "a.b: 1\nc.d: 2", "a.b: {", "- a"}) {
+    EXPECT_FALSE(ParseChange(bad)) << bad;
+  }
+}
+
 TEST(ReadGraphFileTest, SaysWhatIsWrongWithTheFile) {
   const std::string folder = ::testing::TempDir();
   EXPECT_EQ(ReadGraphFile(folder + "/no-such-graph.yaml").error().code, Code::kNotFound);

@@ -179,6 +179,9 @@ class Enumerator {
     // Sealed shared memory is cached memory that can be mapped.
     for (Allocation& allocation : out) {
       if ((allocation.views & kViewShm) != 0) allocation.views |= kViewCpu;
+      // So can a port's dma-bufs: whoever reads them by the CPU takes them linear.
+      const bool by_port = allocation.kind == AllocatorKind::kPort;
+      if (by_port && (allocation.views & kViewDmabuf) != 0) allocation.views |= kViewCpu;
     }
     return out;
   }

@@ -113,13 +113,13 @@ void Engine::Push(Event event) {
 }
 
 void Engine::OnEnded(scheduler::NodeRunner& runner) {
-  Push({Event::Kind::kEnded, runner.context().name(), {}});
+  Push({Event::Kind::kEnded, runner.context().name(), {}, {}});
 }
 void Engine::OnError(scheduler::NodeRunner& runner, Error error) {
-  Push({Event::Kind::kError, runner.context().name(), std::move(error)});
+  Push({Event::Kind::kError, runner.context().name(), std::move(error), {}});
 }
 void Engine::OnRenegotiate(scheduler::NodeRunner& runner) {
-  Push({Event::Kind::kRenegotiate, runner.context().name(), {}});
+  Push({Event::Kind::kRenegotiate, runner.context().name(), {}, {}});
 }
 
 /// A third signal is for a node or driver that does not come back: nothing that
@@ -136,14 +136,23 @@ void Engine::Interrupt() {
   changed_.notify_one();
 }
 
+void Engine::NoteInterrupts() {
+  std::lock_guard lock(mutex_);
+  NoteInterruptsLocked();
+}
+
+void Engine::NoteInterruptsLocked() {
+  handled_interrupts_ = interrupts_;
+  if (interrupts_ == 1) draining_ = true;
+  if (interrupts_ > 1) stopping_ = true;
+}
+
 bool Engine::WaitEvent(Event* event, MonotonicNs until_ns) {
   std::unique_lock lock(mutex_);
   auto until = std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until_ns));
   changed_.wait_until(lock, until,
                       [&] { return !events_.empty() || interrupts_ != handled_interrupts_; });
-  handled_interrupts_ = interrupts_;
-  if (interrupts_ == 1) draining_ = true;
-  if (interrupts_ > 1) stopping_ = true;
+  NoteInterruptsLocked();
   if (events_.empty()) return false;
   *event = std::move(events_.front());
   events_.pop_front();
@@ -194,8 +203,7 @@ Report Engine::Run() {
   state_.overwrite = options_.overwrite;
   state_.poison = options_.poison;
   started_ns_ = last_progress_ns_ = active_ns_ = Now();
-  Event none;
-  WaitEvent(&none, 0);
+  NoteInterrupts();
   stopping_ = stopping_ || draining_;  // interrupted while it was planned
   if (!stopping_) AllocateAndLoop();
   double seconds = Seconds(Now() - started_ns_);
@@ -248,7 +256,47 @@ void Engine::Handle(Event event) {
     case Event::Kind::kRenegotiate:
       if (!quiescing_) Renegotiate(event.node);
       break;
+    case Event::Kind::kChange:
+      event.change.done(Change(event.node, event.change));
+      break;
   }
+}
+
+void Engine::ChangeParam(std::string node, std::string param, std::string text, bool is_map,
+                         std::function<void(const Status&)> done) {
+  Event event{Event::Kind::kChange, std::move(node), {}, {}};
+  event.change = {std::move(param), std::move(text), is_map, std::move(done)};
+  Push(std::move(event));
+}
+
+Status Engine::Change(const std::string& name, const Event::Change& change) {
+  LiveNode* node = nodes_->Find(name);
+  if (node == nullptr) return Fail(Code::kNotFound, fmt::format("no node '{}'", name));
+  const graph::ParamDesc* desc = node->type->FindParam(change.param);
+  const std::string where = fmt::format("{}.{}", name, change.param);
+  if (desc == nullptr) {
+    return Fail(Code::kNotFound, fmt::format("{}: {} has no such parameter", where, node->type->id));
+  }
+  if (desc->changeable != graph::Changeable::kRunning) {
+    return Fail(Code::kUnsupported, fmt::format("{} does not change while the graph runs", where));
+  }
+  std::string problem = change.is_map ? "is a mapping" : "is not a mapping";
+  std::optional<graph::ParamValue> value;
+  if (change.is_map == (desc->type == graph::ParamType::kMap)) {
+    value = graph::ParseParamValue(*desc, change.text, &problem);
+  }
+  if (!value) {
+    return Fail(Code::kInvalidArgument, fmt::format("{}: '{}' {}", where, change.text, problem));
+  }
+  if (!node->instance) return Fail(Code::kCancelled, fmt::format("'{}' is not there", name));
+  const plugin::ParamArgument argument{change.param, *value, true};
+  if (Status set = node->instance->SetParam(argument); !set) {
+    return tl::unexpected(node->Explain(set.error()));
+  }
+  // A restart begins with it.
+  std::erase_if(node->params, [&](const auto& had) { return had.name == change.param; });
+  node->params.push_back(argument);
+  return {};
 }
 
 /// A node that ended itself stays so, whatever later epochs make of it.

@@ -70,15 +70,28 @@ class Engine final : private scheduler::RunnerEvents {
   /// Runs to the end. The report says what happened, failures included.
   Report Run();
 
+  /// Asks for a new value of a parameter of a node, `text` as in a graph (JSON for a
+  /// mapping). `done` is called on Run's thread, or never if the graph ends before.
+  /// Errors told to it: NotFound, InvalidArgument, Unsupported (not changeable while
+  /// running), the node's. [thread-safe]
+  void ChangeParam(std::string node, std::string param, std::string text, bool is_map,
+                   std::function<void(const Status&)> done);
+
   /// First: sources end and the rest drains; before Run, nothing is started.
   /// Second: stops. With catch_signals, a third signal ends the process at once (130).
   void Interrupt();
 
  private:
   struct Event {
-    enum class Kind { kEnded, kError, kRenegotiate } kind;
+    enum class Kind { kEnded, kError, kRenegotiate, kChange } kind;
     std::string node;
     Error error;
+    struct Change {
+      std::string param;
+      std::string text;
+      bool is_map = false;
+      std::function<void(const Status&)> done;
+    } change;
   };
   struct Restart {
     uint32_t attempts = 0;
@@ -101,10 +114,13 @@ class Engine final : private scheduler::RunnerEvents {
   /// together, until an epoch stands.
   Result<std::unique_ptr<Epoch>> MakeEpoch(graph::Plan plan, Epoch* previous);
   void Loop();
+  void NoteInterrupts();
+  void NoteInterruptsLocked();
   bool WaitEvent(Event* event, MonotonicNs until_ns);
   void Handle(Event event);
   /// `message` names the node already.
   void HandleError(const std::string& name, const std::string& message);
+  Status Change(const std::string& node, const Event::Change& change);
   void Tick(MonotonicNs now);
   void CheckFences(MonotonicNs now);
   void CheckStall(MonotonicNs now);

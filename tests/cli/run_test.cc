@@ -70,6 +70,30 @@ TEST_F(RunTest, QuietSaysNothingOfAGoodRun) {
   EXPECT_EQ(outcome.err, "");
 }
 
+TEST_F(RunTest, ReadsChangesOfParametersAndSaysWhatIsWrongWithThem) {
+  const std::string endless = R"(sluice: 1
+name: endless
+nodes:
+  test: { type: core.testsrc, frames: 0 }
+  sink: { type: core.null }
+edges: [ test -> sink ]
+)";
+  const Outcome outcome =
+      Sluice({.arguments = {"run", "-q", "--stop-after", "500ms", "--control", "-",
+                            Write("graph.yaml", endless)},
+              .stdin_text = "nonsense\nnobody.x: 1\ntest.frames: 7"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("--control: 'nonsense': expected NODE.PARAM: VALUE"));
+  EXPECT_THAT(outcome.err, HasSubstr("--control: no node 'nobody'"));
+  EXPECT_THAT(outcome.err, HasSubstr("test.frames does not change while the graph runs"));
+}
+
+TEST_F(RunTest, ControlFromAFileThatIsNotThereIsAUsageError) {
+  const Outcome outcome = Sluice({"run", "--control", "no-such-fifo", Write("graph.yaml", kShort)});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--control: no-such-fifo: "));
+}
+
 TEST_F(RunTest, ReadsTheGraphFromStdin) {
   const Outcome outcome = Sluice({.arguments = {"run", "-q", "-"}, .stdin_text = kShort});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;

@@ -34,6 +34,39 @@ edges: [ source -> a -> b -> sink ]
   ExpectNothingOutstanding(ran);
 }
 
+TEST(SchedulingTest, AParameterChangesWhileTheGraphRuns) {
+  std::vector<std::string> told;
+  Ran ran = RunGraph(R"(
+sluice: 1
+name: endless
+nodes:
+  source: { type: probe.source, frames: 0 }
+  sink: { type: core.null }
+edges: [ source -> sink ]
+)",
+                     {}, [&](runtime::Engine& engine) {
+                       auto done = [&](const Status& changed) {
+                         told.push_back(changed ? "done" : changed.error().message);
+                       };
+                       engine.ChangeParam("nobody", "frames", "5", false, done);
+                       engine.ChangeParam("source", "colour", "5", false, done);
+                       engine.ChangeParam("source", "size", "5x5", false, done);
+                       engine.ChangeParam("source", "frames", "many", false, done);
+                       engine.ChangeParam("source", "frames", "-1", false, done);
+                       engine.ChangeParam("source", "frames", "{}", true, done);
+                       engine.ChangeParam("source", "frames", "5", false, done);
+                     });
+  EXPECT_EQ(ran.report.result, "done") << ran.Errors();
+  ASSERT_EQ(told.size(), 7u);
+  EXPECT_EQ(told[0], "no node 'nobody'");
+  EXPECT_EQ(told[1], "source.colour: probe.source has no such parameter");
+  EXPECT_EQ(told[2], "source.size does not change while the graph runs");
+  EXPECT_NE(told[3].find("source.frames: 'many'"), std::string::npos) << told[3];
+  EXPECT_EQ(told[4], "node 'source': frames cannot be taken back");
+  EXPECT_NE(told[5].find("is a mapping"), std::string::npos) << told[5];
+  EXPECT_EQ(told[6], "done");
+}
+
 TEST(SchedulingTest, GivesEveryArmOfAFanOutEveryFrame) {
   Ran ran = RunGraph(R"(
 sluice: 1

@@ -1,4 +1,5 @@
 // Nodes that misbehave on request, for the tests of the engine.
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -58,8 +59,15 @@ class Source : public sdk::Node<Source> {
 
   sdk::Status Reconfigure(const sdk::Configuration&) { return {}; }
 
+  sdk::Status SetParam(const sluice_param& param) {
+    if (param.i < 0) return {SLUICE_E_INVALID_ARGUMENT, "frames cannot be taken back"};
+    frames_ = param.i;
+    return {};
+  }
+
   sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation) {
-    if (frames_ != 0 && next_ >= frames_) return sdk::Process::kEnd;
+    const int64_t frames = frames_;
+    if (frames != 0 && next_ >= frames) return sdk::Process::kEnd;
     if (next_ == resize_at_ && !resized_) {
       resized_ = true;
       if (sdk::Status asked = context().RequestRenegotiate(0); !asked.ok()) return asked;
@@ -85,13 +93,14 @@ class Source : public sdk::Node<Source> {
     if (device_ && !device_->works()) return context().Fail(SLUICE_E_UNSUPPORTED, "no sw_sync");
     const std::string how = gate_.empty() ? fence_ : "gate:" + gate_;
     const sdk::Fence fence = device_ ? device_->Submit(how) : sdk::Fence();
-    if (!opens_.empty() && next_ == frames_) OpenGate(opens_);
+    if (!opens_.empty() && next_ == frames) OpenGate(opens_);
     if (sdk::Status sent = context().EmitReserved(0, frame, fence); !sent.ok()) return sent;
     return sdk::Process::kDone;
   }
 
  private:
-  const int64_t frames_, fail_at_, fail_times_, resize_at_;
+  std::atomic<int64_t> frames_;
+  const int64_t fail_at_, fail_times_, resize_at_;
   const std::string fence_, gate_, opens_;
   const bool kernel_;
   const std::string key_;
