@@ -23,8 +23,10 @@ bool IsMultiple(uint64_t value, uint32_t multiple) {
 }
 
 /// Which demand of the request a layout misses; ok if none.
-sdk::Status CheckDemands(const sluice_pool_request& request, const sluice_layout& layout) {
-  for (uint32_t i = 0; i < layout.plane_count; ++i) {
+sdk::Status CheckDemands(const sluice_pool_request& request, const FormatEntry& entry,
+                         const sluice_layout& layout) {
+  // The one row of a compressed picture has no stride to speak of.
+  for (uint32_t i = 0; i < layout.plane_count && !entry.compressed; ++i) {
     const sluice_plane& plane = layout.planes[i];
     if (!IsMultiple(plane.stride, request.stride_multiple)) {
       return sdk::Status::Error(
@@ -190,7 +192,7 @@ sdk::Status Stream::SetFormatFor(const FormatEntry& entry, const sluice_pool_req
     bytesperline = RoundUp(format_.planes[0].bytesperline, multiple);
     if (entry.compressed || bytesperline == format_.planes[0].bytesperline) break;
   }
-  return CheckDemands(request, *layout);
+  return CheckDemands(request, entry, *layout);
 }
 
 sdk::Status Stream::Allocate(const sluice_pool_request& request, sdk::PoolSink& sink) {
