@@ -77,7 +77,7 @@ typedef struct sluice_invocation {
   uint32_t input_count;
   uint32_t output_count;
   /* The node takes every non-NULL one and releases (or emits) it, now or later.
-   * NULL: not connected, ended, or draining. */
+   * NULL: not connected, ended, draining, or the node was woken without input. */
   sluice_frame *const *inputs;
   /* Reserved for writing: borrowed until this invocation is done; emit() takes
    * one; the others go back to the pool. NULL: not connected, or the port is
@@ -123,7 +123,8 @@ typedef struct sluice_node_host_api {
   /* [thread-safe] The same, at CLOCK_MONOTONIC `at_ns`. The latest call counts. */
   void (*wake_at)(sluice_node_host *node, int64_t at_ns);
   /* [thread-safe] The formats of this output no longer hold: probe() will be
-   * called for new offers, then reconfigure(). Until then process() is not. */
+   * called for new offers, then reconfigure(), then process(). Until then a source
+   * is not called; a node with inputs is given what is under way to it, and keeps it. */
   int32_t (*request_renegotiate)(sluice_node_host *node, uint32_t output);
   /* [thread-safe] What the next negative result means. Copies. */
   void (*set_error)(sluice_node_host *node, int32_t code, const char *message);
