@@ -73,12 +73,12 @@ sdk::Expected<std::shared_ptr<Card>> Card::OpenPath(const std::string& path) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s is not a device", path.c_str());
   }
   Registry& registry = TheRegistry();
-  const std::lock_guard lock(registry.mutex);
-  if (std::shared_ptr<Card> open = registry.cards[info.st_rdev].lock();
-      open != nullptr && !open->lost()) {
-    return open;
-  }
+  // Before the lock, as the end of a card takes it, too.
+  std::shared_ptr<Card> known;
   const std::shared_ptr<Card> card(new Card);
+  const std::lock_guard lock(registry.mutex);
+  known = registry.cards[info.st_rdev].lock();
+  if (known != nullptr && !known->lost()) return known;
   card->path_ = path;
   card->number_ = info.st_rdev;
   card->fd_.Reset(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "nodes/drm/formats.h"
 
@@ -82,7 +83,7 @@ sdk::Status Display::Probe(sdk::OfferSink& offers) {
   const auto index = ChooseMode(modes, options_.mode, {});
   if (!index) {
     std::string known;
-    for (const sdk::Size size : SizesOf(modes)) {
+    for (const sdk::Size size : SizesOf(modes, modes.size())) {
       known += sdk::Format("%s%ux%u", known.empty() ? "" : ", ", size.width, size.height);
     }
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "mode: %s has no such mode; it has %s",
@@ -325,6 +326,9 @@ sdk::Expected<sdk::Process> Display::Process(sdk::Invocation& invocation) {
   shot.placement = *placement;
   shot.fence = *std::move(fence);
   under_way_ = shot.frame.Info();
+  if (under_way_.rotation_degrees != 0 && !std::exchange(rotation_noted_, true)) {
+    context().Note("pictures are shown as they lie: their rotation is not applied");
+  }
   if (realtime_) shot.not_before_ns = pacer_.NotBefore(under_way_);
   if (sdk::Status status = screen_->Show(std::move(shot)); !status.ok()) return status;
   return sdk::Process::kAsync;

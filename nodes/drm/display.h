@@ -79,6 +79,7 @@ class Display final : public sdk::Node<Display>, private ScreenClient {
   sdk::Size mode_size_;
   PlaneAbility ability_;
   bool realtime_ = false;
+  bool rotation_noted_ = false;
 
   // Of the picture under way. Process() and the event thread take turns.
   Pacer pacer_;

@@ -260,6 +260,106 @@ TEST_F(DisplayGuestTest, KeepsItsFdsAndFramebuffersOver500Flips) {
   EXPECT_EQ(CountFds(), fds_before);
 }
 
+TEST_F(DisplayGuestTest, InRealTimePicturesWaitForTheirTimeAndLateOnesAreCounted) {
+  auto runner = std::make_unique<NodeRunner>(sluice_plugin, "drm.display", On(card_), "screen");
+  ASSERT_EQ(runner->Probe(), SLUICE_OK) << runner->error();
+  runner->Input("in", Pictures());
+  runner->set_realtime(true);
+  ASSERT_EQ(runner->Configure(), SLUICE_OK) << runner->error();
+  ASSERT_EQ(runner->Start(), SLUICE_OK) << runner->error();
+  const auto push = [&](uint32_t sequence, int64_t pts_ns) {
+    HeldFrame frame = Painted(*runner, sequence);
+    frame.Info().pts_ns = pts_ns;
+    return PushAndWait(*runner, std::move(frame));
+  };
+  ASSERT_EQ(push(0, 0), SLUICE_PROCESS_DONE) << runner->error();
+  const auto before = std::chrono::steady_clock::now();
+  ASSERT_EQ(push(1, 400'000'000), SLUICE_PROCESS_DONE) << runner->error();
+  EXPECT_GT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(300));
+  // Its time was long ago, but not so long that the clock starts anew.
+  ASSERT_EQ(push(2, 200'000'000), SLUICE_PROCESS_DONE) << runner->error();
+  runner->Stop();
+  EXPECT_NE(runner->notes().back().find("3 frames shown, "), std::string::npos);
+  EXPECT_EQ(runner->notes().back().find(" 0 of them late"), std::string::npos)
+      << runner->notes().back();
+  ExpectClean(*runner);
+}
+
+TEST_F(DisplayGuestTest, ALosslessWritebackHoldsTheDisplayUntilThereIsABuffer) {
+  const auto screen = Show(On(card_));
+  NodeRunner writeback(sluice_plugin, "drm.writeback", On(card_).Bool("lossless", true), "back");
+  ASSERT_EQ(writeback.Probe(), SLUICE_OK) << writeback.error();
+  PortSpec port = Pictures();
+  port.dynamic = true;
+  port.reserve = 3;
+  writeback.Output("out", port);
+  ASSERT_EQ(writeback.Configure(), SLUICE_OK) << writeback.error();
+  ASSERT_EQ(writeback.Start(), SLUICE_OK) << writeback.error();
+  ASSERT_EQ(screen->Push(Painted(*screen, 0)), SLUICE_PROCESS_ASYNC) << screen->error();
+  EXPECT_EQ(screen->WaitComplete(std::chrono::milliseconds(200)), SLUICE_E_TIMEOUT);
+  ASSERT_EQ(writeback.Step(), SLUICE_PROCESS_NEED_MORE) << writeback.error();
+  EXPECT_EQ(screen->WaitComplete(), SLUICE_PROCESS_DONE) << screen->error();
+  ASSERT_EQ(writeback.Step(), SLUICE_PROCESS_NEED_MORE) << writeback.error();
+  EXPECT_TRUE(writeback.Take());
+  EXPECT_TRUE(writeback.drops().empty());
+  screen->Stop();
+  writeback.Stop();
+  ExpectClean(*screen);
+  ExpectClean(writeback);
+}
+
+TEST_F(DisplayGuestTest, AWritebackWithoutADisplaySaysSo) {
+  NodeRunner writeback(sluice_plugin, "drm.writeback", On(card_).Size("size", 640, 480), "back");
+  ASSERT_EQ(writeback.Probe(), SLUICE_OK) << writeback.error();
+  PortSpec port = Pictures();
+  port.dynamic = true;
+  writeback.Output("out", port);
+  ASSERT_EQ(writeback.Configure(), SLUICE_OK) << writeback.error();
+  EXPECT_EQ(writeback.Start(), SLUICE_E_NOT_FOUND);
+  EXPECT_NE(writeback.error().find("drm.display"), std::string::npos) << writeback.error();
+}
+
+TEST_F(DisplayGuestTest, AnotherProgramThatTakesTheDisplayIsAnError) {
+  const auto runner = Show(On(card_));
+  ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
+  // As a switch to another console does it: the node's own fd is master no more.
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry.path(), error) == card_) {
+      drmDropMaster(std::stoi(entry.path().filename()));
+    }
+  }
+  EXPECT_EQ(PushAndWait(*runner, Painted(*runner, 1)), SLUICE_E_PERMISSION_DENIED);
+  printf("  error: %s\n", runner->error().c_str());
+  runner->Stop(false);
+  ExpectClean(*runner);
+}
+
+TEST_F(DisplayGuestTest, AConnectorIsForOneDisplay) {
+  const auto runner = Show(On(card_));
+  NodeRunner second(sluice_plugin, "drm.display", On(card_), "second");
+  EXPECT_EQ(second.Probe(), SLUICE_E_ALREADY_EXISTS);
+  EXPECT_NE(second.error().find("Virtual-1"), std::string::npos) << second.error();
+  runner->Stop();
+}
+
+TEST_F(DisplayGuestTest, WhatIsNotThereIsNamedWithWhatIs) {
+  const auto error = [&](Parameters parameters) {
+    NodeRunner runner(sluice_plugin, "drm.display", std::move(parameters));
+    EXPECT_LT(runner.Probe(), 0);
+    return runner.error();
+  };
+  const char* card = card_.c_str();
+  EXPECT_NE(error(Parameters().String("device", card).String("mode", "641x480")).find("640x480"),
+            std::string::npos);
+  EXPECT_NE(
+      error(Parameters().String("device", card).String("connector", "DP-9")).find("Virtual-1"),
+      std::string::npos);
+  EXPECT_NE(error(Parameters().String("device", "/dev/null")).find("/dev/null"), std::string::npos);
+  EXPECT_NE(error(Parameters().String("device", "/dev/dri/card9")).find("card9"),
+            std::string::npos);
+}
+
 // ---- what the display showed before
 
 TEST_F(DisplayGuestTest, TheConsoleIsBackAfterwards) {

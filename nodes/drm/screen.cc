@@ -98,8 +98,8 @@ sdk::Status Screen::ChooseConnector(const std::string& name) {
   }
   if (taken) {
     return sdk::Status::Error(SLUICE_E_ALREADY_EXISTS,
-                              "connector: %s of %s is another drm.display's", name.c_str(),
-                              card_->path().c_str());
+                              "connector: another drm.display shows on %s; %s has %s", name.c_str(),
+                              card_->path().c_str(), known.c_str());
   }
   return sdk::Status::Error(SLUICE_E_NOT_FOUND, "connector: %s (%s) has %s", card_->path().c_str(),
                             card_->driver().c_str(), known.empty() ? "none" : known.c_str());
