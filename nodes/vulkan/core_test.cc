@@ -244,8 +244,9 @@ uint32_t MessagesOfTwoSteps(bool barriers) {
   const Memory c = Memory::AllocateDevice(*device, shape.bytes).value();
   const VkPipeline pipeline = kernels->Get(ConstantsFor(shape, shape, 10)).value();
   const Push push = PushFor(shape, shape, Params{});
-  const Step steps[] = {{kernels.get(), pipeline, AllPlanesIn(a.buffer()), AllPlanesIn(b.buffer()), push},
-                        {kernels.get(), pipeline, AllPlanesIn(b.buffer()), AllPlanesIn(c.buffer()), push}};
+  const Step steps[] = {
+      {kernels.get(), pipeline, AllPlanesIn(a.buffer()), AllPlanesIn(b.buffer()), push},
+      {kernels.get(), pipeline, AllPlanesIn(b.buffer()), AllPlanesIn(c.buffer()), push}};
   const VkCommandBuffer commands = ring->Record(steps, 0).value();
   ring->Submitted(queue->Submit(commands, 0).value());
   EXPECT_TRUE(

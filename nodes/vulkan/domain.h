@@ -39,8 +39,8 @@ struct IslandStep {
   Place to;
 };
 
-/// The `vulkan` domain: one device, one queue, and the islands that run on it. docs/vulkan-memory.md
-/// has how frames reach the device and how they are waited for.
+/// The `vulkan` domain: one device, one queue, and the islands that run on it.
+/// docs/vulkan-memory.md has how frames reach the device and how they are waited for.
 class VulkanDomain {
  public:
   static constexpr const char* kDomain = "vulkan";
@@ -179,9 +179,9 @@ class VulkanDomain::Island {
   VulkanDomain& domain;
   std::string name;
   std::vector<IslandStep> steps;
-  std::vector<uint32_t> input_sync;   // SLUICE_SYNC_*, of the border ports
+  std::vector<uint32_t> input_sync;  // SLUICE_SYNC_*, of the border ports
   std::vector<uint32_t> output_sync;
-  bool implicit = false;    // a border has implicit fences
+  bool implicit = false;     // a border has implicit fences
   bool shows_files = false;  // an output is wanted as sync_files, or a border is implicit
   std::unique_ptr<Resources> gpu;
   uint64_t last_point = 0;

@@ -13,12 +13,12 @@ namespace sluice::vulkan {
 struct ExternalSupport {
   bool import_dmabuf = false;
   bool export_dmabuf = false;
-  bool dedicated_dmabuf = false;   ///< each such buffer needs an allocation of its own
-  bool foreign_queue = false;      ///< VK_EXT_queue_family_foreign
-  bool image_modifiers = false;    ///< VK_EXT_image_drm_format_modifier
+  bool dedicated_dmabuf = false;  ///< each such buffer needs an allocation of its own
+  bool foreign_queue = false;     ///< VK_EXT_queue_family_foreign
+  bool image_modifiers = false;   ///< VK_EXT_image_drm_format_modifier
   bool import_sync_fd = false;
   bool export_sync_fd = false;
-  bool has_render_node = false;    ///< VK_EXT_physical_device_drm names one
+  bool has_render_node = false;  ///< VK_EXT_physical_device_drm names one
   int64_t render_major = 0;
   int64_t render_minor = 0;
   /// Device extensions to enable for the above.

@@ -23,13 +23,12 @@ constexpr int kSoftwareWaitMs = 2000;
 Result<int> StatusOfFile(int fd) {
   sync_file_info info{};
   if (ioctl(fd, SYNC_IOC_FILE_INFO, &info) != 0) {
-    return Fail(SLUICE_E_INVALID_ARGUMENT, "fd " + std::to_string(fd) +
-                                               " of a frame's fence is no sync_file: " +
-                                               std::strerror(errno));
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                "fd " + std::to_string(fd) +
+                    " of a frame's fence is no sync_file: " + std::strerror(errno));
   }
   if (info.status < 0) {
-    return Fail(SLUICE_E_IO,
-                std::string("a frame's fence failed: ") + std::strerror(-info.status));
+    return Fail(SLUICE_E_IO, std::string("a frame's fence failed: ") + std::strerror(-info.status));
   }
   return info.status;
 }
@@ -56,7 +55,8 @@ Status VulkanDomain::AwaitFile(Island& island, UniqueFd file) {
 Status VulkanDomain::AwaitTimeline(Island& island, const sluice_fence& fence) {
   if (fence.timeline == timeline_.c()) {
     // What the waiter has announced is over, and visible to the host as well.
-    if (fence.point > announced_.load()) island.wait_point = std::max(island.wait_point, fence.point);
+    if (fence.point > announced_.load())
+      island.wait_point = std::max(island.wait_point, fence.point);
     return {};
   }
   const sluice_timeline_api& api = *host_.timelines();

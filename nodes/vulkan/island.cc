@@ -8,8 +8,7 @@
 namespace sluice::vulkan {
 namespace {
 
-constexpr uint32_t kFileSyncs =
-    SLUICE_SYNC_SYNC_FILE | SLUICE_SYNC_SYNCOBJ | SLUICE_SYNC_IMPLICIT;
+constexpr uint32_t kFileSyncs = SLUICE_SYNC_SYNC_FILE | SLUICE_SYNC_SYNCOBJ | SLUICE_SYNC_IMPLICIT;
 
 constexpr uint32_t kScratchBytes = 4096;
 constexpr std::chrono::seconds kWarmUpLimit{60};

@@ -142,8 +142,7 @@ class IslandTest : public ::testing::Test {
 
   TestNode& Add(const char* type, std::vector<sluice_param> params, const sluice_format& from,
                 const sluice_format& to) {
-    nodes_.push_back(
-        std::make_unique<TestNode>(host_, type, std::move(params), domain_.self));
+    nodes_.push_back(std::make_unique<TestNode>(host_, type, std::move(params), domain_.self));
     TestNode& node = *nodes_.back();
     EXPECT_EQ(node.created, SLUICE_OK) << node.error;
     if (node.created >= 0) {

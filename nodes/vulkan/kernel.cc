@@ -131,8 +131,7 @@ Result<std::unique_ptr<CommandRing>> CommandRing::Create(const Device& device,
                                      device.queue_family()};
   VkResult result = device.vk().vkCreateCommandPool(device.handle(), &pool, nullptr, &ring->pool_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateCommandPool");
-  const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  kBindings * steps * kMaxSlots};
+  const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, kBindings * steps * kMaxSlots};
   const VkDescriptorPoolCreateInfo descriptors{
       VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, nullptr, 0, steps * kMaxSlots, 1, &size};
   result = device.vk().vkCreateDescriptorPool(device.handle(), &descriptors, nullptr,
@@ -194,13 +193,9 @@ void CommandRing::Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src,
 
 void CommandRing::Transfer(VkCommandBuffer commands) const {
   if (transfers_.empty()) return;
-  const VkDependencyInfo info{VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
-                              nullptr,
-                              0,
-                              0,
-                              nullptr,
-                              static_cast<uint32_t>(transfers_.size()),
-                              transfers_.data()};
+  const VkDependencyInfo info{
+      VK_STRUCTURE_TYPE_DEPENDENCY_INFO,        nullptr,          0, 0, nullptr,
+      static_cast<uint32_t>(transfers_.size()), transfers_.data()};
   device_.vk().vkCmdPipelineBarrier2(commands, &info);
 }
 

@@ -127,9 +127,12 @@ class KernelMemory {
   }
 
   static const sluice_memory_api& Api() {
-    static const sluice_memory_api api = {sizeof(sluice_memory_api), 0,           Fds,
+    static const sluice_memory_api api = {sizeof(sluice_memory_api),
+                                          0,
+                                          Fds,
                                           sdk::testing::FakeHost::MemoryApi().add_buffer,
-                                          ExportSyncFile,            ImportSyncFile};
+                                          ExportSyncFile,
+                                          ImportSyncFile};
     return api;
   }
 

@@ -50,8 +50,8 @@ Result<uint32_t> Memory::TypesOf(const Source& source, uint32_t type_bits) const
   const VolkDeviceTable& vk = device_->vk();
   if (source.host != nullptr) {
     VkMemoryHostPointerPropertiesEXT host{VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
-    const VkResult result = vk.vkGetMemoryHostPointerPropertiesEXT(
-        device_->handle(), source.handle, source.host, &host);
+    const VkResult result = vk.vkGetMemoryHostPointerPropertiesEXT(device_->handle(), source.handle,
+                                                                   source.host, &host);
     if (result != VK_SUCCESS) return FailVk(result, "vkGetMemoryHostPointerPropertiesEXT");
     return type_bits & host.memoryTypeBits;
   }
@@ -94,10 +94,10 @@ Status Memory::Allocate(const Source& source) {
   const bool alone = dedicated_need.requiresDedicatedAllocation == VK_TRUE ||
                      (source.handle == kDmabuf && device_->info().external.dedicated_dmabuf);
   const void* next = alone ? &dedicated : nullptr;
-  const VkImportMemoryHostPointerInfoEXT host{
-      VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, next, source.handle, source.host};
-  const VkImportMemoryFdInfoKHR fd{VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR, next,
-                                   source.handle, given.get()};
+  const VkImportMemoryHostPointerInfoEXT host{VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+                                              next, source.handle, source.host};
+  const VkImportMemoryFdInfoKHR fd{VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR, next, source.handle,
+                                   given.get()};
   const VkExportMemoryAllocateInfo exported{
       VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO, next,
       static_cast<VkExternalMemoryHandleTypeFlags>(source.handle)};

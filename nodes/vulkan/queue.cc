@@ -55,8 +55,8 @@ Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64
   std::array<VkSemaphoreSubmitInfo, kMaxWaits + 1> waits;
   uint32_t wait_count = 0;
   const auto wait_for = [&](VkSemaphore semaphore, uint64_t value) {
-    waits[wait_count++] = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, semaphore, value,
-                           kWaitStages, 0};
+    waits[wait_count++] = {
+        VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, semaphore, value, kWaitStages, 0};
   };
   if (work.waits.size() > kMaxWaits) {
     return Fail(SLUICE_E_RESOURCE_EXHAUSTED,
@@ -67,7 +67,7 @@ Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64
   VkSemaphoreSubmitInfo signals[2];
   for (VkSemaphoreSubmitInfo& signal : signals) {
     signal = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, work.signal, 0,
-              VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, 0};
+              VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,    0};
   }
   signals[0].semaphore = timeline_;
   const VkCommandBufferSubmitInfo command{VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr,

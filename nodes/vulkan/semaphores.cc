@@ -78,8 +78,8 @@ void SemaphoreRing::NotSubmitted() {
 }
 
 Result<UniqueFd> SemaphoreRing::Export(VkSemaphore semaphore) {
-  const VkSemaphoreGetFdInfoKHR get{VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR, nullptr,
-                                    semaphore, kSyncFd};
+  const VkSemaphoreGetFdInfoKHR get{VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR, nullptr, semaphore,
+                                    kSyncFd};
   int fd = -1;
   const VkResult result = device_.vk().vkGetSemaphoreFdKHR(device_.handle(), &get, &fd);
   // The export counts as a wait: the semaphore can be signalled again.

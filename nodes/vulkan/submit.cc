@@ -129,8 +129,8 @@ sdk::Status VulkanDomain::TestImport(sdk::FrameRef frame, const sluice_port_conf
   const auto bound = BindDmabuf(frame.c(), *shape);
   if (bound) return {};
   // Whatever the driver calls it: this way does not go. A lost device is another matter.
-  const int32_t code = bound.error().code == SLUICE_E_DEVICE_LOST ? SLUICE_E_DEVICE_LOST
-                                                                  : SLUICE_E_UNSUPPORTED;
+  const int32_t code =
+      bound.error().code == SLUICE_E_DEVICE_LOST ? SLUICE_E_DEVICE_LOST : SLUICE_E_UNSUPPORTED;
   return sdk::Status::Error(code, "%s: import as dma-buf by %s: %s", port.name,
                             device_->info().name.c_str(), bound.error().message.c_str());
 }
@@ -241,8 +241,8 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
     AddCopiesOut(island, point);
   };
   // By reference: std::function then allocates nothing.
-  auto point = queue_->Submit({*commands, island.wait_point, island.waiting, signal},
-                              std::ref(prepare));
+  auto point =
+      queue_->Submit({*commands, island.wait_point, island.waiting, signal}, std::ref(prepare));
   if (!point) {
     DropCopiesOut(island);
     return give_up(point.error());
