@@ -15,6 +15,13 @@ constexpr uint64_t kPage = 4096;
 
 sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.message); }
 
+/// Drivers say OUT_OF_DEVICE_MEMORY when they cannot make a dma-buf at all (lavapipe without
+/// /dev/udmabuf). Either way another allocator of the net may have memory: no reason to fail.
+sdk::Status CannotAllocate(const DeviceInfo& device, const Error& error) {
+  return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s makes no dma-buf here: %s",
+                            device.name.c_str(), error.message.c_str());
+}
+
 /// The plan's layout where it has one that kernels can use; else one that meets its demands.
 Result<sluice_layout> LayoutFor(const sluice_pool_request& request) {
   if (request.base_multiple > kPage) {
@@ -42,7 +49,7 @@ sdk::Status VulkanDomain::AllocatePool(const sluice_pool_request& request, sdk::
   const uint64_t size = (layout->size + kPage - 1) / kPage * kPage;
   for (uint32_t i = 0; i < request.buffers; ++i) {
     auto memory = Memory::AllocateExportable(*device_, size);
-    if (!memory) return ToStatus(memory.error());
+    if (!memory) return CannotAllocate(device_->info(), memory.error());
     auto fd = memory->ExportDmabuf();
     if (!fd) return ToStatus(fd.error());
     const off_t real = lseek(fd->get(), 0, SEEK_END);
