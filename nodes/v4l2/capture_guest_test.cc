@@ -10,6 +10,7 @@
 #include "nodes/v4l2/camera.h"
 #include "nodes/v4l2/controls.h"
 #include "nodes/v4l2/enumerate.h"
+#include "nodes/v4l2/queue.h"
 
 namespace sluice::v4l2::testing {
 namespace {
@@ -434,6 +435,21 @@ TEST(CaptureOffersTest, SizesRatesAndKindsOfMemoryAreAskedOfTheDevice) {
   NodeRunner none(sluice_plugin, "v4l2.capture", Still().Size("size", 641, 360));
   EXPECT_EQ(none.Probe(), SLUICE_E_UNSUPPORTED);
   EXPECT_NE(none.error().find("641x360"), std::string::npos) << none.error();
+}
+
+TEST(CaptureOffersTest, SharedMemoryIsOfferedWhereTheDriverTakesIt) {
+  bool takes = false;
+  {
+    const auto device = Device::Open("/dev/video0", Direction::kCapture);
+    ASSERT_TRUE(device.ok());
+    takes = Queue::Supports(**device, MemoryKind::kUserptr);
+  }
+  NodeRunner runner(sluice_plugin, "v4l2.capture", Still());
+  ASSERT_EQ(runner.Probe(), SLUICE_OK) << runner.error();
+  const bool offered = std::any_of(
+      runner.offers().begin(), runner.offers().end(),
+      [](const auto& recorded) { return (recorded.offer.views & SLUICE_VIEW_SHM) != 0; });
+  EXPECT_EQ(offered, takes);
 }
 
 TEST(CaptureOffersTest, ADeviceIsFoundByNodeCardAndBus) {
