@@ -121,7 +121,9 @@ void EventLoop::Run() {
     }
     if (!lost && polled[1].revents != 0) {
       std::string why;
-      if (!ReadEvents(sinks, &why)) {
+      const bool broken = (polled[1].revents & POLLIN) == 0;
+      if (broken) why = "the card reports an error";
+      if (broken || !ReadEvents(sinks, &why)) {
         lost = true;
         const sdk::Status status(SLUICE_E_DEVICE_LOST, why);
         for (const Entry& entry : sinks) entry.sink->OnLost(status);
