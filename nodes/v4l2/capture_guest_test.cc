@@ -277,9 +277,16 @@ TEST(CaptureRunTest, AThousandFramesLeaveTheNumberOfFdsAlone) {
   for (const Way way : {Way::kExport, Way::kUdmabuf}) {
     Camera camera(way, Small());
     ASSERT_EQ(camera.code, SLUICE_OK) << camera.runner.error();
-    for (int i = 0; i < 20; ++i) ASSERT_TRUE(camera.Next()) << camera.runner.error();
+    {
+      // All buffers once: the test's host makes the dma-buf of each when it is first asked for.
+      std::vector<HeldFrame> held;
+      for (int i = 0; i < 6; ++i) {
+        held.push_back(camera.Next());
+        ASSERT_TRUE(held.back()) << camera.runner.error();
+      }
+    }
     const int fds = CountFds();
-    for (int i = 0; i < 480; ++i) ASSERT_TRUE(camera.Next()) << camera.runner.error();
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(camera.Next()) << camera.runner.error();
     EXPECT_EQ(CountFds(), fds);
     EXPECT_TRUE(camera.runner.copies().empty());
     EXPECT_TRUE(camera.runner.violations().empty());
