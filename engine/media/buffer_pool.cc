@@ -340,14 +340,15 @@ void BufferPool::MakeFreeLocked(Buffer& buffer) {
   free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
 }
 
-// Maps nothing: who wrongly reads a free buffer has mapped it before.
+// Maps nothing: who wrongly reads a free buffer has mapped it before. Shared memory
+// only: a dma-buf might have to be waited for, and this is no place to wait.
 void BufferPool::Poison(Buffer& buffer) {
   const Memory& memory = *buffer.memory_;
-  if (!memory.BeginCpuAccess(kCpuWrite)) return;
+  if ((memory.views() & kViewShm) == 0) return;
   for (uint32_t part = 0; part < memory.part_count(); ++part) {
-    if (memory.writable(part)) std::memset(memory.mapping(part), 0xA5, memory.size(part));
+    if (!memory.mapped(part) || !memory.writable(part)) continue;
+    std::memset(memory.mapping(part), 0xA5, memory.size(part));
   }
-  (void)memory.EndCpuAccess(kCpuWrite);
 }
 
 void BufferPool::Retire() {

@@ -210,8 +210,12 @@ std::vector<std::unique_ptr<Allocator>> MakeAllocators() {
   std::vector<std::unique_ptr<Allocator>> allocators;
   allocators.push_back(CreateMemfdAllocator());
   // A device that opens may still refuse: the probe makes a page.
-  if (ProbeUdmabuf().usable) allocators.push_back(std::move(*CreateUdmabufAllocator()));
-  if (ProbeDmaHeap().usable) allocators.push_back(std::move(*CreateDmaHeapAllocator()));
+  if (ProbeUdmabuf().usable) {
+    if (auto udmabuf = CreateUdmabufAllocator()) allocators.push_back(std::move(*udmabuf));
+  }
+  if (ProbeDmaHeap().usable) {
+    if (auto heap = CreateDmaHeapAllocator()) allocators.push_back(std::move(*heap));
+  }
   return allocators;
 }
 

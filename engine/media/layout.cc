@@ -1,5 +1,7 @@
 #include "engine/media/layout.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace sluice::media {
@@ -9,13 +11,14 @@ bool Meets(const Layout& layout, const Alignment& alignment) {
       layout.size % alignment.size != 0) {
     return false;
   }
-  uint64_t used = 0;
+  uint64_t end = 0;  // of the furthest plane; parts lie one behind the other in `size`
   for (uint32_t i = 0; i < layout.plane_count; ++i) {
     const Plane& plane = layout.planes[i];
     if (plane.stride % alignment.stride != 0 || plane.offset % alignment.offset != 0) return false;
-    used += plane.size;
+    end = layout.part_count > 1 ? end + plane.offset + plane.size
+                                : std::max(end, plane.offset + plane.size);
   }
-  return used + alignment.tail <= layout.size;
+  return end + alignment.tail <= layout.size;
 }
 
 std::string ToString(const Layout& layout) {

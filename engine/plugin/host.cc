@@ -72,7 +72,9 @@ uint32_t FrameViews(const sluice_frame* frame) { return FromAbi(frame)->pool().v
 
 int32_t FrameShm(const sluice_frame* frame, sluice_shm_view* out) {
   const media::Memory& memory = FromAbi(frame)->buffer().memory();
-  if ((memory.views() & media::kViewShm) == 0) return SLUICE_E_UNSUPPORTED;
+  if ((memory.views() & media::kViewShm) == 0 || memory.part_count() != 1) {
+    return SLUICE_E_UNSUPPORTED;
+  }
   auto base = memory.Map();
   if (!base) return static_cast<int32_t>(base.error().code);
   *out = {-1, 0, *base, memory.size()};

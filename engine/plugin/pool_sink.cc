@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include <fmt/format.h>
 
 #include "engine/base/log.h"
@@ -52,6 +54,11 @@ Status PoolSink::Check(const sluice_buffer_desc& buffer, std::vector<UniqueFd> f
   std::vector<uint64_t> sizes;
   for (uint32_t i = 0; i < (*memory)->part_count(); ++i) sizes.push_back((*memory)->size(i));
   SLUICE_RETURN_IF_ERROR(media::CheckLayout(*layout, format_, sizes));
+  const uint64_t size = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
+  if (layout->size > size) {
+    return Fail(Code::kInvalidArgument, fmt::format("its layout has {} bytes, its memory {}",
+                                                    layout->size, size));
+  }
   memory_.layout = *layout;
   memory_.buffers.push_back(std::move(*memory));
   return {};

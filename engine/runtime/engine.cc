@@ -464,6 +464,7 @@ void Engine::Renegotiate(const std::string& name) {
   quiescing_ = true;
   for (const auto& runner : epoch_->scheduler().runners()) {
     if (runner->source()) runner->SetHeld(true);
+    runner->DiscardInputsOnceFailed();
   }
   if (!WaitQuiet(Now() + options_.stop_limit_ns)) {
     if (!failed_ && !stopping_) {

@@ -45,7 +45,7 @@ Result<std::unique_ptr<Epoch>> Epoch::Create(const graph::Graph& graph, graph::P
     epoch->nodes_.push_back(node);
   }
   SLUICE_RETURN_IF_ERROR(epoch->MakePools(previous, refused));
-  SLUICE_RETURN_IF_ERROR(epoch->ConfigureNodes(refused));
+  SLUICE_RETURN_IF_ERROR(epoch->ConfigureNodes(previous, refused));
   SLUICE_RETURN_IF_ERROR(epoch->TestImports(refused));
   if (state.rehearsal) return epoch;
   SLUICE_RETURN_IF_ERROR(epoch->MakeIslands());
@@ -99,7 +99,7 @@ RefPtr<media::BufferPool> Epoch::KeptPool(const graph::PlanNet& net, const Epoch
       continue;
     }
     const PoolKeeper::Entry* entry = state_.pools.Find(*pool);
-    if (entry == nullptr || entry->retired) continue;
+    if (entry == nullptr || entry->retired || entry->users != UsersOf(net)) continue;
     if (entry->maker != nullptr) {
       // Its memory died with the instance that made it; its layout is the maker's.
       const bool alive = entry->maker->generation == entry->generation;
@@ -172,6 +172,7 @@ Result<RefPtr<media::BufferPool>> Epoch::MakePortPool(const graph::PlanNet& net)
                                        request);
   if (!made) return tl::unexpected(maker.Explain(made.error()));
   if (!media::Meets(made->layout, net.alignment)) {
+    made->buffers.clear();  // our fds first
     maker.instance->ReleasePool(options.id, options.epoch);
     return Fail(Code::kUnsupported,
                 fmt::format("the layout that {} gives ({}) is not what the users of its buffers "
@@ -181,8 +182,12 @@ Result<RefPtr<media::BufferPool>> Epoch::MakePortPool(const graph::PlanNet& net)
   }
   options.layout = made->layout;
   options.abi_shape = plugin::MakeAbiShape(net.format, made->layout);
+  const uint32_t id = options.id;
   auto pool = media::BufferPool::Create(std::move(options), std::move(made->buffers));
-  if (!pool) return tl::unexpected(pool.error());
+  if (!pool) {
+    maker.instance->ReleasePool(id, plan_.epoch);
+    return tl::unexpected(pool.error());
+  }
   state_.pools.Add({*pool, &maker, maker.generation, UsersOf(net), false});
   return pool;
 }
@@ -296,13 +301,32 @@ graph::Exclusion Epoch::ExclusionFor(size_t index, const Error& error) const {
   return {};
 }
 
-Status Epoch::ConfigureNodes(graph::Exclusion* refused) {
+/// Whether a node's ports carry what they carried in `previous`.
+bool Epoch::SameAs(const Epoch* previous, size_t index) const {
+  if (previous == nullptr) return false;
+  for (size_t i = 0; i < previous->nodes_.size(); ++i) {
+    if (previous->nodes_[i] != nodes_[index]) continue;
+    const auto had = previous->ArgumentsFor(i).ports;
+    const auto has = ArgumentsFor(index).ports;
+    return std::equal(had.begin(), had.end(), has.begin(), has.end(),
+                      [](const plugin::PortArgument& a, const plugin::PortArgument& b) {
+                        return a.name == b.name && a.connected == b.connected &&
+                               a.format == b.format && a.layout == b.layout;
+                      });
+  }
+  return false;
+}
+
+Status Epoch::ConfigureNodes(Epoch* previous, graph::Exclusion* refused) {
   for (uint32_t index : plan_.order) {
     LiveNode& node = *nodes_[index];
     if (state_.ended.contains(node.name)) continue;
     auto arguments = ArgumentsFor(index);
     bool active = node.instance->state() == plugin::NodeInstance::State::kActive;
     if (active && !MustReconfigure(node)) continue;
+    // It cannot change, and need not.
+    const bool fixed = active && node.instance->abi()->reconfigure == nullptr;
+    if (fixed && SameAs(previous, index)) continue;
     Status done =
         active ? node.instance->Reconfigure(arguments) : node.instance->Configure(arguments);
     if (done) continue;

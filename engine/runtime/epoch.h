@@ -83,7 +83,8 @@ class Epoch {
   Status TestImports(graph::Exclusion* refused);
   Status TestImport(const graph::PlanNet& net, media::BufferPool& pool, graph::PortRef port,
                     graph::Exclusion* refused);
-  Status ConfigureNodes(graph::Exclusion* refused);
+  Status ConfigureNodes(Epoch* previous, graph::Exclusion* refused);
+  bool SameAs(const Epoch* previous, size_t index) const;
   Status MakeIslands();
   Status StartNodes();
   void MakeScheduler();

@@ -20,10 +20,16 @@ void NodeContext::WithRunner(F&& function) {
 }
 
 void NodeContext::Attach(NodeRunner* runner) {
+  NodeRunner* before = runner_.load(std::memory_order_relaxed);
   if (runner != nullptr) emits_from_threads_.store(runner->options().emits_from_threads);
   runner_.store(runner, std::memory_order_seq_cst);
-  if (runner != nullptr) return;
+  if (runner != nullptr) {
+    if (missed_wake_.exchange(false)) runner->Wake();
+    return;
+  }
   while (callers_.load(std::memory_order_seq_cst) != 0) std::this_thread::yield();
+  // What it was woken for is still to be done, by the runner of the next epoch.
+  if (before != nullptr && before->TakeWake()) missed_wake_ = true;
 }
 
 int32_t NodeContext::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
@@ -54,7 +60,12 @@ void NodeContext::Complete(uint64_t invocation, int32_t result) {
 }
 
 void NodeContext::Wake() {
-  WithRunner([](NodeRunner& runner) { runner.Wake(); });
+  bool woken = false;
+  WithRunner([&](NodeRunner& runner) {
+    woken = true;
+    runner.Wake();
+  });
+  if (!woken) missed_wake_ = true;
 }
 
 void NodeContext::WakeAt(MonotonicNs at_ns) {

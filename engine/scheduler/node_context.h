@@ -83,6 +83,7 @@ class NodeContext final : public plugin::NodeHost {
   std::atomic<NodeRunner*> runner_{nullptr};
   std::atomic<bool> emits_from_threads_{true};
   std::atomic<uint32_t> callers_{0};
+  std::atomic<bool> missed_wake_{false};  ///< Between two epochs.
   std::atomic<uint64_t> progress_done_{0};
   std::atomic<uint64_t> progress_total_{0};
   mutable std::mutex mutex_;

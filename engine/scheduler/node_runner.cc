@@ -95,6 +95,7 @@ NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
     End();  // a restart is no longer waited for
     return Fired::kYes;
   }
+  if (state == State::kFailed && discards_.load(std::memory_order_acquire)) return DiscardInputs();
   if (state >= State::kEnded) return Fired::kNo;
   if (async_pending_.load(std::memory_order_relaxed)) {
     if (!async_done_.load(std::memory_order_acquire)) return NotFired(Waiting::kAsync, 0);
@@ -130,7 +131,8 @@ NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
   } else {
     std::fill(input_frames_.begin(), input_frames_.end(), nullptr);
   }
-  if (!source()) woken_.store(false, std::memory_order_release);
+  // An exchange, so that a wake that comes meanwhile is not overwritten.
+  if (!source()) woken_.exchange(false, std::memory_order_acq_rel);
   waiting_.store(Waiting::kNothing, std::memory_order_relaxed);
   stats_.fired.Add(1);
   return options_.island != nullptr ? FireIsland() : FireNode();
@@ -314,6 +316,15 @@ std::optional<NodeRunner::LateFence> NodeRunner::CheckTakenFences(MonotonicNs no
                                                                   MonotonicNs limit_ns) {
   std::vector<TakenFence> failed;
   std::optional<LateFence> late;
+  std::vector<RefPtr<sync::Timeline>> pending;
+  {
+    std::lock_guard lock(fence_mutex_);
+    for (const TakenFence& taken : taken_fences_) {
+      if (!taken.fence.Passed()) pending.push_back(taken.fence.timeline);
+    }
+  }
+  // Nobody here subscribes to them: the kernel has to be asked, outside the lock.
+  for (const auto& timeline : pending) timeline->Refresh();
   {
     std::lock_guard lock(fence_mutex_);
     std::erase_if(taken_fences_, [&](TakenFence& taken) {
@@ -654,6 +665,26 @@ int32_t NodeRunner::RequestRenegotiate(uint32_t output) {
 void NodeRunner::RequestEnd() {
   end_requested_.store(true);
   group->Schedule();
+}
+
+void NodeRunner::DiscardInputsOnceFailed() {
+  discards_.store(true, std::memory_order_release);
+  group->Schedule();
+}
+
+/// Nobody will take them: what waits for the edges to be empty would wait for ever.
+NodeRunner::Fired NodeRunner::DiscardInputs() {
+  Fired fired = Fired::kNo;
+  for (Edge* edge : options_.inputs) {
+    if (edge == nullptr) continue;
+    bool wake = false;
+    while (media::Frame* frame = edge->Pop(&wake)) {
+      frame->Release();
+      fired = Fired::kYes;
+    }
+    if (wake) edge->producer->group->Schedule();
+  }
+  return fired;
 }
 
 void NodeRunner::SetHeld(bool held) {

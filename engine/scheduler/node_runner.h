@@ -94,12 +94,16 @@ class NodeRunner {
   void RequestEnd();
   /// [thread-safe] Does not fire until released.
   void SetHeld(bool held);
+  /// [thread-safe] If it has failed or fails, what comes to it is let go of.
+  void DiscardInputsOnceFailed();
   /// Back to running after a failure, with the node made anew; what it was doing is gone.
   void Recover(plugin::NodeInstance* instance);
   /// Ends it for its neighbours, as if it had answered END.
   void End();
   /// [thread-safe] A frame of this node turned out not to exist: it answers for it.
   void ReportFault(Error error);
+  /// A wake that nothing has answered yet; asking forgets it.
+  bool TakeWake() { return woken_.exchange(false, std::memory_order_acq_rel); }
   bool AsyncPending() const { return async_pending_.load(std::memory_order_acquire); }
 
   bool ended() const { return state_.load(std::memory_order_acquire) == State::kEnded; }
@@ -152,6 +156,7 @@ class NodeRunner {
   bool ReserveRoom(const Output& output, uint32_t port);
   bool ReserveBuffer(size_t port);
   void ReturnReserved();
+  Fired DiscardInputs();
   void TakeInputs();
   void TakeSampled(size_t input);
   bool AllOutputsClosed() const;
@@ -174,6 +179,7 @@ class NodeRunner {
   std::atomic<bool> held_{false};
   std::atomic<bool> end_requested_{false};
   std::atomic<bool> completed_{false};
+  std::atomic<bool> discards_{false};
   std::atomic<bool> renegotiating_{false};
   bool needs_wake_ = false;
   std::atomic<bool> woken_{false};
