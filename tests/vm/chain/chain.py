@@ -239,7 +239,7 @@ class KernelCounts:
         return {name: hits[name] for name in self._functions}
 
 
-Sample = collections.namedtuple("Sample", "frames fds fences dmabufs rss_kb")
+Sample = collections.namedtuple("Sample", "frames kinds rss_kb")
 
 
 def watch(process):
@@ -248,27 +248,32 @@ def watch(process):
     while process.running():
         frames, fds, rss_kb = process.frames(), process.fds(), process.rss_kb()
         if fds is not None and rss_kb is not None:
-            fences = sum("sync_file" in name for name in fds)
-            dmabufs = sum(name.startswith("/dmabuf:") for name in fds)
-            samples.append(Sample(frames, len(fds) - fences, fences, dmabufs, rss_kb))
+            kinds = collections.Counter(re.sub(r"[\[:].*", "", name.replace("anon_inode:", "")) or name for name in fds)
+            samples.append(Sample(frames, kinds, rss_kb))
         time.sleep(SAMPLE_S)
     return [sample for sample in samples if sample.frames < process.frames()]
 
 
-def check_constant(samples, first, rss_limit_kb, fence_limit):
-    """Since frame `first`, fds are the same but for the fences of the frames that are under way, and memory has not
-    grown."""
-    steady = [sample for sample in samples if sample.frames >= first]
-    check(len(steady) >= 10, "only %d samples after frame %d" % (len(steady), first))
-    fds = sorted({sample.fds for sample in steady})
-    growth = max(sample.rss_kb for sample in steady) - steady[0].rss_kb
-    fences = max(sample.fences for sample in steady)
-    print("%d samples from frame %d to %d: %s fds (%d of them dma-bufs) and at most %d fences; memory %d kB at first, at "
-          "most %d kB more" % (len(steady), steady[0].frames, steady[-1].frames, " or ".join(map(str, fds)),
-                               steady[-1].dmabufs, fences, steady[0].rss_kb, growth))
-    check(len(fds) == 1, "the number of fds changes")
-    check(fences <= fence_limit, "more than %d fences" % fence_limit)
-    check(growth <= rss_limit_kb, "memory grows by more than %d kB" % rss_limit_kb)
+def check_constant(samples, fences, settled=100, rss_limit_kb=256):
+    """Since frame 100, fds are the same but for at most `fences` of the frames that are under way, which do not
+    become more; since frame `settled`, memory has not grown."""
+    first = [sample for sample in samples if sample.frames >= 100]
+    later = [sample for sample in samples if sample.frames >= settled]
+    check(len(later) >= 10, "only %d samples after frame %d" % (len(later), settled))
+    kinds = {kind: sorted({sample.kinds[kind] for sample in first}) for sample in first for kind in sample.kinds}
+    moving = {kind: counts for kind, counts in kinds.items() if len(counts) > 1}
+    counts = [sum(sample.kinds.values()) for sample in first]
+    quarter = len(counts) // 4
+    drift = sum(counts[-quarter:]) / quarter - sum(counts[:quarter]) / quarter
+    print("%d samples from frame %d to %d: %d to %d fds, %s of them dma-bufs; come and go: %s; more at the end: %.1f" %
+          (len(first), first[0].frames, first[-1].frames, min(counts), max(counts), kinds.get("/dmabuf"), moving, drift))
+    peak = max(sample.rss_kb for sample in later)
+    print("memory: %d kB at frame %d, %d kB at frame %d, at most %d kB since" %
+          (first[0].rss_kb, first[0].frames, later[0].rss_kb, later[0].frames, peak))
+    check("/dmabuf" in kinds and "/dmabuf" not in moving, "the number of dma-bufs changes")
+    check(max(counts) - min(counts) <= fences, "more than %d come and go" % fences)
+    check(drift <= 2, "they become more")
+    check(peak - later[0].rss_kb <= rss_limit_kb, "memory grows by more than %d kB" % rss_limit_kb)
 
 
 def read_sums(path):
