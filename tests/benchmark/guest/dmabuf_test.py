@@ -44,7 +44,8 @@ def all_cases():
 
 def result(case, frames, cpu, number):
     return {"case": case.name, "frames": frames, "round": number, "status": 0, "wall_s": 1 + frames / 50,
-            "user_s": cpu / 2, "system_s": cpu / 2, "threads_s": {"sluice": cpu / 4, "llvmpipe-": 3 * cpu / 4}}
+            "user_s": cpu / 2, "system_s": cpu / 2,
+            "threads_s": {"main": 9 * number, "sluice-w": cpu / 4, "llvmpipe-": 3 * cpu / 4}}
 
 
 class DmabufTest(unittest.TestCase):

@@ -17,13 +17,17 @@ import threading
 import time
 
 
-SAMPLE_S = 0.2
+SAMPLE_S = 0.1
 
 
 class Threads:
-    """What the threads of a process take, by their names. What a thread does after the last sample is not in it."""
+    """What the threads of a process take, by their names. What a thread does after the last sample is not in it.
+
+    The process's first thread is called `main`: others inherit its name.
+    """
 
     def __init__(self, pid):
+        self._main = str(pid)
         self._folder = pathlib.Path("/proc/%d/task" % pid)
         self._seconds = {}
         self._ended = threading.Event()
@@ -37,7 +41,7 @@ class Threads:
     def _sample(self):
         try:
             for task in self._folder.iterdir():
-                name = (task / "comm").read_text().strip()
+                name = "main" if task.name == self._main else (task / "comm").read_text().strip()
                 self._seconds[task.name, name] = int((task / "schedstat").read_text().split()[0]) / 1e9
         except (FileNotFoundError, ProcessLookupError):
             pass  # A thread, or all of it, is gone.
