@@ -243,6 +243,14 @@ void Card::AddScreen(const std::shared_ptr<Screen>& screen) {
   screens_.push_back(screen);
 }
 
+void Card::RemoveScreen(const Screen* screen) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(screens_, [&](const auto& entry) {
+    const std::shared_ptr<Screen> held = entry.lock();
+    return held == nullptr || held.get() == screen;
+  });
+}
+
 std::vector<std::shared_ptr<Screen>> Card::Screens() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Screen>> screens;

@@ -111,6 +111,8 @@ class Card : public std::enable_shared_from_this<Card> {
 
   /// The screens that display nodes of this process show on.
   void AddScreen(const std::shared_ptr<Screen>& screen);
+  /// Its connector, CRTC and plane are free from now on, whoever else still holds it.
+  void RemoveScreen(const Screen* screen);
   std::vector<std::shared_ptr<Screen>> Screens() const;
 
  private:

@@ -59,15 +59,17 @@ sdk::Expected<std::unique_ptr<Display>> Display::Create(sdk::NodeContext context
   return std::make_unique<Display>(context, std::move(options));
 }
 
-Display::~Display() { framebuffers_.Clear(); }
+Display::~Display() { CloseScreen(); }
 
 // ---- negotiation
 
 sdk::Status Display::OpenScreen() {
   if (screen_ != nullptr && !card_->lost()) return {};
-  framebuffers_.Clear();
-  screen_.reset();
-  card_.reset();
+  if (started_) {
+    // Its pictures are still under way: a restart opens it anew.
+    return sdk::Status::Error(SLUICE_E_DEVICE_LOST, "%s is gone", card_->path().c_str());
+  }
+  CloseScreen();
   sdk::Expected<std::shared_ptr<Card>> card = Card::Open(options_.device);
   if (!card.ok()) return card.status();
   sdk::Expected<std::shared_ptr<Screen>> screen = Screen::Open(*card, options_.connector);
@@ -75,6 +77,21 @@ sdk::Status Display::OpenScreen() {
   card_ = *std::move(card);
   screen_ = *std::move(screen);
   return {};
+}
+
+void Display::CloseScreen() {
+  if (screen_ != nullptr) RestoreLate();
+  framebuffers_.Clear();
+  // The event thread or a drm.writeback may hold it for longer.
+  if (screen_ != nullptr) card_->RemoveScreen(screen_.get());
+  screen_.reset();
+  card_.reset();
+}
+
+void Display::RestoreLate() {
+  if (sdk::Status status = screen_->RestoreLate(); !status.ok()) {
+    context().Log(SLUICE_LOG_WARNING, "%s", status.c_message());
+  }
 }
 
 sdk::Status Display::Probe(sdk::OfferSink& offers) {
@@ -261,8 +278,11 @@ sdk::Status Display::Allocate(int32_t /*direction*/, uint32_t /*port*/,
   return {};
 }
 
-void Display::ReleasePool(uint32_t pool, uint32_t epoch) { framebuffers_.Forget(pool, epoch); }
-void Display::ForgetPool(uint32_t pool, uint32_t epoch) { framebuffers_.Forget(pool, epoch); }
+void Display::ReleasePool(uint32_t pool, uint32_t epoch) { ForgetPool(pool, epoch); }
+void Display::ForgetPool(uint32_t pool, uint32_t epoch) {
+  if (screen_ != nullptr) RestoreLate();
+  framebuffers_.Forget(pool, epoch);
+}
 
 sdk::Status Display::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk::FrameRef frame) {
   const sdk::Expected<uint32_t> framebuffer =
@@ -278,7 +298,9 @@ sdk::Status Display::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk::F
 
 sdk::Status Display::Start() {
   shown_ = late_ = 0;
-  return screen_->Start(this, options_.timeout_ns);
+  sdk::Status status = screen_->Start(this, options_.timeout_ns);
+  started_ = status.ok();
+  return status;
 }
 
 sdk::Expected<Placement> Display::PlacementOf(const sdk::FrameRef& frame) const {
@@ -340,6 +362,7 @@ sdk::Status Display::Drain() {
 }
 
 void Display::Stop(int64_t deadline_ns, bool /*completed*/) {
+  started_ = false;
   if (screen_ == nullptr) return;
   if (sdk::Status status = screen_->Stop(deadline_ns); !status.ok()) {
     context().Log(SLUICE_LOG_WARNING, "%s", status.c_message());

@@ -63,6 +63,8 @@ class Display final : public sdk::Node<Display>, private ScreenClient {
   void OnNote(const char* text) override;
 
   sdk::Status OpenScreen();
+  void CloseScreen();
+  void RestoreLate();
   sdk::Status OfferSizes(sdk::OfferSink& offers, uint32_t width_min, uint32_t width_max,
                          uint32_t height_min, uint32_t height_max);
   sdk::Expected<Placement> PlacementOf(const sdk::FrameRef& frame) const;
@@ -79,6 +81,7 @@ class Display final : public sdk::Node<Display>, private ScreenClient {
   sdk::Size mode_size_;
   PlaneAbility ability_;
   bool realtime_ = false;
+  bool started_ = false;
   bool rotation_noted_ = false;
 
   // Of the picture under way. Process() and the event thread take turns.

@@ -343,6 +343,25 @@ TEST_F(DisplayGuestTest, AConnectorIsForOneDisplay) {
   runner->Stop();
 }
 
+TEST_F(DisplayGuestTest, ADisplayThatHasGoneLeavesItsConnectorEvenWhereAWritebackHoldsItsScreen) {
+  const auto screen = Show(On(card_));
+  NodeRunner writeback(sluice_plugin, "drm.writeback", On(card_), "back");
+  ASSERT_EQ(writeback.Probe(), SLUICE_OK) << writeback.error();
+  PortSpec port = Pictures();
+  port.dynamic = true;
+  port.reserve = 3;
+  writeback.Output("out", port);
+  ASSERT_EQ(writeback.Configure(), SLUICE_OK) << writeback.error();
+  ASSERT_EQ(writeback.Start(), SLUICE_OK) << writeback.error();
+  screen->Stop();
+  screen->Destroy();
+  const auto next = Show(On(card_));
+  ASSERT_EQ(PushAndWait(*next, Painted(*next, 0)), SLUICE_PROCESS_DONE) << next->error();
+  next->Stop();
+  writeback.Stop();
+  ExpectClean(writeback);
+}
+
 TEST_F(DisplayGuestTest, WhatIsNotThereIsNamedWithWhatIs) {
   const auto error = [&](Parameters parameters) {
     NodeRunner runner(sluice_plugin, "drm.display", std::move(parameters));
@@ -373,6 +392,35 @@ TEST_F(DisplayGuestTest, TheConsoleIsBackAfterwards) {
     ExpectClean(*runner);
   }
   EXPECT_EQ(guest::StateOf(card_), before);
+}
+
+TEST_F(DisplayGuestTest, TheConsoleIsBackAfterAStopThatCameBeforeTheFlip) {
+  // Another file of the card: its last close would bring the console back by itself.
+  const UniqueFd other(open(card_.c_str(), O_RDWR | O_CLOEXEC));
+  drmDropMaster(other.get());
+  const std::string vgem = CardOf("vgem");
+  ASSERT_NE(vgem, "") << "no vgem";
+  const std::string before = guest::StateOf(card_);
+  const auto runner = Show(On(card_).DurationNs("timeout", 300'000'000));
+  guest::VgemFence fence(vgem);
+  ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
+  HeldFrame frame = Painted(*runner, 1);
+  frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
+  ASSERT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_ASYNC) << runner->error();
+  EXPECT_EQ(runner->WaitComplete(), SLUICE_E_TIMEOUT);
+  runner->Stop(false);
+  EXPECT_NE(guest::StateOf(card_), before);
+  fence.Signal();
+  // All four are free again when the flip has come.
+  for (int wait = 0; wait < 200; ++wait) {
+    std::vector<HeldFrame> all;
+    while (HeldFrame one = runner->NewFrame()) all.push_back(std::move(one));
+    if (all.size() == 4) break;
+    poll(nullptr, 0, 10);
+  }
+  runner->Destroy();
+  EXPECT_EQ(guest::StateOf(card_), before);
+  ExpectClean(*runner);
 }
 
 TEST_F(DisplayGuestTest, TheKernelBringsTheConsoleBackAfterAKill) {
@@ -568,6 +616,7 @@ TEST_F(VirtioGuestTest, ZADisplayThatIsTakenAwayIsAnErrorAndNoHang) {
     for (int i = 0; i < 5 && result >= 0; ++i) result = PushAndWait(*runner, runner->NewFrame());
     printf("  error: %s\n", runner->error().c_str());
     EXPECT_EQ(result, SLUICE_E_DEVICE_LOST) << runner->error();
+    EXPECT_EQ(runner->Probe(), SLUICE_E_DEVICE_LOST) << "not opened anew before its stop";
     runner->Stop(false);
   }
   ExpectClean(*runner);

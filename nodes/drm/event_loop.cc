@@ -54,10 +54,10 @@ void EventLoop::Remove(uint64_t id) {
   {
     const std::lock_guard lock(mutex_);
     std::erase_if(sinks_, [&](const Entry& entry) { return entry.id == id; });
-    if (!sinks_.empty()) return;
-    quit_ = true;
+    quit_ = sinks_.empty();
   }
-  Wake();
+  Wake();  // also for the thread's own reference to the sink to go
+  if (!quit_) return;
   if (thread_.joinable()) thread_.join();
   quit_ = false;
 }

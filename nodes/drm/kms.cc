@@ -88,6 +88,15 @@ bool Properties::Choice(const char* name, const char* choice, uint64_t* value) c
   return false;
 }
 
+std::optional<std::size_t> ChooseCrtc(std::span<const CrtcUse> crtcs) {
+  std::optional<std::size_t> best;
+  const auto rank = [](const CrtcUse& crtc) { return (crtc.lit ? 0 : 2) + (crtc.current ? 1 : 0); };
+  for (std::size_t i = 0; i < crtcs.size(); ++i) {
+    if (crtcs[i].possible && (!best || rank(crtcs[i]) > rank(crtcs[*best]))) best = i;
+  }
+  return best;
+}
+
 std::vector<std::byte> ReadBlob(int fd, uint32_t blob) {
   if (blob == 0) return {};
   const BlobPtr read(drmModeGetPropertyBlob(fd, blob));

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -64,6 +65,17 @@ class Properties {
 
 /// The bytes of a property blob; empty where there is none.
 std::vector<std::byte> ReadBlob(int fd, uint32_t blob);
+
+/// A CRTC as the choice of one sees it.
+struct CrtcUse {
+  bool possible = false;  ///< wired to the connector, and no screen of ours has it
+  bool lit = false;       ///< another connector shows from it
+  bool current = false;   ///< the connector itself does
+};
+
+/// The index of the CRTC for a connector, or nothing where none is possible. One that no other
+/// connector shows from comes first, then the connector's own, which needs no change of wires.
+std::optional<std::size_t> ChooseCrtc(std::span<const CrtcUse> crtcs);
 
 /// One atomic commit. Used again and again, it allocates nothing.
 /// Spec: DRM_IOCTL_MODE_ATOMIC

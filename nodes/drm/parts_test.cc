@@ -1,6 +1,7 @@
 // What drm.display decides and reads without a card: modes, places, formats, events, times.
 
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,25 @@ const std::vector<drmModeModeInfo> kModes = {Mode(1024, 768, 60),
                                              Mode(1920, 1080, 120, 0, DRM_MODE_FLAG_INTERLACE),
                                              Mode(1280, 720, 60),
                                              Mode(1280, 720, 75)};
+
+// ---- CRTCs
+
+TEST(CrtcTest, TakesTheOneOfTheConnectorOverAnotherThatIsDark) {
+  EXPECT_EQ(ChooseCrtc(std::vector<CrtcUse>{{true, false, false}, {true, false, true}}), 1u);
+}
+
+TEST(CrtcTest, LeavesTheOneThatAnotherConnectorShowsFrom) {
+  EXPECT_EQ(ChooseCrtc(std::vector<CrtcUse>{{true, true, false}, {true, false, false}}), 1u);
+  EXPECT_EQ(ChooseCrtc(std::vector<CrtcUse>{{true, true, true}, {true, false, false}}), 1u);
+}
+
+TEST(CrtcTest, TakesALitOneWhereThereIsNoOther) {
+  EXPECT_EQ(ChooseCrtc(std::vector<CrtcUse>{{false, false, false}, {true, true, false}}), 1u);
+}
+
+TEST(CrtcTest, TakesNoneThatIsNotPossible) {
+  EXPECT_EQ(ChooseCrtc(std::vector<CrtcUse>{{false, false, true}}), std::nullopt);
+}
 
 // ---- modes
 

@@ -22,7 +22,7 @@ constexpr const char* kPlaneProperties[] = {"FB_ID",
 
 }  // namespace
 
-sdk::Expected<SavedState> SavedState::Read(int fd, uint32_t crtc, uint32_t crtc_index,
+sdk::Expected<SavedState> SavedState::Read(int fd, uint32_t crtc, uint32_t own_plane,
                                            uint32_t connector) {
   SavedState state;
   const Properties properties = Properties::Read(fd, crtc, DRM_MODE_OBJECT_CRTC);
@@ -50,13 +50,13 @@ sdk::Expected<SavedState> SavedState::Read(int fd, uint32_t crtc, uint32_t crtc_
 
   const PlanesPtr planes(drmModeGetPlaneResources(fd));
   for (uint32_t i = 0; planes != nullptr && i < planes->count_planes; ++i) {
-    const PlanePtr plane(drmModeGetPlane(fd, planes->planes[i]));
-    if (plane == nullptr || (plane->possible_crtcs >> crtc_index & 1) == 0) continue;
-    const Properties of_plane = Properties::Read(fd, plane->plane_id, DRM_MODE_OBJECT_PLANE);
+    const uint32_t id = planes->planes[i];
+    const Properties of_plane = Properties::Read(fd, id, DRM_MODE_OBJECT_PLANE);
     const uint64_t on = of_plane.Value("CRTC_ID");
-    if (on != 0 && on != crtc) continue;
+    // The others are not touched: until then another screen may show on them.
+    if (on != crtc && id != own_plane) continue;
     Plane& saved = state.planes_.emplace_back();
-    saved.id = plane->plane_id;
+    saved.id = id;
     saved.fb_id = of_plane.Id("FB_ID");
     saved.crtc_id = of_plane.Id("CRTC_ID");
     saved.shown = on == crtc;

@@ -12,10 +12,10 @@ namespace sluice::drm {
 /// What a CRTC showed before we came: its mode, its planes, and what was connected to it.
 class SavedState {
  public:
-  /// Reads the state of `crtc` (the `crtc_index`-th), and of `connector`, wherever that is.
+  /// Reads the state of `crtc` with the planes that it shows, and of `plane` and `connector`,
+  /// wherever those are.
   /// Errors: IO.
-  static sdk::Expected<SavedState> Read(int fd, uint32_t crtc, uint32_t crtc_index,
-                                        uint32_t connector);
+  static sdk::Expected<SavedState> Read(int fd, uint32_t crtc, uint32_t plane, uint32_t connector);
 
   /// Another connector that is to be let go by Restore().
   void AddConnector(uint32_t connector, uint32_t crtc_id_property);

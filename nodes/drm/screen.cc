@@ -115,21 +115,26 @@ sdk::Status Screen::ChooseCrtc(const drmModeConnector& connector) {
     if (encoder != nullptr) possible |= encoder->possible_crtcs;
   }
   const std::vector<std::shared_ptr<Screen>> others = card_->Screens();
-  const uint64_t current =
-      Properties::Read(fd, connector.connector_id, DRM_MODE_OBJECT_CONNECTOR).Value("CRTC_ID");
-  for (int i = 0; i < resources->count_crtcs && i < 32; ++i) {
-    const uint32_t id = resources->crtcs[i];
-    if ((possible >> i & 1) == 0) continue;
-    if (std::any_of(others.begin(), others.end(),
-                    [&](const auto& other) { return other->crtc() == id; })) {
-      continue;
-    }
-    // The one that is connected already needs no change of wires.
-    if (crtc_ != 0 && id != current) continue;
-    crtc_ = id;
-    crtc_index_ = static_cast<uint32_t>(i);
+  std::vector<CrtcUse> uses(std::clamp(resources->count_crtcs, 0, 32));
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    uses[i].possible = (possible >> i & 1) != 0 &&
+                       std::none_of(others.begin(), others.end(), [&](const auto& other) {
+                         return other->crtc() == resources->crtcs[i];
+                       });
   }
-  if (crtc_ != 0) return {};
+  for (int c = 0; c < resources->count_connectors; ++c) {
+    const uint32_t id = resources->connectors[c];
+    const uint64_t on = Properties::Read(fd, id, DRM_MODE_OBJECT_CONNECTOR).Value("CRTC_ID");
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+      if (on != resources->crtcs[i]) continue;
+      (id == connector.connector_id ? uses[i].current : uses[i].lit) = true;
+    }
+  }
+  if (const std::optional<std::size_t> chosen = drm::ChooseCrtc(uses)) {
+    crtc_ = resources->crtcs[*chosen];
+    crtc_index_ = static_cast<uint32_t>(*chosen);
+    return {};
+  }
   return sdk::Status::Error(SLUICE_E_NOT_FOUND, "%s of %s: no CRTC is free",
                             connector_name_.c_str(), card_->path().c_str());
 }
@@ -137,6 +142,7 @@ sdk::Status Screen::ChooseCrtc(const drmModeConnector& connector) {
 sdk::Status Screen::ChoosePlane() {
   const int fd = card_->fd();
   const PlanesPtr planes(drmModeGetPlaneResources(fd));
+  const std::vector<std::shared_ptr<Screen>> others = card_->Screens();
   for (uint32_t i = 0; planes != nullptr && i < planes->count_planes; ++i) {
     const PlanePtr plane(drmModeGetPlane(fd, planes->planes[i]));
     if (plane == nullptr || (plane->possible_crtcs >> crtc_index_ & 1) == 0) continue;
@@ -144,6 +150,11 @@ sdk::Status Screen::ChoosePlane() {
     if (properties.Value("type") != kPlaneTypePrimary) continue;
     const uint64_t on = properties.Value("CRTC_ID");
     if (on != 0 && on != crtc_) continue;
+    // One that suits several CRTCs may be another screen's, which has shown nothing yet.
+    if (std::any_of(others.begin(), others.end(),
+                    [&](const auto& other) { return other->plane() == plane->plane_id; })) {
+      continue;
+    }
     plane_ = plane->plane_id;
     formats_ = LinearFormats({plane->formats, plane->count_formats});
     const std::vector<std::byte> blob =
@@ -317,11 +328,15 @@ sdk::Status Screen::Test(uint32_t framebuffer, const Placement& placement) {
 // ---- showing
 
 sdk::Status Screen::Start(ScreenClient* client, int64_t flip_timeout_ns) {
-  sdk::Expected<SavedState> saved = SavedState::Read(card_->fd(), crtc_, crtc_index_, connector_);
-  if (!saved.ok()) return saved.status();
+  if (sdk::Status status = RestoreLate(); !status.ok()) client->OnNote(status.c_message());
   {
     const std::lock_guard lock(mutex_);
-    saved_ = *std::move(saved);
+    // With a picture of ours still there, what was before it is what is restored.
+    if (!touched_) {
+      sdk::Expected<SavedState> saved = SavedState::Read(card_->fd(), crtc_, plane_, connector_);
+      if (!saved.ok()) return saved.status();
+      saved_ = *std::move(saved);
+    }
     client_ = client;
     flip_timeout_ns_ = flip_timeout_ns;
     needs_modeset_ = true;
@@ -576,7 +591,7 @@ sdk::Status Screen::Stop(int64_t deadline_ns) {
     event_id = std::exchange(event_id_, 0);
     if (lost_) {
       result = sdk::Status::Error(SLUICE_E_DEVICE_LOST, "%s is gone", card_->path().c_str());
-    } else if (flying_) {
+    } else if (CommitUnderWay()) {
       // The kernel holds the commit; nothing can be put on top of it without waiting for it.
       result = sdk::Status::Error(SLUICE_E_TIMEOUT,
                                   "%s: a commit is still under way, so the screen is not restored",
@@ -589,7 +604,8 @@ sdk::Status Screen::Stop(int64_t deadline_ns) {
     }
     flying_.reset();
     front_.reset();
-    out_fence_.Reset();
+    // RestoreLate() asks it otherwise.
+    if (!CommitUnderWay()) out_fence_.Reset();
     writeback_done_.Reset();
     mode_blob_ = {};
     needs_modeset_ = true;
@@ -597,6 +613,15 @@ sdk::Status Screen::Stop(int64_t deadline_ns) {
   // Without the lock: the thread may be in a call to us.
   card_->events().Remove(event_id);
   return result;
+}
+
+bool Screen::CommitUnderWay() const { return flying_ || FenceStatus(out_fence_.get()) == 0; }
+
+sdk::Status Screen::RestoreLate() {
+  const std::lock_guard lock(mutex_);
+  if (client_ != nullptr || lost_ || CommitUnderWay()) return {};
+  out_fence_.Reset();
+  return Restore();
 }
 
 sdk::Status Screen::Restore() {

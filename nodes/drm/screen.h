@@ -89,6 +89,7 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
   uint32_t connector() const { return connector_; }
   uint32_t crtc() const { return crtc_; }
   uint32_t crtc_index() const { return crtc_index_; }
+  uint32_t plane() const { return plane_; }
   const std::vector<drmModeModeInfo>& modes() const { return modes_; }
   const std::vector<PlaneFormat>& formats() const { return formats_; }
 
@@ -113,6 +114,10 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
   /// Gives all frames back and restores what Start() saved. Waits for the flip under way, until
   /// `deadline_ns` (CLOCK_MONOTONIC). Success means that the screen is as it was.
   sdk::Status Stop(int64_t deadline_ns);
+  /// Restores what a Stop() could not, as a commit was under way, where that has ended by now.
+  /// Before the first framebuffer goes: the kernel turns off the CRTC that shows it.
+  /// Errors: as of a commit. [main-thread]
+  sdk::Status RestoreLate();
 
   /// Whose pictures are written back from now on. One at a time.
   /// Errors: ALREADY_EXISTS.
@@ -153,6 +158,7 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
   sdk::Status CommitWaiting(int64_t now_ns, bool* committed);
   int CommitOnce(bool with_fences, bool modeset, int32_t* out_fence, int32_t* writeback_fence);
   bool WaitsForTarget() const;
+  bool CommitUnderWay() const;
   bool AddWriteback(AtomicRequest& request, int32_t* fence);
   void FinishWriteback(bool committed, int32_t fence);
   void FailWaiting(const sdk::Status& status);
@@ -185,7 +191,7 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
   std::optional<Shot> waiting_;  ///< not handed to the kernel yet
   std::optional<Shot> flying_;   ///< committed, not shown yet
   std::optional<Shot> front_;    ///< being scanned out
-  UniqueFd out_fence_;           ///< of the commit under way
+  UniqueFd out_fence_;           ///< of the commit under way, also after a Stop()
   UniqueFd writeback_done_;      ///< the same, where it writes back
   int64_t flipped_ns_ = 0;       ///< when it was shown; 0: not yet
   int64_t shot_since_ns_ = 0;    ///< when the picture under way was handed over
