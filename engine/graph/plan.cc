@@ -262,10 +262,16 @@ std::string Plan::ToTable() const {
   uint64_t memory = 0;
   for (const PlanNet& net : nets) memory += net.buffer_bytes * net.depth;
   out += fmt::format("memory: {}; estimated {:.0f} us a frame\n", FormatBytes(memory), cost_us);
-  for (const Exclusion& e : exclusions)
-    out += fmt::format("excluded: {}: {}\n", e.producer, e.reason);
+  for (const Exclusion& e : exclusions) out += fmt::format("excluded: {}\n", e.ToString());
   for (const std::string& warning : warnings) out += fmt::format("warning: {}\n", warning);
   return out;
+}
+
+std::string Exclusion::ToString() const {
+  std::string what = producer;
+  if (fourcc != 0) what += " " + media::FourccName(fourcc);
+  if (!allocator.empty()) what += " in memory of " + allocator;
+  return fmt::format("{}: {}", what, reason);
 }
 
 std::string Plan::ToJson() const {

@@ -128,6 +128,9 @@ struct Exclusion {
   std::string allocator;  ///< PlanNet::allocator
   Size size;
   std::string reason;
+
+  /// "camera.out XR24 in memory of udmabuf: REASON".
+  std::string ToString() const;
   friend bool operator==(const Exclusion&, const Exclusion&) = default;
 };
 

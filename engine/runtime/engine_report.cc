@@ -25,7 +25,7 @@ Report Engine::MakeReport(double seconds) const {
   report.epochs = plan_->epoch;
   report.restarts = restart_count_;
   for (const graph::Exclusion& exclusion : plan_->exclusions) {
-    report.exclusions.push_back(fmt::format("{}: {}", exclusion.producer, exclusion.reason));
+    report.exclusions.push_back(exclusion.ToString());
   }
   for (const auto& node : nodes_->nodes()) {
     const scheduler::NodeStats& stats = node->context->stats;
