@@ -393,6 +393,46 @@ TEST(CaptureMemoryTest, AnImportThatWorksLeavesTheDeviceReadyToStream) {
   EXPECT_TRUE(camera.Next()) << camera.runner.error();
 }
 
+TEST(CaptureMemoryTest, ItsBuffersOutliveTheRenegotiationOfAnotherNode) {
+  for (const Way way : {Way::kExport, Way::kUdmabuf, Way::kUserptr}) {
+    SCOPED_TRACE(NameOf(way));
+    Camera camera(way, Small());
+    ASSERT_EQ(camera.code, SLUICE_OK) << camera.runner.error();
+    ASSERT_TRUE(camera.Next()) << camera.runner.error();
+    const uint32_t lent = camera.runner.Leaked();
+    ASSERT_GT(lent, 0u);
+    ASSERT_EQ(camera.runner.Probe(), SLUICE_OK) << camera.runner.error();
+    EXPECT_EQ(camera.runner.offers()[0].offer.allocates, SLUICE_VIEW_DMABUF | SLUICE_VIEW_CPU);
+    EXPECT_EQ(camera.runner.Leaked(), lent);
+    for (int i = 0; i < 8; ++i) ASSERT_TRUE(camera.Next()) << camera.runner.error();
+  }
+}
+
+/// The host goes over to a pool of its own that looks like the node's.
+TEST(CaptureMemoryTest, BuffersThatOnlyLookLikeItsOwnAreRefused) {
+  Camera camera(Way::kExport, Small());
+  ASSERT_EQ(camera.code, SLUICE_OK) << camera.runner.error();
+  ASSERT_TRUE(camera.Next()) << camera.runner.error();
+  camera.runner.Stop(false);
+  ASSERT_EQ(camera.runner.Configure(), SLUICE_OK) << camera.runner.error();
+  const auto* importer = static_cast<const sluice_importer*>(
+      camera.runner.node().get_extension(camera.runner.node().self, SLUICE_IMPORTER_ID));
+  {
+    FakeFrame* frame = nullptr;
+    {
+      const std::lock_guard lock(camera.runner.host().mutex());
+      frame = camera.runner.output_pool(0)->TakeBuffer(sdk::testing::Holder::kHost);
+    }
+    const HeldFrame held(frame);
+    EXPECT_EQ(importer->test(camera.runner.node().self, SLUICE_PORT_OUTPUT, 0, frame->c()),
+              SLUICE_E_UNSUPPORTED);
+    EXPECT_NE(camera.runner.error().find("pool 2 of epoch 2"), std::string::npos)
+        << camera.runner.error();
+  }
+  ASSERT_EQ(camera.runner.Start(), SLUICE_OK);
+  EXPECT_EQ(camera.runner.Step(), SLUICE_E_INTERNAL);
+}
+
 TEST(CaptureMemoryTest, ForeignBuffersAreWrittenInTheirOwnStride) {
   NodeRunner runner(sluice_plugin, "v4l2.capture", Still());
   PortSpec out;

@@ -92,14 +92,14 @@ sdk::Status CaptureNode::SelectSource() {
 }
 
 sdk::Status CaptureNode::Probe(sdk::OfferSink& sink) {
-  if (stream_.open()) {
+  if (!stream_.open()) {
+    if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
+  } else if (renegotiating_ || !active_) {
     // Timings and formats change only while no buffer is allocated. Exported ones live on as long
-    // as somebody has them.
+    // as somebody has them. When it was another node that asked, the pool stays, and so must they.
     Unwatch();
     stream_.Close();
     if (sdk::Status status = SelectSource(); !status.ok()) return status;
-  } else if (sdk::Status status = EnsureOpen(); !status.ok()) {
-    return status;
   }
   Wish wish = wish_;
   // Some grabbers scale; unasked, the picture stays as it is sent.
@@ -143,6 +143,7 @@ sdk::Status CaptureNode::Start() {
   first_ = true;
   sequence_ = delivered_ = 0;
   last_event_ns_ = NowNs();
+  active_ = true;
   context().Wake();
   return {};
 }
@@ -158,7 +159,7 @@ sdk::Status CaptureNode::Reconfigure(const sdk::Configuration& configuration) {
 void CaptureNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
   Unwatch();
   stream_.StreamOff();
-  renegotiating_ = false;
+  active_ = renegotiating_ = false;
 }
 
 sdk::Status CaptureNode::SetParam(const sluice_param& param) {

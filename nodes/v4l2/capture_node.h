@@ -70,7 +70,8 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   ControlMap controls_;
 
   InputState input_;
-  bool renegotiating_ = false;
+  bool active_ = false;         ///< between Start() and Stop()
+  bool renegotiating_ = false;  ///< asked for by this node
   bool clock_noted_ = false;
   bool first_ = true;     ///< no frame of this run yet
   int64_t first_ns_ = 0;  ///< the device's clock at the first one

@@ -96,6 +96,16 @@ TEST_P(OutputTest, KeepsFramesUntilTheDeviceIsDoneWithThem) {
   EXPECT_TRUE(output.runner.violations().empty());
 }
 
+TEST_P(OutputTest, ItsBuffersOutliveTheRenegotiationOfAnotherNode) {
+  Output output(GetParam());
+  ASSERT_EQ(output.code, SLUICE_OK) << output.runner.error();
+  // Before its first frame nothing streams, and the driver would let the buffers go.
+  ASSERT_EQ(output.runner.Probe(), SLUICE_OK) << output.runner.error();
+  for (int i = 0; i < 8; ++i) ASSERT_GE(output.Send(i), 0) << output.runner.error();
+  ASSERT_EQ(output.runner.Probe(), SLUICE_OK) << output.runner.error();
+  for (int i = 0; i < 8; ++i) ASSERT_GE(output.Send(i), 0) << output.runner.error();
+}
+
 TEST_P(OutputTest, DoesNotWakeItsHostWhileNothingIsDone) {
   Output output(GetParam());
   ASSERT_EQ(output.code, SLUICE_OK) << output.runner.error();

@@ -53,7 +53,7 @@ const char* MemoryName(MemoryKind kind) {
 }
 
 bool Queue::Supports(const Device& device, MemoryKind kind) {
-  // A count of 0 frees what is there, which is nothing.
+  // A count of 0 makes none.
   uint32_t count = 0;
   const int error = RequestBuffers(device, kind, &count);
   return error == 0 || error == EBUSY;

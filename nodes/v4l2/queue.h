@@ -49,9 +49,10 @@ class Queue {
   /// for; in use by somebody else).
   static sdk::Expected<std::unique_ptr<Queue>> Create(const Device& device, MemoryKind kind,
                                                       uint32_t buffers, const PixFormat& format);
-  /// Whether the device takes this kind of memory at all.
+  /// Whether the device takes this kind of memory at all. Frees the buffers that were made through
+  /// this device and do not stream.
   static bool Supports(const Device& device, MemoryKind kind);
-  /// Whether somebody else has buffers of it.
+  /// Whether somebody else has buffers of it. Frees as Supports() does.
   static bool InUse(const Device& device);
   ~Queue();
   Queue(const Queue&) = delete;

@@ -66,6 +66,13 @@ sdk::Status CheckSame(const sluice_layout& device, const sluice_layout& pool, co
 
 }  // namespace
 
+void Stream::SetDevice(std::unique_ptr<Device> device) {
+  device_ = std::move(device);
+  for (const MemoryKind kind : {MemoryKind::kMmap, MemoryKind::kDmabuf, MemoryKind::kUserptr}) {
+    supported_[static_cast<size_t>(kind)] = device_ != nullptr && Queue::Supports(*device_, kind);
+  }
+}
+
 // --- Offers --------------------------------------------------------------------------------------
 
 sdk::Status Stream::Offer(const char* port, const std::vector<Group>& groups,
@@ -81,15 +88,13 @@ sdk::Status Stream::Offer(const char* port, const std::vector<Group>& groups,
       {MemoryKind::kDmabuf, SLUICE_VIEW_DMABUF, 0},
       {MemoryKind::kUserptr, SLUICE_VIEW_SHM, 0},
   };
-  bool supported[3] = {};
-  for (int i = 0; i < 3; ++i) supported[i] = Queue::Supports(*device_, kWays[i].kind);
   for (const Group& group : groups) {
-    for (int i = 0; i < 3; ++i) {
-      if (!supported[i]) continue;
+    for (const Way& way : kWays) {
+      if (!supported_[static_cast<size_t>(way.kind)]) continue;
       sdk::OfferBuilder offer;
       for (const uint32_t fourcc : group.fourccs) offer.Format(fourcc);
-      offer.Views(kWays[i].views)
-          .Allocates(kWays[i].allocates)
+      offer.Views(way.views)
+          .Allocates(way.allocates)
           .Sync(SLUICE_SYNC_CPU_DONE)
           .Width(group.width.min, group.width.max, group.width.step)
           .Height(group.height.min, group.height.max, group.height.step)
@@ -356,8 +361,14 @@ sdk::Status Stream::TestImport(sdk::FrameRef frame) {
   if (queue_ == nullptr) {
     return sdk::Status::Error(SLUICE_E_INTERNAL, "the import test comes before configure");
   }
+  const sluice_buffer_id id = frame.BufferId();
+  if (IsStranger(id)) {
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
+                              "%s works in its own buffers, and pool %u of epoch %u is not theirs",
+                              device_->path().c_str(), id.pool, id.epoch);
+  }
   if (queue_->kind() == MemoryKind::kMmap) return {};
-  const uint32_t index = frame.BufferId().index;
+  const uint32_t index = id.index;
   if (index >= slots_.size()) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "buffer %u of a pool of %zu", index,
                               slots_.size());
@@ -398,7 +409,13 @@ void Stream::MakeSlots(uint32_t count) {
 }
 
 sdk::Status Stream::Put(sdk::Frame frame) {
-  const uint32_t index = frame.BufferId().index;
+  const sluice_buffer_id id = frame.BufferId();
+  const uint32_t index = id.index;
+  if (IsStranger(id)) {
+    return sdk::Status::Error(SLUICE_E_INTERNAL,
+                              "buffer %u of pool %u, epoch %u, is none that %s has made", index,
+                              id.pool, id.epoch, device_->path().c_str());
+  }
   if (index >= slots_.size() || slots_[index].frame) {
     return sdk::Status::Error(SLUICE_E_INTERNAL, "buffer %u is none of %zu, or twice in the device",
                               index, slots_.size());
@@ -415,6 +432,7 @@ sdk::Status Stream::Put(sdk::Frame frame) {
 }
 
 sdk::Expected<std::optional<Stream::Done>> Stream::Get() {
+  if (queue_ == nullptr) return std::optional<Done>();
   auto buffer = queue_->Get();
   if (!buffer.ok()) return buffer.status();
   if (!buffer->has_value()) return std::optional<Done>();

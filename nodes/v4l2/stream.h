@@ -1,6 +1,7 @@
 #ifndef NODES_V4L2_STREAM_H_
 #define NODES_V4L2_STREAM_H_
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,8 +30,8 @@ class Stream {
   explicit Stream(const sdk::Host& host) : host_(host) {}
 
   bool open() const { return device_ != nullptr; }
-  /// Takes an opened device.
-  void SetDevice(std::unique_ptr<Device> device) { device_ = std::move(device); }
+  /// Takes an opened device that has no buffers yet, or null.
+  void SetDevice(std::unique_ptr<Device> device);
   const Device& device() const { return *device_; }
 
   /// Which kinds of memory the device takes, as offers for `port`, for each of `groups`.
@@ -102,11 +103,18 @@ class Stream {
                          sdk::PoolSink& sink);
   sdk::Status ConfigureImport(const sluice_port_config& port);
   bool IsAllocated(const sluice_port_config& port) const;
+  /// Whether the device's buffer `id.index` is another one than the frame's: a port's configuration
+  /// does not say whose its buffers are, and another maker's may look the same.
+  bool IsStranger(const sluice_buffer_id& id) const {
+    return queue_ != nullptr && queue_->kind() == MemoryKind::kMmap && !Made(id.pool, id.epoch);
+  }
   sdk::Status FillMemory(sdk::FrameRef frame, Slot* slot) const;
   void MakeSlots(uint32_t count);
 
   const sdk::Host host_;
   std::unique_ptr<Device> device_;
+  /// By MemoryKind. Asked once: to ask frees the buffers that there are.
+  std::array<bool, 3> supported_{};
   std::unique_ptr<Queue> queue_;
   const FormatEntry* entry_ = nullptr;
   PixFormat format_;
