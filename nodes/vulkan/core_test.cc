@@ -139,9 +139,9 @@ TEST_F(MemoryTest, ABufferIsImportedOnceUntilItsPoolIsForgotten) {
   EXPECT_EQ(cache.ImportHost({1, 1, 0}, a.data(), a.size()).value(), first);
   EXPECT_NE(cache.ImportHost({2, 1, 0}, b.data(), b.size()).value(), first);
   EXPECT_EQ(cache.size(), 2U);
-  cache.ForgetPool(1, 2);
+  EXPECT_TRUE(cache.TakePool(1, 2).empty());
   EXPECT_EQ(cache.size(), 2U);
-  cache.ForgetPool(1, 1);
+  EXPECT_EQ(cache.TakePool(1, 1).size(), 1U);
   EXPECT_EQ(cache.size(), 1U);
   EXPECT_TRUE(cache.ImportHost({1, 1, 0}, b.data(), b.size()).has_value());
 }

@@ -23,6 +23,26 @@ TEST_F(DmabufTest, ALookIsAppliedToDmabufsWithoutACopy) {
   EXPECT_EQ(vulkan().imports(), 0U);
 }
 
+TEST_F(DmabufTest, WhereAMappingCannotBeImportedEveryFrameOfTheBufferGoesByItsDmabuf) {
+  static sluice_frame_api api = FakeHost::FrameApi();
+  api.shm = [](const sluice_frame* frame, sluice_shm_view* out) -> int32_t {
+    const int32_t code = FakeHost::FrameApi().shm(frame, out);
+    out->base = static_cast<uint8_t*>(out->base) + 1;  // aligned for no device
+    return code;
+  };
+  // The domain looked the table up when it was made.
+  domain_.destroy(domain_.self);
+  host_.SetExtension(SLUICE_FRAME_API_ID, &api);
+  OpenDomain();
+  borders_[0].views = borders_[1].views = SLUICE_VIEW_SHM | SLUICE_VIEW_DMABUF;
+  const TestNode& look = AddLook(kRgb);
+  ASSERT_EQ(Build(1), SLUICE_OK);
+  const Picture picture = Noise(kRgb), want = Negative(picture);
+  for (int i = 0; i < 3; ++i) ExpectWithin(1, RunOnce(picture), want);
+  EXPECT_TRUE(look.copies.empty());
+  EXPECT_EQ(look.error, "");
+}
+
 TEST_F(DmabufTest, AFrameOfTheHeapIsReadWhereItLies) {
   AddLook(kRgb);
   ASSERT_EQ(Build(1), SLUICE_OK);

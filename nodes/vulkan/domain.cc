@@ -83,6 +83,7 @@ void VulkanDomain::Abandon() {
                                          " is not done with its submissions: it is left as it is "
                                          "until the process ends"});
   const std::lock_guard<std::mutex> lock(mutex_);
+  (void)new std::deque<Forgotten>(std::move(forgotten_));
   (void)exports_.release();
   (void)staging_.release();
   (void)imports_.release();
@@ -122,8 +123,14 @@ void VulkanDomain::OnCompleted(uint64_t point) {
     std::memcpy(copy.to, copy.from, copy.bytes);
   }
   announced_.store(point);
+  BuryForgotten(point);
   files_.Completed(point);
   timeline_.Signal(point);
+}
+
+void VulkanDomain::BuryForgotten(uint64_t point) {
+  std::lock_guard<std::mutex> lock(forgotten_mutex_);
+  std::erase_if(forgotten_, [point](const Forgotten& f) { return f.until <= point; });
 }
 
 void VulkanDomain::OnLost(uint64_t first, uint64_t last, const Error& error) {
@@ -135,12 +142,20 @@ void VulkanDomain::OnLost(uint64_t first, uint64_t last, const Error& error) {
 
 void VulkanDomain::ForgetPool(uint32_t pool, uint32_t epoch) {
   std::lock_guard<std::mutex> lock(mutex_);
-  imports_->ForgetPool(pool, epoch);
+  std::vector<Import> taken = imports_->TakePool(pool, epoch);
+  if (taken.empty()) return;
+  const uint64_t until = queue_->submitted();
+  // Locked before the look at announced_: the waiter, who sets it first, then finds the entry.
+  std::lock_guard<std::mutex> forgotten_lock(forgotten_mutex_);
+  if (announced_.load() < until) forgotten_.push_back({until, std::move(taken)});
 }
 
 size_t VulkanDomain::imports() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  return imports_->size();
+  size_t count = imports_->size();
+  std::lock_guard<std::mutex> forgotten_lock(forgotten_mutex_);
+  for (const Forgotten& f : forgotten_) count += f.imports.size();
+  return count;
 }
 
 sdk::Status VulkanDomain::WaitIdle(int64_t deadline_ns) {

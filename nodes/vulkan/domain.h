@@ -81,6 +81,11 @@ class VulkanDomain {
     uint8_t* to;
     uint64_t bytes;
   };
+  /// Buffers of a pool that went while submissions up to `until` may use them.
+  struct Forgotten {
+    uint64_t until;
+    std::vector<Import> imports;
+  };
   /// A border frame's buffers for one firing.
   struct Bound {
     PlaneBuffers planes{};
@@ -102,6 +107,8 @@ class VulkanDomain {
   Status Await(Island& island, const sluice_fence& fence);
   Status AwaitTimeline(Island& island, const sluice_fence& fence);
   Status AwaitFile(Island& island, UniqueFd file);
+  /// Blocks, for two seconds at most, until the CPU may read `frame` as far as other drivers go.
+  Status AwaitOnHost(const sluice_frame* frame, uint32_t sync);
   Status AwaitImplicit(Island& island, const sluice_frame* frame, uint32_t access);
 
   // The frames of a firing.
@@ -109,8 +116,8 @@ class VulkanDomain {
   Result<Bound> BindShm(sluice_frame* frame, const Shape& shape, const FrameNode& node,
                         bool is_input);
   Result<Bound> BindDmabuf(sluice_frame* frame, const Shape& shape);
-  Result<Bound> Stage(const sluice_shm_view& view, const Shape& shape, const FrameNode& node,
-                      bool is_input, const std::string& reason);
+  Result<Bound> Stage(const sluice_frame* frame, const sluice_shm_view& view, const Shape& shape,
+                      const FrameNode& node, bool is_input, const std::string& reason);
   Result<const Bound*> BindPlace(Island& island, const sluice_batch& batch, const IslandStep& step,
                                  bool is_source);
   Result<VkCommandBuffer> Record(Island& island, const sluice_batch& batch);
@@ -130,6 +137,7 @@ class VulkanDomain {
   bool IsCopiedOut(uint64_t point);
 
   void OnCompleted(uint64_t point);
+  void BuryForgotten(uint64_t point);
   void OnLost(uint64_t first, uint64_t last, const Error& error);
   bool IsOver(uint64_t point) const { return queue_ == nullptr || queue_->completed() >= point; }
   void Abandon();
@@ -142,6 +150,8 @@ class VulkanDomain {
   mutable std::mutex mutex_;  // imports_, staging_
   std::unique_ptr<ImportCache> imports_;
   std::unique_ptr<StagingPool> staging_;
+  mutable std::mutex forgotten_mutex_;  // after mutex_; the waiter takes this one only
+  std::deque<Forgotten> forgotten_;
   std::mutex copies_mutex_;
   std::deque<CopyOut> copies_;
   SyncFiles files_;

@@ -239,6 +239,42 @@ TEST_F(SyncFileTest, WhereExportsComeLateAFenceThatNeverSignalsIsAnErrorAndNotAH
   Return(out);
 }
 
+TEST_F(SyncFileTest, APoolThatIsForgottenEarlyStaysUntilItsSubmissionIsOver) {
+  borders_[0].sync = SLUICE_SYNC_SYNC_FILE;
+  AddLook(kRgb);
+  ASSERT_EQ(Build(), SLUICE_OK);
+  const Picture picture = Noise(kRgb);
+  Fire(picture, sw_sync_.Fence(1));
+  ForgetAll();
+  EXPECT_EQ(vulkan().imports(), 2U);
+  sw_sync_.Advance();
+  ExpectWithin(1, Finish(), Negative(picture));
+  EXPECT_EQ(vulkan().imports(), 0U);
+}
+
+TEST_F(SyncFileTest, AnInputThatIsCopiedIsNotReadBeforeItsFence) {
+  domain_.destroy(domain_.self);
+  setenv("SLUICE_VULKAN_FORCE_STAGING", "1", 1);
+  OpenDomain();
+  unsetenv("SLUICE_VULKAN_FORCE_STAGING");
+  borders_[0] = {SLUICE_VIEW_SHM, SLUICE_SYNC_SYNC_FILE};
+  borders_[1] = {SLUICE_VIEW_SHM, SLUICE_SYNC_TIMELINE};
+  const TestNode& look = AddLook(kRgb);
+  ASSERT_EQ(Build(), SLUICE_OK);
+  const UniqueFd fence = sw_sync_.Fence(1);
+  FakeFrame* in = Lease(*in_pool_);
+  FakeFrame* out = Lease(*out_pool_);
+  in->acquire = sdk::testing::OwnedFence(sdk::Fence::SyncFile(fence.get()).c());
+  EXPECT_EQ(Submit(in, out, fences_), SLUICE_E_TIMEOUT);
+  EXPECT_NE(look.error.find("has not signalled"), std::string::npos) << look.error;
+  Return(in);
+  Return(out);
+  sw_sync_.Advance();
+  const Picture picture = Noise(kRgb);
+  Fire(picture, fence);
+  ExpectWithin(1, Finish(), Negative(picture));
+}
+
 // --- Neighbours with implicit fences only ------------------------------------------------------
 
 class ImplicitTest : public SyncFileTest {
@@ -313,6 +349,9 @@ TEST_F(SyncFileTest, ADeviceWhoseWorkNeverEndsIsLeftAndTheProcessGoesOn) {
   EXPECT_EQ(domain_.wait_idle(domain_.self, sdk_now_ns()), SLUICE_E_TIMEOUT);
   domain_.destroy_island(domain_.self, island_);
   island_ = nullptr;
+  // What the device may still use is not destroyed, which the validation layer would tell.
+  ForgetAll();
+  EXPECT_EQ(vulkan().imports(), 2U);
   domain_.destroy(domain_.self);
   domain_ = {};
   bool said = false;

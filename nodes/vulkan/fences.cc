@@ -33,6 +33,13 @@ Result<int> StatusOfFile(int fd) {
   return info.status;
 }
 
+Status WaitForFile(int fd) {
+  pollfd entry{fd, POLLIN, 0};
+  if (poll(&entry, 1, kSoftwareWaitMs) == 1 && (entry.revents & POLLIN) != 0) return {};
+  return Fail(SLUICE_E_TIMEOUT,
+              "a sync_file that has not signalled for " + std::to_string(kSoftwareWaitMs) + " ms");
+}
+
 }  // namespace
 
 Status VulkanDomain::AwaitFile(Island& island, UniqueFd file) {
@@ -41,10 +48,7 @@ Status VulkanDomain::AwaitFile(Island& island, UniqueFd file) {
   if (*status == 1) return {};
   if (island.shows_files && device_->exports_late()) {
     // The export behind this submission would wait for it, and without an end.
-    pollfd entry{file.get(), POLLIN, 0};
-    if (poll(&entry, 1, kSoftwareWaitMs) == 1 && (entry.revents & POLLIN) != 0) return {};
-    return Fail(SLUICE_E_TIMEOUT, "a sync_file that has not signalled for " +
-                                      std::to_string(kSoftwareWaitMs) + " ms");
+    return WaitForFile(file.get());
   }
   auto semaphore = island.gpu->waits.Import(std::move(file), queue_->completed());
   if (!semaphore) return tl::unexpected(semaphore.error());
@@ -89,6 +93,30 @@ Status VulkanDomain::Await(Island& island, const sluice_fence& fence) {
                                                " of a frame: " + std::strerror(errno));
   }
   return AwaitFile(island, std::move(file));
+}
+
+// Our own submissions are the caller's business. CollectFences has seen that all of it can be had.
+Status VulkanDomain::AwaitOnHost(const sluice_frame* frame, uint32_t sync) {
+  const sluice_fence fence = host_.frames()->acquire_fence(frame);
+  if (fence.kind == SLUICE_FENCE_SYNC_FILE) {
+    if (Status s = WaitForFile(fence.fd); !s) return s;
+  }
+  int32_t fd = -1;
+  if (fence.kind == SLUICE_FENCE_TIMELINE && fence.timeline != timeline_.c() &&
+      host_.timelines()->status(fence.timeline, fence.point) != 1) {
+    const int32_t code = host_.timelines()->to_sync_file(fence.timeline, fence.point, &fd);
+    if (code < 0) return Fail(code, "a frame whose fence has not signalled and has no sync_file");
+    const UniqueFd file(fd);
+    if (file.IsValid()) {
+      if (Status s = WaitForFile(file.get()); !s) return s;
+    }
+  }
+  if ((sync & SLUICE_SYNC_IMPLICIT) == 0) return {};
+  fd = -1;
+  const int32_t code = host_.memory()->export_sync_file(frame, SLUICE_ACCESS_READ, &fd);
+  if (code < 0) return Fail(code, "the implicit fences of a frame cannot be had");
+  const UniqueFd file(fd);
+  return file.IsValid() ? WaitForFile(file.get()) : Status{};
 }
 
 Status VulkanDomain::AwaitImplicit(Island& island, const sluice_frame* frame, uint32_t access) {

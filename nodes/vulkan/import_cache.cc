@@ -53,12 +53,15 @@ Result<const Import*> ImportCache::ImportDmabuf(const sluice_buffer_id& id,
   return Add(id, std::move(import));
 }
 
-void ImportCache::ForgetPool(uint32_t pool, uint32_t epoch) {
+std::vector<Import> ImportCache::TakePool(uint32_t pool, uint32_t epoch) {
+  std::vector<Import> taken;
   auto it = entries_.lower_bound(Key(pool, epoch, 0U));
   while (it != entries_.end() && std::get<0>(it->first) == pool &&
          std::get<1>(it->first) == epoch) {
+    taken.push_back(std::move(it->second));
     it = entries_.erase(it);
   }
+  return taken;
 }
 
 }  // namespace sluice::vulkan

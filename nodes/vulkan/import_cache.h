@@ -26,7 +26,7 @@ class ImportCache {
  public:
   explicit ImportCache(const Device& device) : device_(device) {}
 
-  /// What is known of the buffer `id`, or null. Ownership: the cache's, until ForgetPool.
+  /// What is known of the buffer `id`, or null. Ownership: the cache's, until TakePool.
   const Import* Find(const sluice_buffer_id& id) const;
   /// The host mapping of the buffer `id`, imported on first use.
   /// Errors: as Memory::ImportHost. Ownership: as Find.
@@ -37,8 +37,9 @@ class ImportCache {
                                      const Shape& shape);
   /// The buffer `id` was made here.
   void Put(const sluice_buffer_id& id, Import import);
-  /// Drops what is known of this pool; no submission may use it any more.
-  void ForgetPool(uint32_t pool, uint32_t epoch);
+  /// Forgets this pool. Ownership: the imports are the caller's, to be kept while submissions use
+  /// them.
+  std::vector<Import> TakePool(uint32_t pool, uint32_t epoch);
   size_t size() const { return entries_.size(); }
 
  private:

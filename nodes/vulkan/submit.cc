@@ -38,9 +38,13 @@ void AddForeign(const Import* import, bool written, std::vector<ForeignBuffer>& 
 
 }  // namespace
 
-Result<VulkanDomain::Bound> VulkanDomain::Stage(const sluice_shm_view& view, const Shape& shape,
+Result<VulkanDomain::Bound> VulkanDomain::Stage(const sluice_frame* frame,
+                                                const sluice_shm_view& view, const Shape& shape,
                                                 const FrameNode& node, bool is_input,
                                                 const std::string& reason) {
+  if (is_input) {
+    if (Status s = AwaitOnHost(frame, node.input().sync); !s) return tl::unexpected(s.error());
+  }
   auto item = staging_->Take(shape.bytes, announced_.load());
   if (!item) return tl::unexpected(item.error());
   // Taken: nobody else gets it before the submission says until when.
@@ -91,15 +95,19 @@ Result<VulkanDomain::Bound> VulkanDomain::BindShm(sluice_frame* frame, const Sha
                                                std::to_string(shape.bytes) + " are needed");
   }
   if (force_staging_)
-    return Stage(view, shape, node, is_input, "staging: SLUICE_VULKAN_FORCE_STAGING is set");
-  auto import = imports_->ImportHost(host_.frames()->buffer_id(frame), view.base, view.size);
+    return Stage(frame, view, shape, node, is_input, "staging: SLUICE_VULKAN_FORCE_STAGING is set");
+  const sluice_buffer_id id = host_.frames()->buffer_id(frame);
+  // An earlier frame in this buffer went by its dma-buf, where the mapping could not be imported.
+  if (const Import* known = imports_->Find(id); known != nullptr && known->foreign)
+    return BindDmabuf(frame, shape);
+  auto import = imports_->ImportHost(id, view.base, view.size);
   if (import) return Bound{PlanesOf(**import, shape), *import, nullptr, nullptr};
   if (import.error().code != SLUICE_E_UNSUPPORTED) return tl::unexpected(import.error());
   const uint32_t views = is_input ? node.input().views : node.output().views;
   if ((views & this->views() & SLUICE_VIEW_DMABUF) != 0) {
     if (auto bound = BindDmabuf(frame, shape)) return bound;
   }
-  return Stage(view, shape, node, is_input, "staging: " + import.error().message);
+  return Stage(frame, view, shape, node, is_input, "staging: " + import.error().message);
 }
 
 // Shared memory by its mapping: it needs no ownership transfers, and a CPU neighbour reads it as it
@@ -154,8 +162,6 @@ Result<const VulkanDomain::Bound*> VulkanDomain::BindPlace(Island& island,
 
 Result<VkCommandBuffer> VulkanDomain::Record(Island& island, const sluice_batch& batch) {
   island.foreign.clear();
-  std::fill(island.inputs.begin(), island.inputs.end(), Bound{});
-  std::fill(island.outputs.begin(), island.outputs.end(), Bound{});
   const auto planes = [&](const IslandStep& step, bool is_source) -> Result<PlaneBuffers> {
     const IslandStep::Place& place = is_source ? step.from : step.to;
     if (place.kind == IslandStep::Place::Kind::kInner)
@@ -210,6 +216,9 @@ void VulkanDomain::ReleaseStaging(Island& island, uint64_t until) {
 }
 
 Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
+  // First: whatever fails must not give back the staging memory of the firing before.
+  std::fill(island.inputs.begin(), island.inputs.end(), Bound{});
+  std::fill(island.outputs.begin(), island.outputs.end(), Bound{});
   std::unique_lock<std::mutex> implicit(implicit_mutex_, std::defer_lock);
   if (island.implicit) implicit.lock();
   if (island.implicit && ExportWouldWait()) {
