@@ -193,6 +193,7 @@ class Hold : public sdk::Node<Hold> {
       // The device reads on after the lease was given back: that is what its fence is for.
       const volatile uint8_t* byte = mapping->plane(0);
       const uint8_t seen = *byte;
+      mapping->Unmap();  // the address stays good for the life of the buffer
       frame.Release(device_->Submit(release_, [byte, seen] { return *byte == seen; }));
     } else if (static_cast<int64_t>(kept_.size()) < keep_) {
       kept_.push_back(std::move(frame));
