@@ -164,6 +164,8 @@ Result<RefPtr<media::BufferPool>> Epoch::MakePortPool(const graph::PlanNet& net)
   request.epoch = plan_.epoch;
   request.buffers = net.depth;
   request.views = net.views;
+  // The CPU reaches a dma-buf by mapping it: that is not for the port to promise.
+  if ((net.views & graph::kViewDmabuf) != 0) request.views &= ~graph::kViewCpu;
   request.format = net.format;
   if (auto layout = media::ComputeLayout(net.format, net.alignment)) request.layout = *layout;
   request.alignment = net.alignment;
