@@ -13,6 +13,39 @@ LatencyReport Summarise(const scheduler::Histogram& histogram) {
   return {histogram.count(), histogram.Quantile(0.5), histogram.Quantile(0.99)};
 }
 
+NodeReport Describe(const LiveNode& node, double seconds) {
+  const scheduler::NodeStats& stats = node.context->stats;
+  const uint64_t in = stats.frames_in.value();
+  const uint64_t out = stats.frames_out.value();
+  return {.name = node.name,
+          .type = node.type->id,
+          .frames_in = in,
+          .frames_out = out,
+          .fps = static_cast<double>(std::max(in, out)) / std::max(seconds, 1e-9),
+          .process = Summarise(stats.process_ns),
+          .end_to_end = Summarise(stats.latency_ns),
+          .drops = node.context->drops(),
+          .notes = node.context->notes()};
+}
+
+EdgeReport Describe(const std::string& name, const scheduler::EdgeStats& stats) {
+  EdgeReport row;
+  row.name = name;
+  row.frames = stats.passed.value();
+  auto drop = [&](const char* reason, uint64_t count) {
+    if (count != 0) row.drops[reason] = count;
+  };
+  drop("queue full, oldest dropped", stats.dropped_oldest.value());
+  drop("queue full, newest dropped", stats.dropped_newest.value());
+  drop("acquire fence failed", stats.dropped_failed.value());
+  drop("emitted beyond its reservation", stats.dropped_overrun.value());
+  drop("consumer had ended", stats.dropped_closed.load());
+  drop("superseded by a newer sample", stats.superseded.value());
+  row.queued = Summarise(stats.latency);
+  row.peak_queue = stats.peak.load();
+  return row;
+}
+
 }  // namespace
 
 Report Engine::MakeReport(double seconds) const {
@@ -28,38 +61,12 @@ Report Engine::MakeReport(double seconds) const {
     report.exclusions.push_back(exclusion.ToString());
   }
   for (const auto& node : nodes_->nodes()) {
-    const scheduler::NodeStats& stats = node->context->stats;
-    NodeReport out;
-    out.name = node->name;
-    out.type = node->type->id;
-    out.inserted = graph_.FindNode(node->name) == nullptr;
-    out.ended = completed_.contains(node->name);
-    out.frames_in = stats.frames_in.value();
-    out.frames_out = stats.frames_out.value();
-    out.fps = static_cast<double>(std::max(out.frames_in, out.frames_out)) / std::max(seconds, 1e-9);
-    out.process = Summarise(stats.process_ns);
-    out.end_to_end = Summarise(stats.latency_ns);
-    out.drops = node->context->drops();
-    out.notes = node->context->notes();
-    report.nodes.push_back(std::move(out));
+    NodeReport row = Describe(*node, seconds);
+    row.inserted = graph_.FindNode(node->name) == nullptr;
+    row.ended = completed_.contains(node->name);
+    report.nodes.push_back(std::move(row));
   }
-  for (const auto& [name, stats] : state_.edges) {
-    EdgeReport out;
-    out.name = name;
-    out.frames = stats->passed.value();
-    auto drop = [&](const char* reason, uint64_t count) {
-      if (count != 0) out.drops[reason] = count;
-    };
-    drop("queue full, oldest dropped", stats->dropped_oldest.value());
-    drop("queue full, newest dropped", stats->dropped_newest.value());
-    drop("acquire fence failed", stats->dropped_failed.value());
-    drop("emitted beyond its reservation", stats->dropped_overrun.value());
-    drop("consumer had ended", stats->dropped_closed.load());
-    drop("superseded by a newer sample", stats->superseded.value());
-    out.queued = Summarise(stats->latency);
-    out.peak_queue = stats->peak.load();
-    report.edges.push_back(std::move(out));
-  }
+  for (const auto& [name, stats] : state_.edges) report.edges.push_back(Describe(name, *stats));
   report.pools = state_.pools.Reports();
   report.copies = copies_.Rows();
   report.bytes_copied = copies_.TotalBytes();
