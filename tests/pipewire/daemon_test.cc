@@ -1,0 +1,127 @@
+#include "tests/pipewire/daemon.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+
+#include "tests/pipewire/client.h"
+
+namespace sluice::testing {
+namespace {
+
+bool Exists(const std::string& path) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0;
+}
+
+std::unique_ptr<Client> Connected() {
+  auto client = Client::Connect();
+  EXPECT_TRUE(client) << client.error().ToString();
+  return client ? std::move(*client) : nullptr;
+}
+
+using PipewireDaemonTest = DaemonTest;
+
+TEST_F(PipewireDaemonTest, ClientsOfThisProcessMeetItAlone) {
+  auto client = Connected();
+  ASSERT_TRUE(client);
+  for (const NodeSeen& node : client->nodes()) {
+    EXPECT_TRUE(node.name() == "Dummy-Driver" || node.name() == "Freewheel-Driver") << node.name();
+  }
+  EXPECT_EQ(client->nodes().size(), 2u);
+}
+
+TEST_F(PipewireDaemonTest, ProgramsThatAreStartedMeetIt) {
+  auto program = Process::Start({"pw-cli", "info", "0"});
+  ASSERT_TRUE(program);
+  auto said = program->ReadAll();
+  ASSERT_TRUE(said);
+  EXPECT_NE(said->find("pipewire-0"), std::string::npos) << *said;
+}
+
+TEST_F(PipewireDaemonTest, ItsEndIsSeenByItsClients) {
+  auto client = Connected();
+  ASSERT_TRUE(client);
+  ASSERT_TRUE(daemon().Kill());
+  EXPECT_EQ(daemon().pid(), -1);
+  const Status lost = client->WaitUntil("the end", [] { return false; });
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, Code::kDeviceLost);
+}
+
+TEST_F(PipewireDaemonTest, ItComesBackAtTheSamePlace) {
+  const pid_t before = daemon().pid();
+  ASSERT_TRUE(daemon().Kill());
+  EXPECT_FALSE(Client::Connect());
+  ASSERT_TRUE(daemon().StartAgain());
+  EXPECT_NE(daemon().pid(), before);
+  EXPECT_TRUE(Connected());
+  ASSERT_TRUE(daemon().Stop());
+  ASSERT_TRUE(daemon().StartAgain());
+  EXPECT_TRUE(Connected());
+}
+
+TEST(PipewireDaemonLifeTest, NothingStaysBehind) {
+  const char* outside = std::getenv("XDG_RUNTIME_DIR");
+  const std::string before = outside ? outside : "";
+  auto daemon = Daemon::Start({});
+  if (!daemon && daemon.error().code == Code::kUnsupported) GTEST_SKIP() << daemon.error().message;
+  ASSERT_TRUE(daemon) << daemon.error().ToString();
+  const std::string folder = (*daemon)->folder();
+  const pid_t pid = (*daemon)->pid();
+  ASSERT_TRUE(Exists(folder));
+  ASSERT_EQ(kill(pid, 0), 0);
+  daemon->reset();
+  EXPECT_FALSE(Exists(folder));
+  EXPECT_NE(kill(pid, 0), 0);
+  outside = std::getenv("XDG_RUNTIME_DIR");
+  EXPECT_EQ(before, outside ? outside : "");
+}
+
+TEST(PipewireDaemonLifeTest, AConfigurationThatIsNoneIsReportedWithTheLog) {
+  auto daemon = Daemon::Start({.conf = "context.modules = [ { name = no-such-module } ]"});
+  if (!daemon && daemon.error().code == Code::kUnsupported) GTEST_SKIP() << daemon.error().message;
+  EXPECT_FALSE(daemon);
+}
+
+class TestCameraTest : public DaemonTest {
+ protected:
+  TestCameraTest() : DaemonTest({.test_camera = true}) {}
+};
+
+TEST_F(TestCameraTest, TheTestCameraIsThere) {
+  auto client = Connected();
+  ASSERT_TRUE(client);
+  auto camera = client->WaitForNode("test-camera");
+  ASSERT_TRUE(camera) << camera.error().ToString();
+  EXPECT_EQ(camera->property("media.class"), "Video/Source");
+  EXPECT_EQ(camera->outputs.size(), 1u);
+}
+
+class SessionManagerTest : public DaemonTest {
+ protected:
+  SessionManagerTest() : DaemonTest({.session_manager = true, .test_camera = true}) {}
+};
+
+TEST_F(SessionManagerTest, TheSessionManagerKnowsTheCamera) {
+  auto program = Process::Start({"wpctl", "status"});
+  ASSERT_TRUE(program);
+  auto said = program->ReadAll();
+  ASSERT_TRUE(said);
+  EXPECT_NE(said->find("Test camera"), std::string::npos) << *said << daemon().Log("wireplumber");
+}
+
+TEST_F(SessionManagerTest, TheSessionManagerComesBackWithTheDaemon) {
+  ASSERT_TRUE(daemon().Kill());
+  ASSERT_TRUE(daemon().StartAgain());
+  ASSERT_TRUE(daemon().KillSessionManager());
+  ASSERT_TRUE(daemon().StartSessionManager());
+  EXPECT_TRUE(Connected());
+}
+
+}  // namespace
+}  // namespace sluice::testing
