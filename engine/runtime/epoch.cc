@@ -225,16 +225,23 @@ Status Epoch::TestImport(const graph::PlanNet& net, media::BufferPool& pool, gra
   const graph::PlanNode& planned = plan_.nodes[port.node];
   LiveNode& node = *nodes_[port.node];
   if (!node.instance->Imports() || state_.ended.contains(node.name)) return {};
-  const MonotonicNs now = Clock::Real().Now();
-  media::Frame* frame = pool.TryAcquire(now);
-  if (frame == nullptr) return {};
   const graph::PortDesc& desc = planned.type->ports[port.port];
-  if (desc.direction == graph::Direction::kInput) {
-    frame->HandOver(pool.AddHolder(plan_.PortName(port), desc.raw_fds), now);
+  const MonotonicNs now = Clock::Real().Now();
+  // All at once: one that is given back would be the next one again.
+  std::vector<media::Frame*> frames;
+  while (media::Frame* frame = pool.TryAcquire(now)) frames.push_back(frame);
+  if (desc.direction == graph::Direction::kInput && !frames.empty()) {
+    const media::HolderId holder = pool.AddHolder(plan_.PortName(port), desc.raw_fds);
+    for (media::Frame* frame : frames) frame->HandOver(holder, now);
   }
-  Status tested =
-      node.instance->TestImport(desc.direction, planned.type->IndexInDirection(port.port), *frame);
-  frame->Release();
+  Status tested;
+  for (media::Frame* frame : frames) {
+    if (tested) {
+      tested = node.instance->TestImport(desc.direction,
+                                         planned.type->IndexInDirection(port.port), *frame);
+    }
+    frame->Release();
+  }
   if (tested) return {};
   Error error = node.Explain(tested.error());
   if (error.code == Code::kUnsupported) {

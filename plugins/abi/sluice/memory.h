@@ -105,7 +105,8 @@ typedef struct sluice_allocator {
 typedef struct sluice_importer {
   uint32_t struct_size;
   uint32_t reserved;
-  /* [main-thread, configured] Imports `frame` (borrowed) as process() would.
+  /* [main-thread, configured] Imports `frame` (borrowed) as process() would;
+   * called for each buffer of the pool, so that no frame pays for its import.
    * Errors: UNSUPPORTED: the plan is solved again without this combination. */
   int32_t (*test)(void *self, int32_t direction, uint32_t port, sluice_frame *frame);
   /* [main-thread] The pool ends: drop what was imported of it. May be NULL. */

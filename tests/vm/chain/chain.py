@@ -254,10 +254,9 @@ def watch(process):
     return [sample for sample in samples if sample.frames < process.frames()]
 
 
-def check_constant(samples, fences, settled=100, rss_limit_kb=256, late_imports=0):
+def check_constant(samples, fences, settled=100, rss_limit_kb=256):
     """Since frame 100, fds are the same but for at most `fences` of the frames that are under way, which do not
-    become more, and for at most `late_imports` of buffers whose first turn comes later; since frame `settled`, memory
-    has not grown."""
+    become more; since frame `settled`, memory has not grown."""
     first = [sample for sample in samples if sample.frames >= 100]
     later = [sample for sample in samples if sample.frames >= settled]
     check(len(later) >= 10, "only %d samples after frame %d" % (len(later), settled))
@@ -272,9 +271,9 @@ def check_constant(samples, fences, settled=100, rss_limit_kb=256, late_imports=
     print("memory: %d kB at frame %d, %d kB at frame %d, at most %d kB since" %
           (first[0].rss_kb, first[0].frames, later[0].rss_kb, later[0].frames, peak))
     dmabufs = kinds.get("/dmabuf", [])
-    check(dmabufs and dmabufs[-1] - dmabufs[0] <= late_imports, "the number of dma-bufs changes")
-    check(max(counts) - min(counts) <= fences + late_imports, "more than %d come and go" % fences)
-    check(drift <= 2 + late_imports, "they become more")
+    check(len(dmabufs) == 1, "the number of dma-bufs changes")
+    check(max(counts) - min(counts) <= fences, "more than %d come and go" % fences)
+    check(drift <= 2, "they become more")
     check(peak - later[0].rss_kb <= rss_limit_kb, "memory grows by more than %d kB" % rss_limit_kb)
 
 

@@ -94,8 +94,7 @@ def eight_hundred_frames_leave_memory_and_fds_alone():
     # Two fences for each of the sixteen buffers, at the very most. Resident memory rises by about 10 MB once or
     # twice in the first six hundred frames; what touches it is not known (not seen on the host by shared memory). A
     # buffer that is lost with each frame would make it 30 MB.
-    chain.check_constant(samples, fences=32, settled=300, rss_limit_kb=24 * 1024,
-                         late_imports=4)
+    chain.check_constant(samples, fences=32, settled=300, rss_limit_kb=24 * 1024)
 
 
 chain.main({case.__name__: case for case in (prepares_the_guest, copies_nothing_and_only_the_driver_maps,
