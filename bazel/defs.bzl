@@ -13,14 +13,11 @@ _SYSTEM_LIBRARIES = {
     "gtest_sys": ["gtest"],
     "libdrm_sys": ["libdrm"],
     "openssl_sys": ["libcrypto"],
+    "pipewire_sys": ["libpipewire-0.3"],
     "spdlog_sys": ["spdlog"],
     "udev_sys": ["libudev"],
     "vulkan_sys": ["vulkan"],
     "yaml_cpp_sys": ["yaml-cpp"],
-}
-
-_OPTIONAL_LIBRARIES = {
-    "pipewire_sys": ["libpipewire-0.3"],
 }
 
 def sluice_dependencies():
@@ -30,8 +27,5 @@ def sluice_dependencies():
     for name, modules in _SYSTEM_LIBRARIES.items():
         if not native.existing_rule(name):
             pkg_config_repository(name = name, modules = modules)
-    for name, modules in _OPTIONAL_LIBRARIES.items():
-        if not native.existing_rule(name):
-            pkg_config_repository(name = name, modules = modules, optional = True)
     if not native.existing_rule("shaderc_sys"):
         shaderc_repository(name = "shaderc_sys")

@@ -28,13 +28,8 @@ def _impl(ctx):
         fail("pkg-config not found: run ./setup")
     modules = ctx.attr.modules
     ctx.file("WORKSPACE", "workspace(name = %r)\n" % ctx.name)
-    if ctx.attr.optional and ctx.execute([pkg_config, "--exists"] + modules).return_code != 0:
-        # Users select on the define's absence in code: the build must not need the library.
-        ctx.file("BUILD.bazel", _BUILD.format(includes = "[]", defines = "[]", linkopts = "[]"))
-        return
-
     includes = []
-    defines = ["SLUICE_HAVE_" + ctx.name.upper().replace("_SYS", "")] if ctx.attr.optional else []
+    defines = []
     for flag in _query(ctx, [pkg_config, "--cflags"] + modules):
         if flag.startswith("-I") and not _is_compilers_own(flag[2:]):
             name = "include/%d" % len(includes)
@@ -52,7 +47,6 @@ pkg_config_repository = repository_rule(
     implementation = _impl,
     attrs = {
         "modules": attr.string_list(mandatory = True),
-        "optional": attr.bool(doc = "Where absent, an empty library; where present, SLUICE_HAVE_<NAME> is defined."),
     },
     environ = ["PKG_CONFIG_PATH"],
     local = True,
