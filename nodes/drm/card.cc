@@ -81,7 +81,7 @@ sdk::Expected<std::shared_ptr<Card>> Card::OpenPath(const std::string& path) {
   if (known != nullptr && !known->lost()) return known;
   card->path_ = path;
   card->number_ = info.st_rdev;
-  card->fd_.Reset(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  card->fd_.reset(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!card->fd_) {
     return sdk::Status::Error(
         errno == EACCES || errno == EPERM ? SLUICE_E_PERMISSION_DENIED : SLUICE_E_IO, "%s: %s",
@@ -182,13 +182,13 @@ sdk::Expected<DumbBuffer> Card::MakeDumb(uint32_t width, uint32_t height, uint32
   return buffer;
 }
 
-sdk::Expected<UniqueFd> Card::Export(const GemHandle& handle) {
+sdk::Expected<sdk::UniqueFd> Card::Export(const GemHandle& handle) {
   int dmabuf = -1;
   if (drmPrimeHandleToFD(fd(), handle.get(), DRM_CLOEXEC | DRM_RDWR, &dmabuf) != 0) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s (%s) does not export its buffers: %s",
                               path_.c_str(), driver_.c_str(), ErrnoText(errno));
   }
-  return UniqueFd(dmabuf);
+  return sdk::UniqueFd(dmabuf);
 }
 
 sdk::Expected<Framebuffer> Card::MakeFramebuffer(uint32_t fourcc, uint64_t modifier,

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include <sluice/sdk.hpp>
+#include <sluice/unique_fd.hpp>
 
 #include "nodes/drm/event_loop.h"
-#include "nodes/drm/unique_fd.h"
 
 namespace sluice::drm {
 
@@ -102,7 +102,7 @@ class Card : public std::enable_shared_from_this<Card> {
   sdk::Expected<DumbBuffer> MakeDumb(uint32_t width, uint32_t height, uint32_t bits_per_pixel);
   /// A dma-buf fd of it.
   /// Errors: UNSUPPORTED.
-  sdk::Expected<UniqueFd> Export(const GemHandle& handle);
+  sdk::Expected<sdk::UniqueFd> Export(const GemHandle& handle);
   /// One handle for each part of the layout. `fourcc`: how the planes are read.
   /// Errors: INVALID_ARGUMENT for a layout that does not fit 32 bits; UNSUPPORTED.
   sdk::Expected<Framebuffer> MakeFramebuffer(uint32_t fourcc, uint64_t modifier,
@@ -123,7 +123,7 @@ class Card : public std::enable_shared_from_this<Card> {
   GemHandle Counted(uint32_t handle);  ///< the lock is held
   void Close(uint32_t handle);
 
-  UniqueFd fd_;
+  sdk::UniqueFd fd_;
   std::string path_;
   std::string driver_;
   dev_t number_ = 0;

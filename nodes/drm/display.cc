@@ -262,7 +262,7 @@ sdk::Status Display::Allocate(int32_t /*direction*/, uint32_t /*port*/,
       return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s made a dumb buffer that is too small",
                                 card_->driver().c_str());
     }
-    sdk::Expected<UniqueFd> fd = card_->Export(dumb->handle);
+    sdk::Expected<sdk::UniqueFd> fd = card_->Export(dumb->handle);
     if (!fd.ok()) return fd.status();
     std::array<GemHandle, SLUICE_MAX_PLANES> handles;
     handles[0] = std::move(dumb->handle);
@@ -272,7 +272,7 @@ sdk::Status Display::Allocate(int32_t /*direction*/, uint32_t /*port*/,
     framebuffers_.Add({request.pool, request.epoch, i}, *std::move(framebuffer));
     desc.memory.view = SLUICE_VIEW_DMABUF;
     desc.memory.part_count = 1;
-    desc.memory.parts[0] = {fd->Take(), 0, desc.layout.size};
+    desc.memory.parts[0] = {fd->release(), 0, desc.layout.size};
     if (sdk::Status status = sink.Add(desc); !status.ok()) return status;
   }
   return {};
@@ -307,21 +307,21 @@ sdk::Expected<Placement> Display::PlacementOf(const sdk::FrameRef& frame) const 
   return Place(PictureOf(format_, &frame.Info()), mode_size_, ability_, options_.fit);
 }
 
-sdk::Expected<UniqueFd> Display::FenceOf(const sdk::FrameRef& frame) const {
+sdk::Expected<sdk::UniqueFd> Display::FenceOf(const sdk::FrameRef& frame) const {
   const sdk::Fence acquire = frame.AcquireFence();
   const sluice_fence& fence = *acquire.c();
-  if (fence.kind == SLUICE_FENCE_SIGNALLED) return UniqueFd();
+  if (fence.kind == SLUICE_FENCE_SIGNALLED) return sdk::UniqueFd();
   int fd = -1;
   if (fence.kind == SLUICE_FENCE_SYNC_FILE) {
     fd = fcntl(fence.fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return KmsError(errno, "a fence");
-    return UniqueFd(fd);
+    return sdk::UniqueFd(fd);
   }
   const sluice_timeline_api* timelines = context().host().timelines();
   const int32_t code = timelines->to_sync_file(fence.timeline, fence.point, &fd);
-  if (code >= 0) return UniqueFd(fd);
+  if (code >= 0) return sdk::UniqueFd(fd);
   // It may have passed meanwhile.
-  if (timelines->status(fence.timeline, fence.point) == 1) return UniqueFd();
+  if (timelines->status(fence.timeline, fence.point) == 1) return sdk::UniqueFd();
   return sdk::Status::Error(code, "the fence of frame %llu gives no sync_file (%s)",
                             static_cast<unsigned long long>(frame.Info().sequence),
                             sdk::CodeName(code));
@@ -332,7 +332,7 @@ sdk::Expected<sdk::Process> Display::Process(sdk::Invocation& invocation) {
   Shot shot;
   shot.frame = invocation.TakeInput(kIn);
   if (!shot.frame) return sdk::Process::kNeedMore;
-  sdk::Expected<UniqueFd> fence = FenceOf(shot.frame);
+  sdk::Expected<sdk::UniqueFd> fence = FenceOf(shot.frame);
   if (!fence.ok()) return fence.status();
   if (FenceStatus(fence->get()) < 0) {
     context().CountDrop(kInPort, 1, "the fence of its producer carries an error");

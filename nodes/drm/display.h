@@ -68,7 +68,7 @@ class Display final : public sdk::Node<Display>, private ScreenClient {
   sdk::Status OfferSizes(sdk::OfferSink& offers, uint32_t width_min, uint32_t width_max,
                          uint32_t height_min, uint32_t height_max);
   sdk::Expected<Placement> PlacementOf(const sdk::FrameRef& frame) const;
-  sdk::Expected<UniqueFd> FenceOf(const sdk::FrameRef& frame) const;
+  sdk::Expected<sdk::UniqueFd> FenceOf(const sdk::FrameRef& frame) const;
   sdk::Expected<DumbBuffer> MakeDumb(const sluice_pool_request& request) const;
 
   const Options options_;

@@ -154,7 +154,7 @@ TEST_F(DisplayGuestTest, AFenceThatIsHeldBackDelaysItsPictureAlone) {
   ASSERT_TRUE(timeline);
   const auto runner = Show(On(card_));
   ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
-  const UniqueFd fence = timeline.MakeFence(1);
+  const sdk::UniqueFd fence = timeline.MakeFence(1);
   HeldFrame frame = Painted(*runner, 1);
   frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
   ASSERT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_ASYNC) << runner->error();
@@ -202,7 +202,7 @@ TEST_F(DisplayGuestTest, AFenceThatNeverSignalsIsAnErrorWhichNamesItsSignaller) 
   SwSync timeline;
   const auto runner = Show(On(card_).DurationNs("timeout", 300'000'000));
   ASSERT_EQ(PushAndWait(*runner, Painted(*runner, 0)), SLUICE_PROCESS_DONE) << runner->error();
-  UniqueFd fence = timeline.MakeFence(1);
+  sdk::UniqueFd fence = timeline.MakeFence(1);
   HeldFrame frame = Painted(*runner, 1);
   frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
   ASSERT_EQ(runner->Push(std::move(frame)), SLUICE_PROCESS_ASYNC) << runner->error();
@@ -224,7 +224,7 @@ TEST_F(DisplayGuestTest, AFenceThatNeverSignalsIsAnErrorWhichNamesItsSignaller) 
 TEST_F(DisplayGuestTest, APictureWhoseProducerFailedIsNotShown) {
   SwSync timeline;
   const auto runner = Show(On(card_));
-  const UniqueFd fence = timeline.MakeFence(1);
+  const sdk::UniqueFd fence = timeline.MakeFence(1);
   timeline.Close();
   HeldFrame frame = Painted(*runner, 0);
   frame.SetAcquireFence({SLUICE_FENCE_SYNC_FILE, fence.get(), nullptr, 0});
@@ -396,7 +396,7 @@ TEST_F(DisplayGuestTest, TheConsoleIsBackAfterwards) {
 
 TEST_F(DisplayGuestTest, TheConsoleIsBackAfterAStopThatCameBeforeTheFlip) {
   // Another file of the card: its last close would bring the console back by itself.
-  const UniqueFd other(open(card_.c_str(), O_RDWR | O_CLOEXEC));
+  const sdk::UniqueFd other(open(card_.c_str(), O_RDWR | O_CLOEXEC));
   drmDropMaster(other.get());
   const std::string vgem = CardOf("vgem");
   ASSERT_NE(vgem, "") << "no vgem";

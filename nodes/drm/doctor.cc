@@ -1,3 +1,5 @@
+#include <sluice/unique_fd.hpp>
+
 #include "nodes/drm/doctor.h"
 
 #include <fcntl.h>
@@ -11,8 +13,6 @@
 #include <set>
 #include <string>
 #include <vector>
-
-#include "nodes/drm/unique_fd.h"
 
 namespace sluice::drm {
 namespace {
@@ -70,7 +70,7 @@ std::string Screens(int fd, const drmModeRes& resources, bool* writeback) {
 }
 
 void ExamineCard(const std::string& path, sdk::Findings& findings) {
-  const UniqueFd card(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  const sdk::UniqueFd card(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!card) {
     findings.Missing(kSection, path, std::strerror(errno),
                      "add yourself to the group that owns it (usually video), or run where no "

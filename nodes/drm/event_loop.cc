@@ -70,7 +70,7 @@ void EventLoop::Wake() {
 }
 
 sdk::Status EventLoop::StartThread() {
-  if (!wake_) wake_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return KmsError(errno, "eventfd");
   // The program's signals are not for this thread.
   sigset_t all, before;

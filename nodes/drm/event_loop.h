@@ -7,9 +7,9 @@
 #include <vector>
 
 #include <sluice/sdk.hpp>
+#include <sluice/unique_fd.hpp>
 
 #include "nodes/drm/kms.h"
-#include "nodes/drm/unique_fd.h"
 
 namespace sluice::drm {
 
@@ -62,7 +62,7 @@ class EventLoop {
   bool ReadEvents(const std::vector<Entry>& sinks, std::string* why);
 
   int fd_ = -1;
-  UniqueFd wake_;
+  sdk::UniqueFd wake_;
   std::mutex mutex_;  ///< of what follows
   std::vector<Entry> sinks_;
   uint64_t last_id_ = 0;

@@ -16,9 +16,9 @@
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 #include <sluice/testing/node_runner.hpp>
+#include <sluice/unique_fd.hpp>
 
 #include "nodes/drm/kms.h"
-#include "nodes/drm/unique_fd.h"
 
 /// What the tests in the guest share.
 namespace sluice::drm::guest {
@@ -27,7 +27,7 @@ namespace sluice::drm::guest {
 inline std::string CardOf(const std::string& driver) {
   for (int i = 0; i < 8; ++i) {
     const std::string path = "/dev/dri/card" + std::to_string(i);
-    const UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
+    const sdk::UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
     if (!fd) continue;
     drmVersion* version = drmGetVersion(fd.get());
     const bool same = version != nullptr && driver == version->name;
@@ -60,21 +60,21 @@ class SwSync {
  public:
   SwSync() : fd_(open("/sys/kernel/debug/sync/sw_sync", O_RDWR | O_CLOEXEC)) {}
   explicit operator bool() const { return static_cast<bool>(fd_); }
-  UniqueFd MakeFence(uint32_t point) {
+  sdk::UniqueFd MakeFence(uint32_t point) {
     struct {
       uint32_t value;
       char name[32];
       int32_t fence;
     } request{point, "sluice", -1};
-    if (ioctl(fd_.get(), _IOWR('W', 0, decltype(request)), &request) != 0) return UniqueFd();
-    return UniqueFd(request.fence);
+    if (ioctl(fd_.get(), _IOWR('W', 0, decltype(request)), &request) != 0) return sdk::UniqueFd();
+    return sdk::UniqueFd(request.fence);
   }
   void Signal(uint32_t points = 1) { ioctl(fd_.get(), _IOW('W', 1, uint32_t), &points); }
   /// Its pending fences fail with ENOENT.
-  void Close() { fd_.Reset(); }
+  void Close() { fd_.reset(); }
 
  private:
-  UniqueFd fd_;
+  sdk::UniqueFd fd_;
 };
 
 /// A fence that the kernel answers for (after 10 s it signals by itself), and that the test
@@ -91,9 +91,9 @@ class VgemFence {
     number_ = attach.out_fence;
     int dmabuf = -1;
     drmPrimeHandleToFD(fd_.get(), dumb.handle, DRM_CLOEXEC | DRM_RDWR, &dmabuf);
-    const UniqueFd owned(dmabuf);
+    const sdk::UniqueFd owned(dmabuf);
     dma_buf_export_sync_file request{DMA_BUF_SYNC_READ, -1};
-    if (ioctl(dmabuf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request) == 0) fence_.Reset(request.fd);
+    if (ioctl(dmabuf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request) == 0) fence_.reset(request.fd);
   }
   int get() const { return fence_.get(); }
   void Signal() {
@@ -107,15 +107,15 @@ class VgemFence {
   struct Attach {
     uint32_t handle, flags, out_fence, pad;
   };
-  UniqueFd fd_;
-  UniqueFd fence_;
+  sdk::UniqueFd fd_;
+  sdk::UniqueFd fence_;
   uint32_t number_ = 0;
 };
 
 /// What every CRTC, plane and connector of a card shows, as text. The ids of blobs and what the
 /// kernel counts by itself are left out; of a mode its bytes are taken.
 inline std::string StateOf(const std::string& card) {
-  const UniqueFd fd(open(card.c_str(), O_RDWR | O_CLOEXEC));
+  const sdk::UniqueFd fd(open(card.c_str(), O_RDWR | O_CLOEXEC));
   drmDropMaster(fd.get());
   drmSetClientCap(fd.get(), DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1);
   drmSetClientCap(fd.get(), DRM_CLIENT_CAP_ATOMIC, 1);

@@ -441,7 +441,7 @@ sdk::Status Screen::CommitWaiting(int64_t now_ns, bool* committed) {
   needs_modeset_ = false;
   if (reroute) writeback_routed_ = true;
   if (writeback_routed_) saved_.AddConnector(writeback_.id, writeback_.crtc_id);
-  out_fence_.Reset(out_fence);
+  out_fence_.reset(out_fence);
   // The one on the screen is free when this one has taken its place.
   if (front_ && out_fence_) {
     front_->frame.Release(sdk::Fence::SyncFile(out_fence_.get()));
@@ -466,10 +466,10 @@ void Screen::FinishFlight() {
   if (!flying_ || flipped_ns_ == 0 || FenceStatus(writeback_done_.get()) == 0) return;
   front_ = std::move(flying_);  // releases the one before, where no fence did
   flying_.reset();
-  out_fence_.Reset();
-  writeback_done_.Reset();
+  out_fence_.reset();
+  writeback_done_.reset();
   const int32_t status = FenceStatus(front_->fence.get());
-  front_->fence.Reset();
+  front_->fence.reset();
   changed_.notify_all();
   if (client_ != nullptr && !overdue_) {
     client_->OnShown(front_->invocation, flipped_ns_, status);
@@ -605,8 +605,8 @@ sdk::Status Screen::Stop(int64_t deadline_ns) {
     flying_.reset();
     front_.reset();
     // RestoreLate() asks it otherwise.
-    if (!CommitUnderWay()) out_fence_.Reset();
-    writeback_done_.Reset();
+    if (!CommitUnderWay()) out_fence_.reset();
+    writeback_done_.reset();
     mode_blob_ = {};
     needs_modeset_ = true;
   }
@@ -620,7 +620,7 @@ bool Screen::CommitUnderWay() const { return flying_ || FenceStatus(out_fence_.g
 sdk::Status Screen::RestoreLate() {
   const std::lock_guard lock(mutex_);
   if (client_ != nullptr || lost_ || CommitUnderWay()) return {};
-  out_fence_.Reset();
+  out_fence_.reset();
   return Restore();
 }
 
@@ -717,8 +717,8 @@ void Screen::FinishWriteback(bool committed, int32_t fence) {
     if (wanted) writeback_client_->OnWritten();
     return;
   }
-  Written written{std::move(target_under_way_->frame), UniqueFd(fence)};
-  writeback_done_.Reset(fence < 0 ? -1 : fcntl(fence, F_DUPFD_CLOEXEC, 0));
+  Written written{std::move(target_under_way_->frame), sdk::UniqueFd(fence)};
+  writeback_done_.reset(fence < 0 ? -1 : fcntl(fence, F_DUPFD_CLOEXEC, 0));
   target_under_way_.reset();
   if (sluice_frame_info* info = written.frame.InfoMut(); info != nullptr) {
     *info = waiting_->frame.Info();

@@ -26,7 +26,7 @@ struct Shot {
   uint32_t framebuffer = 0;
   Placement placement;
   sdk::Frame frame;
-  UniqueFd fence;             ///< when it may be read; none = now
+  sdk::UniqueFd fence;        ///< when it may be read; none = now
   bool wait_here = false;     ///< for that, before the kernel is given the picture
   int64_t not_before_ns = 0;  ///< CLOCK_MONOTONIC: not handed to the kernel earlier
 };
@@ -54,7 +54,7 @@ struct WritebackTarget {
 /// A picture that is being written back.
 struct Written {
   sdk::Frame frame;
-  UniqueFd fence;  ///< when it is there
+  sdk::UniqueFd fence;  ///< when it is there
 };
 
 /// Who takes pictures back. [event thread, process thread of the display]
@@ -188,13 +188,13 @@ class Screen final : public EventSink, public std::enable_shared_from_this<Scree
   uint64_t event_id_ = 0;
   int64_t flip_timeout_ns_ = 0;
   SavedState saved_;
-  std::optional<Shot> waiting_;  ///< not handed to the kernel yet
-  std::optional<Shot> flying_;   ///< committed, not shown yet
-  std::optional<Shot> front_;    ///< being scanned out
-  UniqueFd out_fence_;           ///< of the commit under way, also after a Stop()
-  UniqueFd writeback_done_;      ///< the same, where it writes back
-  int64_t flipped_ns_ = 0;       ///< when it was shown; 0: not yet
-  int64_t shot_since_ns_ = 0;    ///< when the picture under way was handed over
+  std::optional<Shot> waiting_;   ///< not handed to the kernel yet
+  std::optional<Shot> flying_;    ///< committed, not shown yet
+  std::optional<Shot> front_;     ///< being scanned out
+  sdk::UniqueFd out_fence_;       ///< of the commit under way, also after a Stop()
+  sdk::UniqueFd writeback_done_;  ///< the same, where it writes back
+  int64_t flipped_ns_ = 0;        ///< when it was shown; 0: not yet
+  int64_t shot_since_ns_ = 0;     ///< when the picture under way was handed over
   int64_t retry_ns_ = 0;
   bool overdue_ = false;  ///< told so already
   bool lost_ = false;

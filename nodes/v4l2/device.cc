@@ -104,11 +104,6 @@ void FromKernel(const v4l2_pix_format_mplane& from, PixFormat* to) {
 
 }  // namespace
 
-void UniqueFd::reset(int fd) {
-  if (fd_ >= 0) close(fd_);
-  fd_ = fd;
-}
-
 std::string FourccText(uint32_t fourcc) {
   // V4L2 marks big-endian variants in the highest bit.
   const uint32_t token = fourcc & 0x7fffffffu;
@@ -123,7 +118,7 @@ std::string FourccText(uint32_t fourcc) {
 }
 
 sdk::Expected<std::unique_ptr<Device>> Device::Open(const std::string& path, Direction direction) {
-  UniqueFd fd(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  sdk::UniqueFd fd(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!fd) {
     const int error = errno;
     const bool gone = error == ENOENT || error == ENODEV || error == ENXIO;

@@ -11,29 +11,9 @@
 
 #include <sluice/format.h>
 #include <sluice/status.hpp>
+#include <sluice/unique_fd.hpp>
 
 namespace sluice::v4l2 {
-
-/// Owns one file descriptor.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept {
-    if (this != &other) reset(other.release());
-    return *this;
-  }
-  ~UniqueFd() { reset(); }
-
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
-  void reset(int fd = -1);
-
- private:
-  int fd_ = -1;
-};
 
 enum class Direction { kCapture, kOutput };
 
@@ -96,10 +76,10 @@ class Device {
   sdk::Status TryFormat(PixFormat* format) const;
 
  private:
-  Device(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  Device(sdk::UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   sdk::Status FormatIoctl(unsigned long request, const char* what, PixFormat* format) const;
 
-  UniqueFd fd_;
+  sdk::UniqueFd fd_;
   std::string path_;
   Identity identity_;
   Direction direction_ = Direction::kCapture;

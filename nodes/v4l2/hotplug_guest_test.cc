@@ -18,7 +18,7 @@ constexpr const char* kDriver = "/sys/bus/platform/drivers/vivid/";
 
 ::testing::AssertionResult Write(const char* verb) {
   const std::string path = std::string(kDriver) + verb;
-  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const sdk::UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   constexpr char kName[] = "vivid.0";
   if (file && write(file.get(), kName, sizeof(kName) - 1) == sizeof(kName) - 1) {
     return ::testing::AssertionSuccess();
@@ -76,7 +76,7 @@ TEST(HotplugTest, ACameraThatComesBackUnderAnotherNumberIsTheSame) {
     ASSERT_EQ(first.Probe(), SLUICE_OK) << first.error();
   }
   // Who still has it open keeps its number.
-  const UniqueFd holder(open("/dev/video0", O_RDWR | O_CLOEXEC));
+  const sdk::UniqueFd holder(open("/dev/video0", O_RDWR | O_CLOEXEC));
   ASSERT_TRUE(Write("unbind"));
   ASSERT_TRUE(Write("bind"));
   ASSERT_TRUE(Appears("/dev/video1"));

@@ -48,7 +48,7 @@ class OutputNode : public sdk::Node<OutputNode> {
   const uint32_t hold_;
   Stream stream_;
   /// Readable when the device can be written to: hosts watch for reading alone.
-  UniqueFd writable_;
+  sdk::UniqueFd writable_;
   int64_t last_event_ns_ = 0;  ///< CLOCK_MONOTONIC: the device finished a frame
 };
 

@@ -87,8 +87,8 @@ Queue::~Queue() {
   RequestBuffers(device_, kind_, &none);
 }
 
-sdk::Expected<std::vector<UniqueFd>> Queue::Export(uint32_t index) const {
-  std::vector<UniqueFd> fds;
+sdk::Expected<std::vector<sdk::UniqueFd>> Queue::Export(uint32_t index) const {
+  std::vector<sdk::UniqueFd> fds;
   for (uint32_t plane = 0; plane < format_.plane_count; ++plane) {
     v4l2_exportbuffer request{};
     request.type = device_.type();

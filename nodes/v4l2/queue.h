@@ -66,7 +66,7 @@ class Queue {
 
   /// The dma-bufs of one MMAP buffer, one for each memory plane. The caller's.
   /// Errors: UNSUPPORTED where the driver cannot export.
-  sdk::Expected<std::vector<UniqueFd>> Export(uint32_t index) const;
+  sdk::Expected<std::vector<sdk::UniqueFd>> Export(uint32_t index) const;
   /// Gives a buffer to the device. `memory` is not looked at for kMmap. `info`, of an output's
   /// frame: its time; else null. `bytes_used`: of a compressed output; 0 = the whole format.
   /// Errors: UNSUPPORTED (the device does not take this memory), with the numbers; DEVICE_LOST; IO.

@@ -161,16 +161,16 @@ TEST_F(MemoryTest, WhatIsNoDmabufIsRefusedWithTheReason) {
 
 TEST(SyncFilesTest, AFileIsKeptUntilItsPointIsOver) {
   SyncFiles files;
-  const auto make = [] { return UniqueFd(eventfd(0, EFD_CLOEXEC)); };
+  const auto make = [] { return sdk::UniqueFd(eventfd(0, EFD_CLOEXEC)); };
   files.Put(1, make());
   files.Put(2, make());
-  files.Put(3, UniqueFd());  // it had signalled
+  files.Put(3, sdk::UniqueFd());  // it had signalled
   EXPECT_EQ(files.size(), 2U);
-  EXPECT_TRUE(files.Get(1).IsValid());
-  EXPECT_FALSE(files.Get(3).IsValid());
+  EXPECT_TRUE(files.Get(1));
+  EXPECT_FALSE(files.Get(3));
   files.Completed(1);
-  EXPECT_FALSE(files.Get(1).IsValid());
-  EXPECT_TRUE(files.Get(2).IsValid());
+  EXPECT_FALSE(files.Get(1));
+  EXPECT_TRUE(files.Get(2));
   // The submission was over before its file was there.
   files.Put(1, make());
   EXPECT_EQ(files.size(), 1U);
@@ -184,9 +184,9 @@ TEST_F(SemaphoreTest, WithoutSyncFilesARingGivesNothingAndClosesWhatItWasGiven) 
   if (bench_->device().info().external.sync_files()) GTEST_SKIP() << "it has them";
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
-  const UniqueFd writer(ends[1]);
+  const sdk::UniqueFd writer(ends[1]);
   SemaphoreRing waits(bench_->device(), SemaphoreRing::Use::kWait);
-  const auto imported = waits.Import(UniqueFd(ends[0]), 0);
+  const auto imported = waits.Import(sdk::UniqueFd(ends[0]), 0);
   ASSERT_FALSE(imported.has_value());
   EXPECT_EQ(imported.error().code, SLUICE_E_UNSUPPORTED);
   EXPECT_EQ(fcntl(ends[0], F_GETFD), -1);

@@ -47,8 +47,8 @@ TEST_F(DmabufTest, AFrameOfTheHeapIsReadWhereItLies) {
   AddLook(kRgb);
   ASSERT_EQ(Build(1), SLUICE_OK);
   const sluice_layout layout = in_pool_->layout();
-  const UniqueFd heap = MakeHeapBuffer(layout.size);
-  if (!heap.IsValid()) GTEST_SKIP() << "no /dev/dma_heap/system here";
+  const sdk::UniqueFd heap = MakeHeapBuffer(layout.size);
+  if (!heap) GTEST_SKIP() << "no /dev/dma_heap/system here";
   KernelMemory::Give(IdOf(*in_pool_), OnePart(heap.get(), layout.size));
   const Picture picture = Noise(kRgb);
   { Put(picture, layout, CpuView(heap.get(), layout.size).base()); }
@@ -64,7 +64,7 @@ TEST_F(DmabufTest, PlanesInBuffersOfTheirOwnAreReadAndWritten) {
   in_layout_ = out_layout_ = &layout;
   const TestNode& look = AddLook(kNv12);
   ASSERT_EQ(Build(1), SLUICE_OK);
-  std::vector<UniqueFd> fds;
+  std::vector<sdk::UniqueFd> fds;
   for (FakePool* pool : {in_pool_, out_pool_}) {
     sluice_memory memory{};
     memory.view = SLUICE_VIEW_DMABUF;
@@ -101,7 +101,7 @@ TEST_F(DmabufTest, AnImportThatFailsIsRefusedWithPlaneAndNumbersAndLeaksNothing)
   const sluice_layout layout = in_pool_->layout();
   FakeFrame* frame = Lease(*in_pool_);
   const sluice_buffer_id id = frame->buffer->id;
-  const UniqueFd small = MakePages(4096);
+  const sdk::UniqueFd small = MakePages(4096);
   const int64_t before = OpenFds();
 
   KernelMemory::Give(id, OnePart(1 << 20, layout.size));  // closed
@@ -139,7 +139,7 @@ TEST_F(DmabufTest, APipeIsNoMemory) {
   FakeFrame* frame = Lease(*in_pool_);
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
-  const UniqueFd reader(ends[0]), writer(ends[1]);
+  const sdk::UniqueFd reader(ends[0]), writer(ends[1]);
   const int64_t before = OpenFds();
   KernelMemory::Give(frame->buffer->id, OnePart(reader.get(), in_pool_->layout().size));
   EXPECT_EQ(TestImport(look, SLUICE_PORT_INPUT, frame), SLUICE_E_UNSUPPORTED);

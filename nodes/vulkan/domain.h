@@ -106,7 +106,7 @@ class VulkanDomain {
   Status CollectFences(Island& island, const sluice_batch& batch);
   Status Await(Island& island, const sluice_fence& fence);
   Status AwaitTimeline(Island& island, const sluice_fence& fence);
-  Status AwaitFile(Island& island, UniqueFd file);
+  Status AwaitFile(Island& island, sdk::UniqueFd file);
   /// Blocks, for two seconds at most, until the CPU may read `frame` as far as other drivers go.
   Status AwaitOnHost(const sluice_frame* frame, uint32_t sync);
   Status AwaitImplicit(Island& island, const sluice_frame* frame, uint32_t access);
@@ -129,7 +129,7 @@ class VulkanDomain {
   /// After the submission `point`: shows its end to those who wait for sync_files.
   void ShowEnd(Island& island, const sluice_batch& batch, uint64_t point, VkSemaphore signal);
   static int32_t ToSyncFile(void* self, uint64_t point, int32_t* fd);
-  Result<UniqueFd> ExportPoint(uint64_t point);
+  Result<sdk::UniqueFd> ExportPoint(uint64_t point);
   /// Whether an export now would wait for fences of other drivers.
   bool ExportWouldWait() const {
     return device_->exports_late() && last_held_.load() > announced_.load();

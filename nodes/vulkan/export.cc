@@ -57,7 +57,7 @@ sdk::Status VulkanDomain::AllocatePool(const sluice_pool_request& request, sdk::
     buffer.memory.view = SLUICE_VIEW_DMABUF;
     buffer.memory.part_count = 1;
     buffer.memory.parts[0].size = real > 0 ? static_cast<uint64_t>(real) : size;
-    buffer.memory.parts[0].fd = fd->Release();  // the sink's, whatever it says
+    buffer.memory.parts[0].fd = fd->release();  // the sink's, whatever it says
     buffer.layout = *layout;
     if (sdk::Status status = sink.Add(buffer); !status.ok()) return status;
     Import import;

@@ -28,12 +28,11 @@ class SyncFileTest : public DmabufTest {
     return host_.host().timelines()->to_sync_file(fence.timeline, fence.point, fd);
   }
   /// One firing whose input may be read when `acquire` signals.
-  void Fire(const Picture& picture, const UniqueFd& acquire) {
+  void Fire(const Picture& picture, const sdk::UniqueFd& acquire) {
     in_ = Lease(*in_pool_);
     out_ = Lease(*out_pool_);
     Write(in_, picture);
-    if (acquire.IsValid())
-      in_->acquire = sdk::testing::OwnedFence(sdk::Fence::SyncFile(acquire.get()).c());
+    if (acquire) in_->acquire = sdk::testing::OwnedFence(sdk::Fence::SyncFile(acquire.get()).c());
     ASSERT_EQ(Submit(in_, out_, fences_), SLUICE_OK) << nodes_[0]->error;
   }
   Picture Finish() {
@@ -91,7 +90,7 @@ TEST_F(SyncFileTest, WhileAFenceIsHeldBackAnAskedForFileIsPendingOrNotYetThere) 
   Fire(picture, sw_sync_.Fence(1));
   int32_t fd = -1;
   const int32_t code = Ask(fences_[0], &fd);
-  const UniqueFd file(fd);
+  const sdk::UniqueFd file(fd);
   if (vulkan().device().exports_late()) {
     EXPECT_EQ(code, SLUICE_E_NOT_SUBMITTED);
   } else {
@@ -113,9 +112,9 @@ TEST_F(SyncFileTest, AnOutputThatIsWantedAsAFileHasOneUntilItsEnd) {
   Fire(picture, {});
   int32_t fd = -1;
   EXPECT_EQ(Ask(fences_[0], &fd), SLUICE_OK);
-  const UniqueFd file(fd);
+  const sdk::UniqueFd file(fd);
   ExpectWithin(1, Finish(), Negative(picture));
-  if (file.IsValid()) {
+  if (file) {
     EXPECT_TRUE(IsReady(file.get()));
   }
   EXPECT_EQ(vulkan().sync_files(), 0U);
@@ -125,7 +124,7 @@ TEST_F(SyncFileTest, AFenceThatHasSignalledCostsNothing) {
   borders_[0].sync = borders_[1].sync = SLUICE_SYNC_SYNC_FILE;
   AddLook(kRgb);
   ASSERT_EQ(Build(), SLUICE_OK);
-  const UniqueFd fence = sw_sync_.Fence(1);
+  const sdk::UniqueFd fence = sw_sync_.Fence(1);
   sw_sync_.Advance();
   const Picture picture = Noise(kRgb);
   Fire(picture, fence);
@@ -133,7 +132,7 @@ TEST_F(SyncFileTest, AFenceThatHasSignalledCostsNothing) {
 }
 
 TEST_F(SyncFileTest, AReleaseFenceOfAReaderHoldsTheNextWriter) {
-  static UniqueFd held;
+  static sdk::UniqueFd held;
   held = sw_sync_.Fence(1);
   static sluice_frame_api api = FakeHost::FrameApi();
   api.release_fences = [](const sluice_frame*, sluice_fence* out, uint32_t) -> uint32_t {
@@ -151,7 +150,7 @@ TEST_F(SyncFileTest, AReleaseFenceOfAReaderHoldsTheNextWriter) {
   EXPECT_EQ(StatusOf(fences_[0]), 0);
   sw_sync_.Advance();
   ExpectWithin(1, Finish(), Negative(picture));
-  held = UniqueFd();
+  held = sdk::UniqueFd();
 }
 
 TEST_F(SyncFileTest, ManyFencesLeaveNoSemaphoreAndNoFdBehind) {
@@ -177,7 +176,7 @@ TEST_F(SyncFileTest, AFenceThatFailedIsAnError) {
   borders_[0].sync = SLUICE_SYNC_SYNC_FILE;
   const TestNode& look = AddLook(kRgb);
   ASSERT_EQ(Build(), SLUICE_OK);
-  UniqueFd fence;
+  sdk::UniqueFd fence;
   {
     // A timeline that goes fails the fences that are left.
     const SwSync gone;
@@ -198,7 +197,7 @@ TEST_F(SyncFileTest, WhatIsNoSyncFileIsRefusedAndClosed) {
   ASSERT_EQ(Build(), SLUICE_OK);
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
-  const UniqueFd reader(ends[0]), writer(ends[1]);
+  const sdk::UniqueFd reader(ends[0]), writer(ends[1]);
   FakeFrame* in = Lease(*in_pool_);
   FakeFrame* out = Lease(*out_pool_);
   in->acquire = sdk::testing::OwnedFence(sdk::Fence::SyncFile(reader.get()).c());
@@ -231,7 +230,7 @@ TEST_F(SyncFileTest, WhereExportsComeLateAFenceThatNeverSignalsIsAnErrorAndNotAH
   ASSERT_EQ(Build(), SLUICE_OK);
   FakeFrame* in = Lease(*in_pool_);
   FakeFrame* out = Lease(*out_pool_);
-  const UniqueFd fence = sw_sync_.Fence(1);
+  const sdk::UniqueFd fence = sw_sync_.Fence(1);
   in->acquire = sdk::testing::OwnedFence(sdk::Fence::SyncFile(fence.get()).c());
   EXPECT_EQ(Submit(in, out, fences_), SLUICE_E_TIMEOUT);
   EXPECT_NE(look.error.find("has not signalled"), std::string::npos) << look.error;
@@ -261,7 +260,7 @@ TEST_F(SyncFileTest, AnInputThatIsCopiedIsNotReadBeforeItsFence) {
   borders_[1] = {SLUICE_VIEW_SHM, SLUICE_SYNC_TIMELINE};
   const TestNode& look = AddLook(kRgb);
   ASSERT_EQ(Build(), SLUICE_OK);
-  const UniqueFd fence = sw_sync_.Fence(1);
+  const sdk::UniqueFd fence = sw_sync_.Fence(1);
   FakeFrame* in = Lease(*in_pool_);
   FakeFrame* out = Lease(*out_pool_);
   in->acquire = sdk::testing::OwnedFence(sdk::Fence::SyncFile(fence.get()).c());
@@ -280,7 +279,7 @@ TEST_F(SyncFileTest, AnInputThatIsCopiedIsNotReadBeforeItsFence) {
 class ImplicitTest : public SyncFileTest {
  protected:
   /// Puts `fence` into the dma-buf of the pool's only buffer, as a reader's or a writer's.
-  static void Attach(FakePool& pool, uint32_t access, const UniqueFd& fence) {
+  static void Attach(FakePool& pool, uint32_t access, const sdk::UniqueFd& fence) {
     FakeFrame* frame = Lease(pool);
     ASSERT_EQ(KernelMemory::Api().import_sync_file(frame->c(), access, fence.get()), SLUICE_OK);
     Return(frame);

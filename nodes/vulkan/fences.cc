@@ -42,7 +42,7 @@ Status WaitForFile(int fd) {
 
 }  // namespace
 
-Status VulkanDomain::AwaitFile(Island& island, UniqueFd file) {
+Status VulkanDomain::AwaitFile(Island& island, sdk::UniqueFd file) {
   const auto status = StatusOfFile(file.get());
   if (!status) return tl::unexpected(status.error());
   if (*status == 1) return {};
@@ -70,7 +70,7 @@ Status VulkanDomain::AwaitTimeline(Island& island, const sluice_fence& fence) {
   if (status == 0 && device_->info().external.import_sync_fd) {
     int32_t fd = -1;
     const int32_t given = api.to_sync_file(fence.timeline, fence.point, &fd);
-    if (given >= 0) return fd < 0 ? Status{} : AwaitFile(island, UniqueFd(fd));
+    if (given >= 0) return fd < 0 ? Status{} : AwaitFile(island, sdk::UniqueFd(fd));
     code = given;
   }
   // A GPU never waits for a host timeline: the engine fires an island after that has signalled.
@@ -87,8 +87,8 @@ Status VulkanDomain::Await(Island& island, const sluice_fence& fence) {
     return Fail(SLUICE_E_UNSUPPORTED,
                 "a sync_file that has not signalled: this device cannot wait for one");
   }
-  UniqueFd file = UniqueFd::Dup(fence.fd);
-  if (!file.IsValid()) {
+  sdk::UniqueFd file = sdk::UniqueFd::Dup(fence.fd);
+  if (!file) {
     return Fail(SLUICE_E_INVALID_ARGUMENT, "the sync_file " + std::to_string(fence.fd) +
                                                " of a frame: " + std::strerror(errno));
   }
@@ -106,8 +106,8 @@ Status VulkanDomain::AwaitOnHost(const sluice_frame* frame, uint32_t sync) {
       host_.timelines()->status(fence.timeline, fence.point) != 1) {
     const int32_t code = host_.timelines()->to_sync_file(fence.timeline, fence.point, &fd);
     if (code < 0) return Fail(code, "a frame whose fence has not signalled and has no sync_file");
-    const UniqueFd file(fd);
-    if (file.IsValid()) {
+    const sdk::UniqueFd file(fd);
+    if (file) {
       if (Status s = WaitForFile(file.get()); !s) return s;
     }
   }
@@ -115,15 +115,15 @@ Status VulkanDomain::AwaitOnHost(const sluice_frame* frame, uint32_t sync) {
   fd = -1;
   const int32_t code = host_.memory()->export_sync_file(frame, SLUICE_ACCESS_READ, &fd);
   if (code < 0) return Fail(code, "the implicit fences of a frame cannot be had");
-  const UniqueFd file(fd);
-  return file.IsValid() ? WaitForFile(file.get()) : Status{};
+  const sdk::UniqueFd file(fd);
+  return file ? WaitForFile(file.get()) : Status{};
 }
 
 Status VulkanDomain::AwaitImplicit(Island& island, const sluice_frame* frame, uint32_t access) {
   int32_t fd = -1;
   const int32_t code = host_.memory()->export_sync_file(frame, access, &fd);
   if (code < 0) return Fail(code, "the implicit fences of a frame cannot be had");
-  return fd < 0 ? Status{} : AwaitFile(island, UniqueFd(fd));
+  return fd < 0 ? Status{} : AwaitFile(island, sdk::UniqueFd(fd));
 }
 
 Status VulkanDomain::CollectFences(Island& island, const sluice_batch& batch) {
@@ -155,7 +155,7 @@ void VulkanDomain::ShowEnd(Island& island, const sluice_batch& batch, uint64_t p
   if (signal == VK_NULL_HANDLE) return;
   auto file = island.gpu->signals.Export(signal);
   bool shown = file.has_value();
-  if (shown && file->IsValid() && island.implicit) {
+  if (shown && *file && island.implicit) {
     const sluice_memory_api& memory = *host_.memory();
     for (uint32_t i = 0; i < batch.input_count; ++i) {
       // A reader's fence: only later writers wait.
@@ -183,7 +183,7 @@ bool VulkanDomain::IsCopiedOut(uint64_t point) {
 }
 
 /// A point that nobody was expected to want as a file: an empty submission behind it.
-Result<UniqueFd> VulkanDomain::ExportPoint(uint64_t point) {
+Result<sdk::UniqueFd> VulkanDomain::ExportPoint(uint64_t point) {
   const std::lock_guard<std::mutex> lock(exports_mutex_);
   auto semaphore = exports_->Take(queue_->completed());
   if (!semaphore) return tl::unexpected(semaphore.error());
@@ -204,14 +204,14 @@ int32_t VulkanDomain::ToSyncFile(void* self, uint64_t point, int32_t* fd) {
   if (point > domain.queue_->submitted()) return SLUICE_E_NOT_SUBMITTED;
   // The CPU finishes it after the device.
   if (domain.IsCopiedOut(point)) return SLUICE_E_UNSUPPORTED;
-  UniqueFd file = domain.files_.Get(point);
-  if (!file.IsValid()) {
+  sdk::UniqueFd file = domain.files_.Get(point);
+  if (!file) {
     if (domain.ExportWouldWait()) return SLUICE_E_NOT_SUBMITTED;
     auto made = domain.ExportPoint(point);
     if (!made) return made.error().code;
     file = std::move(*made);
   }
-  *fd = file.Release();
+  *fd = file.release();
   return SLUICE_OK;
 }
 

@@ -15,37 +15,36 @@
 #include <iterator>
 #include <map>
 #include <sluice/testing/fake_host.hpp>
+#include <sluice/unique_fd.hpp>
 #include <utility>
 #include <vector>
-
-#include "nodes/vulkan/fd.h"
 
 /// What the kernel makes, for tests: dma-bufs, and fences that a test signals when it wants.
 namespace sluice::vulkan::testing {
 
 /// Pages as a dma-buf; where the kernel makes none, the memfd that software Vulkan takes for one.
 /// That shows that the plumbing holds, and nothing about dma-bufs.
-inline UniqueFd MakePages(uint64_t size) {
-  UniqueFd memory(memfd_create("pages", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+inline sdk::UniqueFd MakePages(uint64_t size) {
+  sdk::UniqueFd memory(memfd_create("pages", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (ftruncate(memory.get(), static_cast<off_t>(size)) != 0) return {};
   fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK);
-  const UniqueFd device(open("/dev/udmabuf", O_RDWR | O_CLOEXEC));
-  if (!device.IsValid()) return memory;
+  const sdk::UniqueFd device(open("/dev/udmabuf", O_RDWR | O_CLOEXEC));
+  if (!device) return memory;
   udmabuf_create request{};
   request.memfd = static_cast<uint32_t>(memory.get());
   request.flags = UDMABUF_FLAGS_CLOEXEC;
   request.size = size;
-  return UniqueFd(ioctl(device.get(), UDMABUF_CREATE, &request));
+  return sdk::UniqueFd(ioctl(device.get(), UDMABUF_CREATE, &request));
 }
 
 /// A dma-buf of the system heap; empty where there is none.
-inline UniqueFd MakeHeapBuffer(uint64_t size) {
-  const UniqueFd heap(open("/dev/dma_heap/system", O_RDWR | O_CLOEXEC));
+inline sdk::UniqueFd MakeHeapBuffer(uint64_t size) {
+  const sdk::UniqueFd heap(open("/dev/dma_heap/system", O_RDWR | O_CLOEXEC));
   dma_heap_allocation_data request{};
   request.len = size;
   request.fd_flags = O_RDWR | O_CLOEXEC;
-  if (!heap.IsValid() || ioctl(heap.get(), DMA_HEAP_IOCTL_ALLOC, &request) != 0) return {};
-  return UniqueFd(static_cast<int>(request.fd));
+  if (!heap || ioctl(heap.get(), DMA_HEAP_IOCTL_ALLOC, &request) != 0) return {};
+  return sdk::UniqueFd(static_cast<int>(request.fd));
 }
 
 /// A CPU's view of an fd's first bytes, in the brackets that a dma-buf wants.
@@ -79,21 +78,21 @@ class CpuView {
 class SwSync {
  public:
   SwSync() : fd_(open("/sys/kernel/debug/sync/sw_sync", O_RDWR | O_CLOEXEC)) {}
-  bool IsThere() const { return fd_.IsValid(); }
+  bool IsThere() const { return static_cast<bool>(fd_); }
   /// A sync_file that signals when the timeline reaches `value`.
-  UniqueFd Fence(uint32_t value) const {
+  sdk::UniqueFd Fence(uint32_t value) const {
     struct {
       uint32_t value;
       char name[32];
       int32_t fence;
     } request{value, "test", -1};
     if (ioctl(fd_.get(), _IOWR('W', 0, decltype(request)), &request) != 0) return {};
-    return UniqueFd(request.fence);
+    return sdk::UniqueFd(request.fence);
   }
   void Advance(uint32_t by = 1) const { (void)ioctl(fd_.get(), _IOW('W', 1, uint32_t), &by); }
 
  private:
-  UniqueFd fd_;
+  sdk::UniqueFd fd_;
 };
 
 /// Whether a sync_file or a dma-buf's fences have signalled.

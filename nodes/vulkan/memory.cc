@@ -82,10 +82,10 @@ Status Memory::Allocate(const Source& source) {
   auto type = device_->FindMemoryType(*types, source.wanted, source.preferred);
   if (!type) return tl::unexpected(type.error());
 
-  UniqueFd given;
+  sdk::UniqueFd given;
   if (source.fd >= 0) {
-    given = UniqueFd::Dup(source.fd);
-    if (!given.IsValid()) {
+    given = sdk::UniqueFd::Dup(source.fd);
+    if (!given) {
       return Fail(SLUICE_E_UNSUPPORTED, std::string("no copy of the fd: ") + std::strerror(errno));
     }
   }
@@ -113,7 +113,7 @@ Status Memory::Allocate(const Source& source) {
     return FailVk(result, "vkAllocateMemory of " + std::to_string(size) + " bytes");
   }
   // The memory's from here on.
-  (void)given.Release();
+  (void)given.release();
   result = vk.vkBindBufferMemory(device_->handle(), buffer_, memory_, 0);
   if (result != VK_SUCCESS) return FailVk(result, "vkBindBufferMemory");
   return {};
@@ -197,13 +197,13 @@ Result<Memory> Memory::AllocateExportable(const Device& device, uint64_t size) {
   return Create(device, size, source);
 }
 
-Result<UniqueFd> Memory::ExportDmabuf() const {
+Result<sdk::UniqueFd> Memory::ExportDmabuf() const {
   const VkMemoryGetFdInfoKHR get{VK_STRUCTURE_TYPE_MEMORY_GET_FD_INFO_KHR, nullptr, memory_,
                                  kDmabuf};
   int fd = -1;
   const VkResult result = device_->vk().vkGetMemoryFdKHR(device_->handle(), &get, &fd);
   if (result != VK_SUCCESS) return FailVk(result, "vkGetMemoryFdKHR");
-  return UniqueFd(fd);
+  return sdk::UniqueFd(fd);
 }
 
 Result<Memory> Memory::AllocateHostVisible(const Device& device, uint64_t size) {

@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <utility>
 
+#include <sluice/unique_fd.hpp>
+
 #include "nodes/vulkan/device.h"
-#include "nodes/vulkan/fd.h"
 
 namespace sluice::vulkan {
 
@@ -37,7 +38,7 @@ class Memory {
 
   /// The same memory as a dma-buf. Ownership: the caller's; it keeps the memory alive on its own.
   /// Requires: made by AllocateExportable.
-  Result<UniqueFd> ExportDmabuf() const;
+  Result<sdk::UniqueFd> ExportDmabuf() const;
 
   VkBuffer buffer() const { return buffer_; }
   uint64_t size() const { return size_; }

@@ -49,7 +49,7 @@ Result<VkSemaphore> SemaphoreRing::Take(uint64_t completed) {
   return (*slot)->semaphore;
 }
 
-Result<VkSemaphore> SemaphoreRing::Import(UniqueFd fd, uint64_t completed) {
+Result<VkSemaphore> SemaphoreRing::Import(sdk::UniqueFd fd, uint64_t completed) {
   auto slot = Free(completed);
   if (!slot) return tl::unexpected(slot.error());
   VkImportSemaphoreFdInfoKHR import{VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR};
@@ -61,7 +61,7 @@ Result<VkSemaphore> SemaphoreRing::Import(UniqueFd fd, uint64_t completed) {
   if (result != VK_SUCCESS) {
     return FailVk(result, "vkImportSemaphoreFdKHR of fd " + std::to_string(fd.get()));
   }
-  (void)fd.Release();  // the driver's
+  (void)fd.release();  // the driver's
   (*slot)->taken = true;
   return (*slot)->semaphore;
 }
@@ -77,28 +77,28 @@ void SemaphoreRing::NotSubmitted() {
   for (Slot& slot : slots_) slot.taken = false;
 }
 
-Result<UniqueFd> SemaphoreRing::Export(VkSemaphore semaphore) {
+Result<sdk::UniqueFd> SemaphoreRing::Export(VkSemaphore semaphore) {
   const VkSemaphoreGetFdInfoKHR get{VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR, nullptr, semaphore,
                                     kSyncFd};
   int fd = -1;
   const VkResult result = device_.vk().vkGetSemaphoreFdKHR(device_.handle(), &get, &fd);
   // The export counts as a wait: the semaphore can be signalled again.
-  if (result == VK_SUCCESS) return UniqueFd(fd);
+  if (result == VK_SUCCESS) return sdk::UniqueFd(fd);
   for (Slot& slot : slots_) {
     if (slot.semaphore == semaphore) slot.spoiled = true;
   }
   return FailVk(result, "vkGetSemaphoreFdKHR");
 }
 
-void SyncFiles::Put(uint64_t point, UniqueFd file) {
+void SyncFiles::Put(uint64_t point, sdk::UniqueFd file) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (point > completed_ && file.IsValid()) files_.insert_or_assign(point, std::move(file));
+  if (point > completed_ && file) files_.insert_or_assign(point, std::move(file));
 }
 
-UniqueFd SyncFiles::Get(uint64_t point) const {
+sdk::UniqueFd SyncFiles::Get(uint64_t point) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = files_.find(point);
-  return found != files_.end() ? UniqueFd::Dup(found->second.get()) : UniqueFd();
+  return found != files_.end() ? sdk::UniqueFd::Dup(found->second.get()) : sdk::UniqueFd();
 }
 
 void SyncFiles::Completed(uint64_t point) {

@@ -6,8 +6,9 @@
 #include <mutex>
 #include <vector>
 
+#include <sluice/unique_fd.hpp>
+
 #include "nodes/vulkan/device.h"
-#include "nodes/vulkan/fd.h"
 
 namespace sluice::vulkan {
 
@@ -28,7 +29,7 @@ class SemaphoreRing {
 
   /// A semaphore that waits for `fd` once. Takes `fd`: the driver's on success, closed otherwise.
   /// Errors: Unsupported for what is no sync_file; ResourceExhausted.
-  Result<VkSemaphore> Import(UniqueFd fd, uint64_t completed);
+  Result<VkSemaphore> Import(sdk::UniqueFd fd, uint64_t completed);
   /// An unsignalled semaphore that the next submission signals. Errors: ResourceExhausted.
   Result<VkSemaphore> Take(uint64_t completed);
   /// Those taken since the last call were submitted as `point`.
@@ -37,7 +38,7 @@ class SemaphoreRing {
   void NotSubmitted();
   /// The sync_file of a semaphore whose signal was submitted; empty: it has signalled. Once for
   /// each signal. Ownership: the caller's.
-  Result<UniqueFd> Export(VkSemaphore semaphore);
+  Result<sdk::UniqueFd> Export(VkSemaphore semaphore);
   size_t size() const { return slots_.size(); }
 
  private:
@@ -58,9 +59,9 @@ class SemaphoreRing {
 class SyncFiles {
  public:
   /// `file` signals when `point` completes; empty files and completed points are not kept.
-  void Put(uint64_t point, UniqueFd file);
+  void Put(uint64_t point, sdk::UniqueFd file);
   /// Another descriptor of the point's file; empty when none is kept.
-  UniqueFd Get(uint64_t point) const;
+  sdk::UniqueFd Get(uint64_t point) const;
   /// All points up to `point` have completed.
   void Completed(uint64_t point);
   size_t size() const;
@@ -68,7 +69,7 @@ class SyncFiles {
  private:
   mutable std::mutex mutex_;
   uint64_t completed_ = 0;
-  std::map<uint64_t, UniqueFd> files_;
+  std::map<uint64_t, sdk::UniqueFd> files_;
 };
 
 }  // namespace sluice::vulkan

@@ -18,5 +18,6 @@
 #include <sluice/params.hpp>
 #include <sluice/plugin.hpp>
 #include <sluice/status.hpp>
+#include <sluice/unique_fd.hpp>
 
 #endif  // SLUICE_SDK_SDK_HPP_

@@ -1,14 +1,14 @@
-#ifndef SLUICE_NODES_VULKAN_FD_H_
-#define SLUICE_NODES_VULKAN_FD_H_
+#ifndef SLUICE_SDK_UNIQUE_FD_HPP_
+#define SLUICE_SDK_UNIQUE_FD_HPP_
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
 
-namespace sluice::vulkan {
+namespace sluice::sdk {
 
-/// Owns one file descriptor. Move-only.
+/// Owns one file descriptor.
 class UniqueFd {
  public:
   UniqueFd() = default;
@@ -16,24 +16,26 @@ class UniqueFd {
   /// Another descriptor of what `fd` (borrowed) is, closed on exec; empty, with errno, when there
   /// is none to be had.
   static UniqueFd Dup(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
-  UniqueFd(UniqueFd&& other) noexcept : fd_(other.Release()) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
   UniqueFd& operator=(UniqueFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
+    if (this != &other) reset(other.release());
     return *this;
   }
-  ~UniqueFd() {
-    if (fd_ >= 0) close(fd_);
-  }
+  ~UniqueFd() { reset(); }
 
-  bool IsValid() const { return fd_ >= 0; }
   int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
   /// Gives the descriptor up; the caller owns it.
-  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
+  void reset(int fd = -1) {
+    if (fd_ >= 0) close(fd_);
+    fd_ = fd;
+  }
 
  private:
   int fd_ = -1;
 };
 
-}  // namespace sluice::vulkan
+}  // namespace sluice::sdk
 
-#endif  // SLUICE_NODES_VULKAN_FD_H_
+#endif  // SLUICE_SDK_UNIQUE_FD_HPP_
