@@ -16,7 +16,7 @@ struct Head {
 static_assert(sizeof(Head) == kBandRowBytes);
 
 bool HasRoom(size_t size, const BandLayout& layout) {
-  if (layout.rows < 3 || layout.row_bytes < kBandRowBytes || layout.stride < layout.row_bytes) {
+  if (layout.rows < 3 || layout.every == 0 || layout.row_bytes < kBandRowBytes || layout.stride < layout.row_bytes) {
     return false;
   }
   const uint64_t needed = uint64_t{layout.stride} * (layout.rows - 1) + layout.row_bytes;
@@ -40,6 +40,17 @@ uint32_t SumRow(const uint8_t* row, uint32_t bytes, uint64_t sequence, uint32_t 
   return static_cast<uint32_t>(mixed ^ (mixed >> 32));
 }
 
+// The row before `index` that has a band; the last and the first have one.
+uint32_t RowBefore(const BandLayout& layout, uint32_t index) {
+  return (index - 1) / layout.every * layout.every;
+}
+
+template <typename Visit>
+void ForEachBand(const BandLayout& layout, const Visit& visit) {
+  for (uint32_t index = 0; index < layout.rows; index += layout.every) visit(index);
+  if ((layout.rows - 1) % layout.every != 0) visit(layout.rows - 1);
+}
+
 void SealRow(uint8_t* row, uint32_t bytes, uint64_t sequence, uint32_t index) {
   const Head head{sequence, kMagic, SumRow(row, bytes, sequence, index)};
   std::memcpy(row, &head, sizeof(head));
@@ -49,19 +60,19 @@ void SealRow(uint8_t* row, uint32_t bytes, uint64_t sequence, uint32_t index) {
 
 void WriteBand(std::span<uint8_t> pixels, const BandLayout& layout, uint64_t sequence) {
   if (!HasRoom(pixels.size(), layout)) return;
-  for (uint32_t index = 0; index < layout.rows; ++index) {
+  ForEachBand(layout, [&](uint32_t index) {
     uint8_t* row = pixels.data() + size_t{layout.stride} * index;
     std::memset(row + kBandRowBytes, static_cast<int>((sequence * 7 + index) & 0xff),
                 layout.row_bytes - kBandRowBytes);
     SealRow(row, layout.row_bytes, sequence, index);
-  }
+  });
 }
 
 void SealBand(std::span<uint8_t> pixels, const BandLayout& layout, uint64_t sequence) {
   if (!HasRoom(pixels.size(), layout)) return;
-  for (uint32_t index = 0; index < layout.rows; ++index) {
+  ForEachBand(layout, [&](uint32_t index) {
     SealRow(pixels.data() + size_t{layout.stride} * index, layout.row_bytes, sequence, index);
-  }
+  });
 }
 
 BandCheck CheckBand(std::span<const uint8_t> pixels, const BandLayout& layout) {
@@ -78,21 +89,23 @@ BandCheck CheckBand(std::span<const uint8_t> pixels, const BandLayout& layout) {
     return check;
   }
   check.verdict = BandCheck::Verdict::kTorn;
-  for (uint32_t index = layout.rows; index-- > 0;) {
+  for (uint32_t next = layout.rows; next > 0;) {
+    const uint32_t index = next == layout.rows ? layout.rows - 1 : RowBefore(layout, next);
+    next = index;
     const uint8_t* row = pixels.data() + size_t{layout.stride} * index;
     Head head;
     std::memcpy(&head, row, sizeof(head));
-    const std::string where = "row " + std::to_string(index) + ": ";
     if (head.magic != kMagic) {
-      check.problem = where + "no band";
+      check.problem = "no band";
     } else if (head.sequence != first.sequence) {
-      check.problem = where + "frame " + std::to_string(head.sequence) + ", the first row is of " +
+      check.problem = "frame " + std::to_string(head.sequence) + ", the first row is of " +
                       std::to_string(first.sequence);
     } else if (head.sum != SumRow(row, layout.row_bytes, head.sequence, index)) {
-      check.problem = where + "does not fit its sum";
+      check.problem = "does not fit its sum";
     } else {
       continue;
     }
+    check.problem = "row " + std::to_string(index) + ": " + check.problem;
     return check;
   }
   check.verdict = BandCheck::Verdict::kWhole;

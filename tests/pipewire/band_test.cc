@@ -61,6 +61,20 @@ TEST(BandTest, PaddingBelongsToNobody) {
   EXPECT_TRUE(CheckBand(pixels, kLayout).whole());
 }
 
+TEST(BandTest, FewerRowsAreLookedAtAlsoTheLast) {
+  BandLayout sparse = kLayout;
+  sparse.every = 5;  // Rows 0, 5, 10, and 11.
+  std::vector<uint8_t> pixels(size_t{kLayout.stride} * kLayout.rows, 0xee);
+  WriteBand(pixels, sparse, 8);
+  EXPECT_EQ(pixels[size_t{kLayout.stride} * 4], 0xee);
+  for (const uint32_t row : {0u, 5u, 10u, 11u}) {
+    std::vector<uint8_t> damaged = pixels;
+    EXPECT_TRUE(CheckBand(damaged, sparse).whole());
+    damaged[size_t{kLayout.stride} * row + 20] ^= 1;
+    EXPECT_FALSE(CheckBand(damaged, sparse).whole()) << row;
+  }
+}
+
 TEST(BandTest, ABlackPictureHasNone) {
   const std::vector<uint8_t> pixels(size_t{kLayout.stride} * kLayout.rows);
   EXPECT_EQ(CheckBand(pixels, kLayout).verdict, BandCheck::Verdict::kNone);

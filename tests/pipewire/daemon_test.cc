@@ -82,12 +82,6 @@ TEST(PipewireDaemonLifeTest, NothingStaysBehind) {
   EXPECT_EQ(before, outside ? outside : "");
 }
 
-TEST(PipewireDaemonLifeTest, AConfigurationThatIsNoneIsReportedWithTheLog) {
-  auto daemon = Daemon::Start({.conf = "context.modules = [ { name = no-such-module } ]"});
-  if (!daemon && daemon.error().code == Code::kUnsupported) GTEST_SKIP() << daemon.error().message;
-  EXPECT_FALSE(daemon);
-}
-
 class TestCameraTest : public DaemonTest {
  protected:
   TestCameraTest() : DaemonTest({.test_camera = true}) {}

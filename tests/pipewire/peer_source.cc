@@ -1,0 +1,266 @@
+// Nothing without the library: see peer_main.cc.
+#ifdef SLUICE_HAVE_PIPEWIRE
+
+#include <spa/param/buffers.h>
+
+#include <algorithm>
+
+#include "tests/pipewire/peer_format.h"
+#include "tests/pipewire/peer_stream.h"
+
+namespace sluice::testing {
+namespace {
+
+// A cycle that has not ended by then has lost somebody who will not answer.
+constexpr uint64_t kCyclePatienceNs = 250'000'000;
+constexpr uint64_t kLinear = 0;
+
+class Source final : public PeerStream {
+ public:
+  explicit Source(const PeerOptions& options) : PeerStream(options, PW_DIRECTION_OUTPUT) {}
+
+  int Start();
+
+ private:
+  bool own_memory() const { return options().memory != "daemon"; }
+  bool dmabuf() const { return options().memory == "dmabuf"; }
+  Offer MakeOffer(bool modifier, bool fixed) const;
+  void AnnounceBuffers();
+
+  void OnState(pw_stream_state state) override;
+  void OnFormat(const spa_pod* pod) override;
+  void OnBuffer(Buffer& buffer) override;
+  void OnBufferGone(Buffer& buffer) override { std::erase(buffers_, &buffer); }
+  void OnProcess() override;
+  void OnTriggerDone() override;
+  void OnTimer() override { Tick(); }
+  nlohmann::json Summary() override;
+
+  void Tick();
+  bool CycleOpen();
+  pw_buffer* Take();
+  void Forget();
+  bool Produce();
+  void Write(Buffer& buffer);
+
+  Agreed agreed_;
+  std::vector<Buffer*> buffers_;
+  bool streaming_ = false;
+  uint64_t sequence_ = 0;
+  uint64_t triggered_ns_ = 0;  // 0: no cycle is under way.
+  uint64_t starved_ = 0;
+  uint64_t late_ = 0;
+  uint64_t unfinished_ = 0;
+  uint64_t done_ = 0;
+};
+
+Offer Source::MakeOffer(bool modifier, bool fixed) const {
+  Offer offer{.formats = {FindFormat(options().format)},
+              .width = options().width,
+              .height = options().height,
+              .fps = options().fps,
+              .fixed = fixed};
+  if (modifier) offer.modifiers = {kLinear};
+  return offer;
+}
+
+int Source::Start() {
+  uint8_t space[2048];
+  spa_pod_builder builder = SPA_POD_BUILDER_INIT(space, sizeof(space));
+  std::vector<const spa_pod*> offers;
+  if (dmabuf()) offers.push_back(BuildOffer(builder, MakeOffer(true, false)));
+  if (!dmabuf()) offers.push_back(BuildOffer(builder, MakeOffer(false, false)));
+  pw_properties* properties =
+      pw_properties_new(PW_KEY_MEDIA_CLASS, "Video/Source", PW_KEY_MEDIA_ROLE, "Camera",
+                        PW_KEY_NODE_NAME, options().name.c_str(), PW_KEY_NODE_DESCRIPTION,
+                        "Camera of a test", nullptr);
+  const uint32_t flags = PW_STREAM_FLAG_DRIVER | (own_memory() ? PW_STREAM_FLAG_ALLOC_BUFFERS
+                                                               : PW_STREAM_FLAG_MAP_BUFFERS);
+  return Run(properties, flags, offers);
+}
+
+void Source::OnState(pw_stream_state state) {
+  streaming_ = state == PW_STREAM_STATE_STREAMING;
+  triggered_ns_ = 0;
+  if (!streaming_) {
+    SetTimer(0, 0);
+  } else if (options().lockstep) {
+    // trigger_done paces it; the timer is for when nothing could be sent, or nobody answers.
+    SetTimer(1, 5'000'000);
+  } else {
+    const auto interval = static_cast<uint64_t>(1e9 / options().fps);
+    SetTimer(interval, interval);
+  }
+}
+
+void Source::OnFormat(const spa_pod* pod) {
+  if (!pod) return;
+  if (!ParseAgreed(pod, agreed_)) return End("a format that was not offered", kPeerFailed);
+  Say({{"event", "format"},
+       {"format", agreed_.format->name},
+       {"width", agreed_.width},
+       {"height", agreed_.height},
+       {"modifiers", agreed_.modifiers},
+       {"open", agreed_.modifier_open}});
+  if (agreed_.modifier_open) {
+    uint8_t space[2048];
+    spa_pod_builder builder = SPA_POD_BUILDER_INIT(space, sizeof(space));
+    const spa_pod* offers[] = {BuildOffer(builder, MakeOffer(true, true)),
+                               BuildOffer(builder, MakeOffer(true, false))};
+    pw_stream_update_params(stream(), offers, 2);
+    return;
+  }
+  AnnounceBuffers();
+}
+
+void Source::AnnounceBuffers() {
+  uint8_t space[1024];
+  spa_pod_builder builder = SPA_POD_BUILDER_INIT(space, sizeof(space));
+  const auto count = static_cast<int>(options().buffers);
+  const int bytes = static_cast<int>(FrameBytes(*agreed_.format, agreed_.width, agreed_.height));
+  const int stride = static_cast<int>(agreed_.width * agreed_.format->pixel_bytes);
+  int types = (1 << SPA_DATA_MemFd) | (1 << SPA_DATA_MemPtr);
+  if (own_memory()) types = 1 << (dmabuf() ? SPA_DATA_DmaBuf : SPA_DATA_MemFd);
+  const spa_pod* params[] = {
+      static_cast<const spa_pod*>(spa_pod_builder_add_object(
+          &builder, SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers, SPA_PARAM_BUFFERS_buffers,
+          SPA_POD_Int(count), SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(1), SPA_PARAM_BUFFERS_size,
+          SPA_POD_Int(bytes), SPA_PARAM_BUFFERS_stride, SPA_POD_Int(stride),
+          SPA_PARAM_BUFFERS_dataType, SPA_POD_CHOICE_FLAGS_Int(types))),
+      static_cast<const spa_pod*>(spa_pod_builder_add_object(
+          &builder, SPA_TYPE_OBJECT_ParamMeta, SPA_PARAM_Meta, SPA_PARAM_META_type,
+          SPA_POD_Id(SPA_META_Header), SPA_PARAM_META_size,
+          SPA_POD_Int(static_cast<int>(sizeof(spa_meta_header)))))};
+  pw_stream_update_params(stream(), params, 2);
+}
+
+void Source::OnBuffer(Buffer& buffer) {
+  buffers_.push_back(&buffer);
+  if (!own_memory()) return;
+  spa_data& data = buffer.buffer->buffer->datas[0];
+  const size_t bytes = FrameBytes(*agreed_.format, agreed_.width, agreed_.height);
+  auto memory = MakeMemory(dmabuf(), bytes);
+  if (!memory) return End(memory.error().ToString(), kPeerFailed);
+  data.type = dmabuf() ? SPA_DATA_DmaBuf : SPA_DATA_MemFd;
+  data.flags = SPA_DATA_FLAG_READWRITE;
+  data.fd = memory->get();
+  data.mapoffset = 0;
+  data.maxsize = static_cast<uint32_t>(bytes);
+  data.data = nullptr;
+  buffer.own.push_back(std::move(*memory));
+}
+
+void Source::OnProcess() {
+  // Where another node drives, its cycle asks for the frame.
+  if (!pw_stream_is_driving(stream())) Produce();
+}
+
+void Source::OnTriggerDone() {
+  ++done_;
+  triggered_ns_ = 0;
+  if (options().lockstep && streaming_) Tick();
+}
+
+// Whether a cycle is still under way: a follower that has not run yet has not counted itself among the readers.
+bool Source::CycleOpen() {
+  if (triggered_ns_ == 0) return false;
+  if (Now() - triggered_ns_ < kCyclePatienceNs) return true;
+  ++unfinished_;
+  return false;
+}
+
+void Source::Tick() {
+  if (!streaming_ || !pw_stream_is_driving(stream())) return;
+  if (options().frames && sequence_ >= options().frames) {
+    if (!options().linger) End("frames", kPeerGood);
+    return;
+  }
+  if (!options().naive && CycleOpen()) {
+    // In lockstep the timer only looks after things.
+    if (!options().lockstep) ++late_;
+    return;
+  }
+  const bool produced = Produce();
+  triggered_ns_ = Now();
+  // Also without a frame: those who hold a buffer may need a cycle to give it back.
+  pw_stream_trigger_process(stream());
+  if (!produced) ++starved_;
+}
+
+// A naive camera knows nothing of the counts of readers in the buffers.
+void Source::Forget() {
+  for (Buffer* buffer : buffers_) {
+    auto* busy = static_cast<spa_meta_busy*>(
+        spa_buffer_find_meta_data(buffer->buffer->buffer, SPA_META_Busy, sizeof(spa_meta_busy)));
+    if (busy) __atomic_store_n(&busy->count, 0u, __ATOMIC_SEQ_CST);
+  }
+}
+
+pw_buffer* Source::Take() {
+  if (options().naive) Forget();
+  // One that has readers goes to the end of the queue: each is asked once.
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    if (pw_buffer* buffer = pw_stream_dequeue_buffer(stream())) return buffer;
+    if (errno != EBUSY) break;
+  }
+  return nullptr;
+}
+
+bool Source::Produce() {
+  pw_buffer* taken = Take();
+  if (!taken) return false;
+  Buffer* buffer = Of(taken);
+  if (!buffer || buffer->blocks.empty()) {
+    End(buffer ? buffer->problem : "a buffer that was never added", kPeerFailed);
+    return false;
+  }
+  Write(*buffer);
+  pw_stream_queue_buffer(stream(), taken);
+  if (options().announce && sequence_ % options().announce == 0) {
+    Say({{"event", "frames"}, {"frames", sequence_}});
+  }
+  return true;
+}
+
+void Source::Write(Buffer& buffer) {
+  const uint64_t now = Now();
+  const BlockMap& block = buffer.blocks.front();
+  spa_data& data = buffer.buffer->buffer->datas[0];
+  BandLayout layout = LayoutOf(*agreed_.format, agreed_.width, agreed_.height, 0, 0, 1);
+  layout.every = options().every;
+  ++sequence_;
+  block.Begin(true);
+  WriteBand(block.All(), layout, sequence_);
+  block.End(true);
+  data.chunk->offset = 0;
+  data.chunk->size = FrameBytes(*agreed_.format, agreed_.width, agreed_.height);
+  data.chunk->stride = static_cast<int32_t>(layout.stride);
+  data.chunk->flags = 0;
+  auto* header = static_cast<spa_meta_header*>(spa_buffer_find_meta_data(
+      buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
+  if (!header) return;
+  header->flags = 0;
+  header->offset = 0;
+  header->pts = static_cast<int64_t>(now);
+  header->dts_offset = 0;
+  header->seq = sequence_;
+}
+
+nlohmann::json Source::Summary() {
+  return {{"role", "source"}, {"frames", sequence_}, {"starved", starved_}, {"late", late_},
+          {"unfinished", unfinished_}, {"cycles", done_}};
+}
+
+}  // namespace
+
+int RunSource(const PeerOptions& options) {
+  if (!FindFormat(options.format)) {
+    std::fprintf(stderr, "no format %s\n", options.format.c_str());
+    return kPeerFailed;
+  }
+  return Source(options).Start();
+}
+
+}  // namespace sluice::testing
+
+#endif

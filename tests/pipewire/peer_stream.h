@@ -1,0 +1,76 @@
+#pragma once
+
+#include <pipewire/pipewire.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/pipewire/peer_memory.h"
+#include "tests/pipewire/peer_options.h"
+
+namespace sluice::testing {
+
+enum PeerExit { kPeerGood = 0, kPeerBadFrames = 1, kPeerFailed = 2, kPeerDeadline = 3 };
+
+/// What both peers are: one pw_stream on one thread, which runs until End.
+/// Everything is called on that thread.
+class PeerStream {
+ public:
+  PeerStream(const PeerOptions& options, pw_direction direction);
+  virtual ~PeerStream();
+  PeerStream(const PeerStream&) = delete;
+  PeerStream& operator=(const PeerStream&) = delete;
+
+  /// Runs until End, SIGTERM or SIGINT; prints what Summary says, and returns
+  /// the exit status.
+  int Run(pw_properties* properties, uint32_t flags, const std::vector<const spa_pod*>& offers);
+
+ protected:
+  /// One buffer of the stream, mapped.
+  struct Buffer {
+    pw_buffer* buffer = nullptr;
+    std::vector<BlockMap> blocks;
+    std::vector<UniqueFd> own;  ///< Where this end made the memory.
+    std::string problem;        ///< Why it is not mapped.
+  };
+
+  virtual void OnState(pw_stream_state) {}
+  virtual void OnFormat(const spa_pod* format) = 0;  ///< Null: none any more.
+  virtual void OnBuffer(Buffer&) {}                  ///< New, before it is mapped.
+  virtual void OnBufferGone(Buffer&) {}
+  virtual void OnProcess() = 0;
+  virtual void OnTriggerDone() {}
+  virtual void OnTimer() {}
+  virtual nlohmann::json Summary() = 0;
+  virtual bool FramesAreGood() const { return true; }
+
+  /// One line on stdout, now.
+  void Say(nlohmann::json line);
+  void End(const std::string& reason, PeerExit status);
+  /// In `ns`, and then each `every_ns`; 0: never.
+  void SetTimer(uint64_t ns, uint64_t every_ns);
+  static Buffer* Of(pw_buffer* buffer) { return static_cast<Buffer*>(buffer->user_data); }
+  static uint64_t Now();
+
+  const PeerOptions& options() const { return options_; }
+  pw_stream* stream() { return stream_; }
+  bool writable() const { return direction_ == PW_DIRECTION_OUTPUT; }
+
+ private:
+  static const pw_stream_events& Events();
+  void StateChanged(pw_stream_state state, const char* error);
+  void AddBuffer(pw_buffer* buffer);
+  void RemoveBuffer(pw_buffer* buffer);
+
+  PeerOptions options_;
+  pw_direction direction_;
+  pw_main_loop* loop_ = nullptr;
+  pw_stream* stream_ = nullptr;
+  spa_source* timer_ = nullptr;
+  std::string end_;
+  PeerExit status_ = kPeerGood;
+};
+
+}  // namespace sluice::testing
