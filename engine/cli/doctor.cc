@@ -76,7 +76,8 @@ Json ToJson(const Findings& findings, bool works) {
                       {"health", HealthName(finding.health)},
                       {"detail", finding.detail},
                       {"advice", finding.advice},
-                      {"required", finding.required}});
+                      {"required", finding.required},
+                      {"device", finding.device}});
   }
   return {{"version", kVersion}, {"works", works}, {"checks", std::move(checks)}};
 }

@@ -21,6 +21,7 @@ struct Finding {
   std::string detail;     ///< what was seen
   std::string advice;     ///< how to get what is missing; may be empty
   bool required = false;  ///< the engine cannot work without it
+  std::string device;     ///< which device it is about, as its node's path; may be empty
 };
 using Findings = std::vector<Finding>;
 
@@ -37,8 +38,10 @@ void ProbePipewire(Findings* findings);
 /// Opens every domain that plugins offer; `selector` chooses the device.
 void ProbeDomains(Session& session, const std::string& selector, Findings* findings);
 void ProbePlugins(Session& session, Findings* findings);
-/// What plugins know about their devices.
+/// What plugins know about their devices. What several say about one device is one finding.
 void AskPlugins(Session& session, Findings* findings);
+/// Adds `finding`, or, where there is one about the same device, what it says to that one.
+void AddOrMerge(Finding finding, Findings* findings);
 
 /// How to be allowed to open `path`, which exists: the group that may.
 std::string AccessAdvice(const std::string& path);

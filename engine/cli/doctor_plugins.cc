@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -52,13 +55,15 @@ std::string FirstLineOf(const std::string& text) { return text.substr(0, text.fi
 template <typename Sink>
 void AddFinding(sluice_finding_sink* sink, const sluice_finding* finding) {
   auto text = [](const char* value) { return std::string(value != nullptr ? value : ""); };
-  const bool known = finding->health >= SLUICE_HEALTH_OK && finding->health <= SLUICE_HEALTH_MISSING;
-  reinterpret_cast<Sink*>(sink)->findings->push_back(
-      {.section = text(finding->section),
-       .name = text(finding->name),
-       .health = known ? static_cast<Health>(finding->health) : Health::kMissing,
-       .detail = text(finding->detail),
-       .advice = text(finding->advice)});
+  const bool known =
+      finding->health >= SLUICE_HEALTH_OK && finding->health <= SLUICE_HEALTH_MISSING;
+  AddOrMerge({.section = text(finding->section),
+              .name = text(finding->name),
+              .health = known ? static_cast<Health>(finding->health) : Health::kMissing,
+              .detail = text(finding->detail),
+              .advice = text(finding->advice),
+              .device = text(finding->device)},
+             reinterpret_cast<Sink*>(sink)->findings);
 }
 
 }  // namespace
@@ -71,12 +76,39 @@ void ProbeDomains(Session& session, const std::string& selector, Findings* findi
   }
 }
 
+void AddOrMerge(Finding finding, Findings* findings) {
+  const auto same = std::find_if(findings->begin(), findings->end(), [&](const Finding& other) {
+    return !finding.device.empty() && other.device == finding.device;
+  });
+  if (same == findings->end()) {
+    findings->push_back(std::move(finding));
+    return;
+  }
+  // The one that is named by the device itself leads, whoever spoke first.
+  if (finding.name == finding.device && same->name != same->device) std::swap(*same, finding);
+  same->detail += fmt::format("; {}: {}", finding.name, finding.detail);
+  if (same->health != finding.health) same->health = Health::kLimited;  // one way works
+  if (same->advice.empty()) same->advice = finding.advice;
+}
+
 void AskPlugins(Session& session, Findings* findings) {
   struct Sink {
     sluice_finding_sink abi;
     Findings* findings;
   } sink{{&AddFinding<Sink>}, findings};
   for (const sluice_doctor* doctor : session.loader().Doctors()) doctor->examine(&sink.abi);
+  // Sections of several plugins stand together.
+  std::vector<std::string> sections;
+  for (const Finding& finding : *findings) {
+    if (std::find(sections.begin(), sections.end(), finding.section) == sections.end()) {
+      sections.push_back(finding.section);
+    }
+  }
+  const auto place = [&](const Finding& finding) {
+    return std::find(sections.begin(), sections.end(), finding.section) - sections.begin();
+  };
+  std::stable_sort(findings->begin(), findings->end(),
+                   [&](const Finding& a, const Finding& b) { return place(a) < place(b); });
 }
 
 void ProbePlugins(Session& session, Findings* findings) {

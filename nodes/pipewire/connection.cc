@@ -85,6 +85,7 @@ sdk::Status Connection::Connect(const std::string& remote, int fd, int64_t timeo
   static constexpr pw_core_events kCoreEvents = [] {
     pw_core_events events{};
     events.version = PW_VERSION_CORE_EVENTS;
+    events.info = OnCoreInfo;
     events.done = OnCoreDone;
     events.error = OnCoreError;
     return events;
@@ -158,6 +159,12 @@ void Connection::Lose(const sdk::Status& reason) {
     }
   }
   Signal();
+}
+
+void Connection::OnCoreInfo(void* data, const pw_core_info* info) {
+  auto* me = static_cast<Connection*>(data);
+  if (info->version != nullptr) me->daemon_version_ = info->version;
+  if (info->name != nullptr) me->daemon_name_ = info->name;
 }
 
 void Connection::OnCoreDone(void* data, uint32_t id, int seq) {

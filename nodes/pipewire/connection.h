@@ -75,6 +75,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ~Connection();
 
   pw_core* core() const { return core_; }
+  /// Under the lock. For binding what its mirror shows.
+  pw_registry* registry() const { return registry_; }
   pw_loop* loop() const { return pw_thread_loop_get_loop(thread_loop_); }
   /// "1.4.2". Of the library that this process runs with.
   static const char* LibraryVersion() { return pw_get_library_version(); }
@@ -85,6 +87,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool alive() const { return lost_.ok(); }
   const sdk::Status& lost() const { return lost_; }
   const std::map<uint32_t, Global>& globals() const { return globals_; }
+  /// "1.4.2"; of the daemon.
+  const std::string& daemon_version() const { return daemon_version_; }
+  /// "pipewire-0"; of the daemon.
+  const std::string& daemon_name() const { return daemon_name_; }
   void AddListener(Listener* listener) { listeners_.push_back(listener); }
   void RemoveListener(Listener* listener);
 
@@ -106,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   sdk::Status Connect(const std::string& remote, int fd, int64_t timeout_ns);
   void Lose(const sdk::Status& reason);
 
+  static void OnCoreInfo(void* data, const pw_core_info* info);
   static void OnCoreDone(void* data, uint32_t id, int seq);
   static void OnCoreError(void* data, uint32_t id, int seq, int res, const char* message);
   static void OnRegistryGlobal(void* data, uint32_t id, uint32_t permissions, const char* type,
@@ -119,6 +126,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   spa_hook core_hook_{};
   spa_hook registry_hook_{};
   std::map<uint32_t, Global> globals_;
+  std::string daemon_version_;
+  std::string daemon_name_;
   std::vector<Listener*> listeners_;
   sdk::Status lost_;
   int done_seq_ = -1;  ///< the latest round trip that was answered

@@ -1,8 +1,10 @@
 #include "nodes/v4l2/doctor.h"
 
-#include <set>
+#include <cerrno>
 #include <string>
+#include <vector>
 
+#include "nodes/v4l2/enumerate.h"
 #include "nodes/v4l2/find_device.h"
 #include "nodes/v4l2/formats.h"
 #include "nodes/v4l2/queue.h"
@@ -13,24 +15,56 @@ namespace {
 constexpr const char* kSection = "video";
 constexpr uint32_t kMaxRecords = 128;
 
-std::string FormatsOf(const Device& device) {
-  std::set<std::string> known;
+int UnknownFormats(const Device& device) {
   int unknown = 0;
   for (uint32_t i = 0; i < kMaxRecords; ++i) {
     v4l2_fmtdesc record{};
     record.index = i;
     record.type = device.type();
     if (device.Ioctl(VIDIOC_ENUM_FMT, &record) != 0) break;
-    if (const FormatEntry* entry = FindV4l2(record.pixelformat)) {
-      known.insert(FourccText(entry->drm));
-    } else {
-      ++unknown;
+    if (FindV4l2(record.pixelformat) == nullptr) ++unknown;
+  }
+  return unknown;
+}
+
+void AddModes(const DeviceFormat& format, const SizeRange& size,
+              std::vector<sdk::CameraMode>* modes) {
+  sdk::CameraMode mode{FourccText(format.entry->drm),
+                       size.width.min,
+                       size.height.min,
+                       size.width.max,
+                       size.height.max,
+                       {0, 0},
+                       {0, 0}};
+  for (const RateRange& rate : size.rates) {
+    mode.rate_min = rate.min;
+    mode.rate_max = rate.max;
+    modes->push_back(mode);
+  }
+  if (size.rates.empty()) modes->push_back(mode);
+}
+
+std::string FormatsOf(const Device& device) {
+  std::vector<sdk::CameraMode> modes;
+  if (const auto formats = EnumerateFormats(device, {}); formats.ok()) {
+    for (const DeviceFormat& format : *formats) {
+      for (const SizeRange& size : format.sizes) AddModes(format, size, &modes);
     }
   }
-  std::string text;
-  for (const std::string& name : known) text += (text.empty() ? "" : " ") + name;
-  if (unknown > 0) text += sdk::Format(" and %d that are not carried", unknown);
+  std::string text = sdk::DescribeModes(modes);
+  if (text.empty()) text = "no format that is carried";
+  if (const int unknown = UnknownFormats(device); unknown > 0) {
+    text += sdk::Format(", and %d formats that are not carried", unknown);
+  }
   return text;
+}
+
+/// Whether a driver that has buffers of its own gives dma-bufs of them; v4l2loopback does not.
+/// There are no buffers now, so one that knows the call has other reasons to refuse.
+bool Exports(const Device& device) {
+  v4l2_exportbuffer request{};
+  request.type = device.type();
+  return device.Ioctl(VIDIOC_EXPBUF, &request) != ENOTTY;
 }
 
 std::string MemoryOf(const Device& device) {
@@ -42,7 +76,7 @@ std::string MemoryOf(const Device& device) {
   const auto add = [&](bool has, const char* what) {
     if (has) text += (text.empty() ? "" : ", ") + std::string(what);
   };
-  add(mmap, "buffers of its own");
+  add(mmap, Exports(device) ? "offers dma-bufs" : "buffers of its own, without dma-bufs");
   add(dmabuf, "imports dma-bufs");
   add(userptr, "takes shared memory");
   return text;
@@ -57,13 +91,13 @@ bool Describe(const std::string& path, Direction direction, sdk::Findings& findi
                                            identity.driver.c_str(), identity.bus_info.c_str(),
                                            direction == Direction::kCapture ? "captures" : "sends",
                                            FormatsOf(**device).c_str(), MemoryOf(**device).c_str());
-    findings.Ok(kSection, path, detail);
+    findings.Ok(kSection, path, detail, path);
     return true;
   }
   if (device.status().code() != SLUICE_E_PERMISSION_DENIED) return false;
   findings.Missing(
       kSection, path, "may not be opened",
-      "add yourself to the group video: sudo usermod -aG video $USER, then log in anew");
+      "add yourself to the group video: sudo usermod -aG video $USER, then log in anew", path);
   return true;
 }
 

@@ -19,6 +19,9 @@ typedef struct sluice_finding {
   const char *advice;  /* how to get what is missing; NULL = none */
   int32_t health;
   int32_t reserved; /* 0 */
+  /* Which device this is about, so that several plugins may speak of the same
+   * one: the path of its node, links resolved ("/dev/video0"); NULL = none. */
+  const char *device;
 } sluice_finding;
 
 typedef struct sluice_finding_sink sluice_finding_sink;
