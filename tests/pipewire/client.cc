@@ -1,10 +1,8 @@
 #include "tests/pipewire/client.h"
 
-#include <cstring>
-
-#ifdef SLUICE_HAVE_PIPEWIRE
-
 #include <pipewire/pipewire.h>
+
+#include <cstring>
 
 namespace sluice::testing {
 namespace {
@@ -372,43 +370,3 @@ std::string NodeSeen::property(const std::string& key) const {
 }
 
 }  // namespace sluice::testing
-
-#else
-
-namespace sluice::testing {
-
-struct Client::Impl {};
-Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Client::~Client() = default;
-
-Result<std::unique_ptr<Client>> Client::Connect() {
-  return Fail(Code::kUnsupported, "built without PipeWire");
-}
-std::vector<NodeSeen> Client::nodes() const { return {}; }
-std::vector<LinkSeen> Client::links() const { return {}; }
-Status Client::WaitUntil(const std::string&, const std::function<bool()>&,
-                         std::chrono::milliseconds) {
-  return Fail(Code::kUnsupported, "built without PipeWire");
-}
-Result<NodeSeen> Client::WaitForNode(const std::string&) {
-  return Fail(Code::kUnsupported, "built without PipeWire");
-}
-Status Client::WaitForNodeState(const std::string&, const std::string&) {
-  return Fail(Code::kUnsupported, "built without PipeWire");
-}
-Status Client::WaitUntilGone(const std::string&) {
-  return Fail(Code::kUnsupported, "built without PipeWire");
-}
-Result<uint32_t> Client::Link(const std::string&, const std::string&) {
-  return Fail(Code::kUnsupported, "built without PipeWire");
-}
-Status Client::Unlink(uint32_t) { return Fail(Code::kUnsupported, "built without PipeWire"); }
-Status Client::WaitForLinkState(uint32_t, const std::string&) {
-  return Fail(Code::kUnsupported, "built without PipeWire");
-}
-Status Client::Destroy(uint32_t) { return Fail(Code::kUnsupported, "built without PipeWire"); }
-std::string NodeSeen::property(const std::string&) const { return ""; }
-
-}  // namespace sluice::testing
-
-#endif

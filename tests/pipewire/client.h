@@ -39,7 +39,7 @@ struct LinkSeen {
 class Client {
  public:
   /// Connects to the daemon that the environment names, and returns when all
-  /// that exists is known. Errors: Unsupported in a build without PipeWire; Io.
+  /// that exists is known. Errors: Io.
   static Result<std::unique_ptr<Client>> Connect();
   ~Client();
 

@@ -1,6 +1,3 @@
-// Nothing without the library: see peer_main.cc.
-#ifdef SLUICE_HAVE_PIPEWIRE
-
 #include "tests/pipewire/peer_format.h"
 
 #include <cmath>
@@ -132,5 +129,3 @@ bool ParseAgreed(const spa_pod* pod, Agreed& agreed) {
 }
 
 }  // namespace sluice::testing
-
-#endif

@@ -4,19 +4,9 @@
 #include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
 
 #include "tests/pipewire/peer_options.h"
-
-#ifndef SLUICE_HAVE_PIPEWIRE
-
-int main() {
-  std::fprintf(stderr, "built without PipeWire\n");
-  return 77;
-}
-
-#else
 
 namespace {
 
@@ -41,7 +31,11 @@ void AddSource(CLI::App& app, PeerOptions& options) {
       ->check(CLI::IsMember({"memfd", "dmabuf", "daemon"}));
   app.add_option("--fps", options.fps, "frames per second");
   app.add_flag("--lockstep", options.lockstep, "the next frame as soon as everybody has had the last");
-  app.add_flag("--naive", options.naive, "write into what PipeWire hands back, whoever still reads it");
+  app.add_option("--count", options.count,
+                 "which buffers may be written: what PipeWire hands back (none); of these, those that no reader "
+                 "has counted himself on (busy); of these, those that no reader can be about to take (guarded)")
+      ->default_val("guarded")
+      ->check(CLI::IsMember({"none", "busy", "guarded"}));
   app.add_flag("--linger", options.linger, "after the last frame, stay until SIGTERM");
 }
 
@@ -54,6 +48,7 @@ void AddSink(CLI::App& app, PeerOptions& options) {
   app.add_flag("--autoconnect", options.autoconnect, "to whatever camera a session manager chooses");
   app.add_flag("--any-size", options.any_size, "not only that of --width and --height");
   app.add_flag("--no-band", options.no_band, "the pictures have none; frames that change are still seen");
+  app.add_flag("--sync", options.sync, "run within the camera's cycle, as streams do that ask for RT_PROCESS");
   app.add_option("--hold", options.hold, "how many frames to keep, beside the one that comes");
   app.add_option("--hold-ms", options.hold_ms, "how long to keep each");
   app.add_option("--dump", options.dump, "file for the pixels of one frame");
@@ -76,5 +71,3 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   return source_app->parsed() ? sluice::testing::RunSource(source) : sluice::testing::RunSink(sink);
 }
-
-#endif

@@ -1,6 +1,3 @@
-// Nothing without the library: see peer_main.cc.
-#ifdef SLUICE_HAVE_PIPEWIRE
-
 #include "tests/pipewire/peer_memory.h"
 
 #include <fcntl.h>
@@ -122,5 +119,3 @@ std::string MemoryTypeName(uint32_t type) {
 }
 
 }  // namespace sluice::testing
-
-#endif

@@ -22,7 +22,7 @@ struct PeerOptions {
   // Source.
   double fps = 30;
   bool lockstep = false;
-  bool naive = false;
+  std::string count;
   bool linger = false;
 
   // Sink.
@@ -30,6 +30,7 @@ struct PeerOptions {
   bool autoconnect = false;
   bool any_size = false;
   bool no_band = false;
+  bool sync = false;
   uint32_t hold = 0;
   uint32_t hold_ms = 0;
   std::string dump;

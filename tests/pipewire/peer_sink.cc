@@ -1,6 +1,3 @@
-// Nothing without the library: see peer_main.cc.
-#ifdef SLUICE_HAVE_PIPEWIRE
-
 #include <spa/param/buffers.h>
 
 #include <algorithm>
@@ -113,8 +110,14 @@ int Sink::Start() {
   if (!options().target.empty()) {
     pw_properties_set(properties, PW_KEY_TARGET_OBJECT, options().target.c_str());
   }
-  const bool connect = options().autoconnect || !options().target.empty();
-  return Run(properties, connect ? PW_STREAM_FLAG_AUTOCONNECT : PW_STREAM_FLAG_NONE, offers);
+  uint32_t flags = PW_STREAM_FLAG_NONE;
+  if (options().autoconnect || !options().target.empty()) flags |= PW_STREAM_FLAG_AUTOCONNECT;
+  if (options().sync) {
+    // Still on this thread, but the cycle does not end without it.
+    flags |= PW_STREAM_FLAG_RT_PROCESS;
+    pw_properties_set(properties, "node.loop.class", "main");
+  }
+  return Run(properties, flags, offers);
 }
 
 int Sink::DataTypes() const {
@@ -342,5 +345,3 @@ int RunSink(const PeerOptions& options) {
 }
 
 }  // namespace sluice::testing
-
-#endif

@@ -1,6 +1,3 @@
-// Nothing without the library: see peer_main.cc.
-#ifdef SLUICE_HAVE_PIPEWIRE
-
 #include <spa/param/buffers.h>
 
 #include <algorithm>
@@ -15,6 +12,11 @@ namespace {
 constexpr uint64_t kCyclePatienceNs = 250'000'000;
 constexpr uint64_t kLinear = 0;
 
+spa_meta_busy* BusyOf(pw_buffer& buffer) {
+  return static_cast<spa_meta_busy*>(
+      spa_buffer_find_meta_data(buffer.buffer, SPA_META_Busy, sizeof(spa_meta_busy)));
+}
+
 class Source final : public PeerStream {
  public:
   explicit Source(const PeerOptions& options) : PeerStream(options, PW_DIRECTION_OUTPUT) {}
@@ -24,13 +26,21 @@ class Source final : public PeerStream {
  private:
   bool own_memory() const { return options().memory != "daemon"; }
   bool dmabuf() const { return options().memory == "dmabuf"; }
+  // A buffer, and what this end knows of it.
+  struct Slot {
+    Buffer* buffer;
+    bool ours = false;      // PipeWire has handed it back.
+    uint64_t sequence = 0;  // Of the frame in it.
+    uint64_t since = 0;     // The order in which they came back.
+  };
+
   Offer MakeOffer(bool modifier, bool fixed) const;
   void AnnounceBuffers();
 
   void OnState(pw_stream_state state) override;
   void OnFormat(const spa_pod* pod) override;
   void OnBuffer(Buffer& buffer) override;
-  void OnBufferGone(Buffer& buffer) override { std::erase(buffers_, &buffer); }
+  void OnBufferGone(Buffer& buffer) override;
   void OnProcess() override;
   void OnTriggerDone() override;
   void OnTimer() override { Tick(); }
@@ -38,13 +48,15 @@ class Source final : public PeerStream {
 
   void Tick();
   bool CycleOpen();
+  bool naive() const { return options().count == "none"; }
+  void Collect();
+  bool MayWrite(const Slot& slot) const;
   pw_buffer* Take();
-  void Forget();
   bool Produce();
   void Write(Buffer& buffer);
 
   Agreed agreed_;
-  std::vector<Buffer*> buffers_;
+  std::vector<Slot> slots_;
   bool streaming_ = false;
   uint64_t sequence_ = 0;
   uint64_t triggered_ns_ = 0;  // 0: no cycle is under way.
@@ -52,6 +64,8 @@ class Source final : public PeerStream {
   uint64_t late_ = 0;
   uint64_t unfinished_ = 0;
   uint64_t done_ = 0;
+  uint64_t handed_back_ = 0;
+  uint64_t newest_rewritten_ = 0;
 };
 
 Offer Source::MakeOffer(bool modifier, bool fixed) const {
@@ -86,7 +100,7 @@ void Source::OnState(pw_stream_state state) {
     SetTimer(0, 0);
   } else if (options().lockstep) {
     // trigger_done paces it; the timer is for when nothing could be sent, or nobody answers.
-    SetTimer(1, 5'000'000);
+    SetTimer(1, 1'000'000);
   } else {
     const auto interval = static_cast<uint64_t>(1e9 / options().fps);
     SetTimer(interval, interval);
@@ -135,7 +149,7 @@ void Source::AnnounceBuffers() {
 }
 
 void Source::OnBuffer(Buffer& buffer) {
-  buffers_.push_back(&buffer);
+  slots_.push_back({.buffer = &buffer});
   if (!own_memory()) return;
   spa_data& data = buffer.buffer->buffer->datas[0];
   const size_t bytes = FrameBytes(*agreed_.format, agreed_.width, agreed_.height);
@@ -150,6 +164,10 @@ void Source::OnBuffer(Buffer& buffer) {
   buffer.own.push_back(std::move(*memory));
 }
 
+void Source::OnBufferGone(Buffer& buffer) {
+  std::erase_if(slots_, [&](const Slot& slot) { return slot.buffer == &buffer; });
+}
+
 void Source::OnProcess() {
   // Where another node drives, its cycle asks for the frame.
   if (!pw_stream_is_driving(stream())) Produce();
@@ -158,7 +176,8 @@ void Source::OnProcess() {
 void Source::OnTriggerDone() {
   ++done_;
   triggered_ns_ = 0;
-  if (options().lockstep && streaming_) Tick();
+  // Not from here: this is within the cycle that ends.
+  if (options().lockstep && streaming_) SetTimer(1, 1'000'000);
 }
 
 // Whether a cycle is still under way: a follower that has not run yet has not counted itself among the readers.
@@ -175,35 +194,61 @@ void Source::Tick() {
     if (!options().linger) End("frames", kPeerGood);
     return;
   }
-  if (!options().naive && CycleOpen()) {
+  if (!naive() && CycleOpen()) {
     // In lockstep the timer only looks after things.
     if (!options().lockstep) ++late_;
     return;
   }
-  const bool produced = Produce();
+  if (!Produce()) {
+    // Nor a cycle: one without a frame would leave an old frame in a link's place for it, where MayWrite expects none.
+    ++starved_;
+    return;
+  }
   triggered_ns_ = Now();
-  // Also without a frame: those who hold a buffer may need a cycle to give it back.
   pw_stream_trigger_process(stream());
-  if (!produced) ++starved_;
 }
 
-// A naive camera knows nothing of the counts of readers in the buffers.
-void Source::Forget() {
-  for (Buffer* buffer : buffers_) {
-    auto* busy = static_cast<spa_meta_busy*>(
-        spa_buffer_find_meta_data(buffer->buffer->buffer, SPA_META_Busy, sizeof(spa_meta_busy)));
-    if (busy) __atomic_store_n(&busy->count, 0u, __ATOMIC_SEQ_CST);
+// Takes what PipeWire hands back. The stream itself keeps what readers have counted themselves on; a naive camera does
+// not know of that count.
+void Source::Collect() {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (naive()) {
+      for (const Slot& slot : slots_) {
+        if (spa_meta_busy* busy = BusyOf(*slot.buffer->buffer)) __atomic_store_n(&busy->count, 0u, __ATOMIC_SEQ_CST);
+      }
+    }
+    pw_buffer* buffer = pw_stream_dequeue_buffer(stream());
+    if (!buffer && errno == EBUSY) continue;  // It went to the end of the stream's queue.
+    if (!buffer) return;
+    for (Slot& slot : slots_) {
+      if (slot.buffer->buffer != buffer) continue;
+      slot.ours = true;
+      slot.since = ++handed_back_;
+    }
   }
+}
+
+// A reader that does not run within the cycle takes a frame from its link whenever it wakes up, and counts itself only
+// then. A link has two places, for the frames of even and of odd cycles: the last two frames can still be taken.
+bool Source::MayWrite(const Slot& slot) const {
+  if (!slot.ours) return false;
+  if (naive()) return true;
+  const spa_meta_busy* busy = BusyOf(*slot.buffer->buffer);
+  if (busy && __atomic_load_n(&busy->count, __ATOMIC_SEQ_CST) > 1) return false;
+  return options().count == "busy" || slot.sequence == 0 || slot.sequence + 2 <= sequence_;
 }
 
 pw_buffer* Source::Take() {
-  if (options().naive) Forget();
-  // One that has readers goes to the end of the queue: each is asked once.
-  for (size_t i = 0; i < buffers_.size(); ++i) {
-    if (pw_buffer* buffer = pw_stream_dequeue_buffer(stream())) return buffer;
-    if (errno != EBUSY) break;
+  Collect();
+  Slot* oldest = nullptr;
+  for (Slot& slot : slots_) {
+    if (MayWrite(slot) && (!oldest || slot.since < oldest->since)) oldest = &slot;
   }
-  return nullptr;
+  if (!oldest) return nullptr;
+  if (oldest->sequence != 0 && oldest->sequence + 2 > sequence_) ++newest_rewritten_;
+  oldest->ours = false;
+  oldest->sequence = sequence_ + 1;
+  return oldest->buffer->buffer;
 }
 
 bool Source::Produce() {
@@ -248,7 +293,7 @@ void Source::Write(Buffer& buffer) {
 
 nlohmann::json Source::Summary() {
   return {{"role", "source"}, {"frames", sequence_}, {"starved", starved_}, {"late", late_},
-          {"unfinished", unfinished_}, {"cycles", done_}};
+          {"unfinished", unfinished_}, {"cycles", done_}, {"newest_rewritten", newest_rewritten_}};
 }
 
 }  // namespace
@@ -262,5 +307,3 @@ int RunSource(const PeerOptions& options) {
 }
 
 }  // namespace sluice::testing
-
-#endif

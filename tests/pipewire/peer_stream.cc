@@ -1,6 +1,3 @@
-// Nothing without the library: see peer_main.cc.
-#ifdef SLUICE_HAVE_PIPEWIRE
-
 #include "tests/pipewire/peer_stream.h"
 
 #include <signal.h>
@@ -154,5 +151,3 @@ int PeerStream::Run(pw_properties* properties, uint32_t flags,
 }
 
 }  // namespace sluice::testing
-
-#endif

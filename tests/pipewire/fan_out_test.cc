@@ -1,0 +1,134 @@
+// What PipeWire does, and does not do, for several readers of one camera; the virtual camera rests on it.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/pipewire/client.h"
+#include "tests/pipewire/daemon.h"
+#include "tests/pipewire/peers.h"
+
+namespace sluice::testing {
+namespace {
+
+constexpr int kBuffers = 5;
+
+struct Reader {
+  int hold = 0;      // Frames that it keeps beside the one that comes.
+  bool sync = true;  // Within the camera's cycle, or whenever it wakes up.
+};
+
+class FanOutTest : public DaemonTest {
+ protected:
+  // A camera without a clock: it makes the next frame when the cycle of the last has ended and a buffer is free, so that
+  // nothing depends on how long anything takes.
+  void StartCamera(const std::string& count, int buffers = kBuffers) {
+    auto camera = Peer::Start({"source", "--lockstep", "--buffers", std::to_string(buffers), "--count", count});
+    ASSERT_TRUE(camera) << camera.error().ToString();
+    camera_ = std::move(*camera);
+  }
+
+  void StartReaders(const std::vector<Reader>& readers, int frames = 200) {
+    auto client = Client::Connect();
+    ASSERT_TRUE(client) << client.error().ToString();
+    client_ = std::move(*client);
+    for (size_t i = 0; i < readers.size(); ++i) {
+      const std::string name = "reader-" + std::to_string(readers_.size());
+      std::vector<std::string> arguments{"sink", "--name", name, "--hold", std::to_string(readers[i].hold),
+                                         "--frames", std::to_string(frames), "--announce", "1"};
+      if (readers[i].sync) arguments.push_back("--sync");
+      auto reader = Peer::Start(arguments);
+      ASSERT_TRUE(reader) << reader.error().ToString();
+      readers_.push_back(std::move(*reader));
+      auto link = client_->Link("peer-source", name);
+      ASSERT_TRUE(link) << link.error().ToString();
+    }
+  }
+
+  nlohmann::json Ended(size_t reader) {
+    auto summary = readers_[reader].Ended();
+    EXPECT_TRUE(summary) << summary.error().ToString();
+    return summary ? *summary : nlohmann::json::object();
+  }
+
+  Peer camera_;
+  std::unique_ptr<Client> client_;
+  std::vector<Peer> readers_;
+};
+
+void ExpectWhole(const nlohmann::json& seen, int frames = 200) {
+  EXPECT_EQ(seen["frames"], frames) << seen;
+  EXPECT_EQ(seen["rewritten"], 0) << seen;
+  EXPECT_EQ(seen["torn"], 0) << seen;
+  EXPECT_EQ(seen["without_band"], 0) << seen;
+  EXPECT_EQ(seen["status"], 0) << seen;
+}
+
+TEST_F(FanOutTest, OneReaderThatGivesBackAtOnceIsSafeWithANaiveCamera) {
+  StartCamera("none");
+  StartReaders({{.hold = 0}});
+  ExpectWhole(Ended(0));
+}
+
+// More frames are out than there are buffers: PipeWire gives a buffer back to the camera although no reader has given
+// it back, and only the camera's own count can keep it from being written.
+TEST_F(FanOutTest, ANaiveCameraRewritesWhatReadersHold) {
+  StartCamera("none");
+  StartReaders({{.hold = kBuffers}, {.hold = kBuffers}});
+  for (size_t i = 0; i < readers_.size(); ++i) {
+    const nlohmann::json seen = Ended(i);
+    EXPECT_EQ(seen["frames"], 200) << seen;
+    EXPECT_GT(seen["rewritten"], 0) << seen;
+    EXPECT_EQ(seen["status"], 1) << seen;
+  }
+}
+
+// PipeWire itself counts no returns: that of the fast reader frees nothing, and the lack of the slow one's keeps
+// nothing from being handed back.
+TEST_F(FanOutTest, ANaiveCameraRewritesWhatOneOfTwoReadersHolds) {
+  StartCamera("none");
+  StartReaders({{.hold = 0}, {.hold = kBuffers}});
+  EXPECT_GT(Ended(1)["rewritten"], 0);
+}
+
+TEST_F(FanOutTest, ACameraThatCountsNeverRewritesWhatReadersHold) {
+  StartCamera("guarded");
+  StartReaders({{.hold = kBuffers - 3}, {.hold = kBuffers - 3}});
+  ExpectWhole(Ended(0));
+  ExpectWhole(Ended(1));
+}
+
+// They miss frames, so each may hold other ones: there are buffers for all of them, the two newest frames, and the next.
+TEST_F(FanOutTest, NorWhatReadersHoldThatRunWhenTheyLike) {
+  StartCamera("guarded", 2 + 1 + 2 + 1);
+  StartReaders({{.hold = 2, .sync = false}, {.hold = 1, .sync = false}, {.hold = 0}});
+  for (size_t i = 0; i < readers_.size(); ++i) ExpectWhole(Ended(i));
+}
+
+// A frame that lies in a link is counted by nobody: a camera short of buffers writes into it unless it waits for newer
+// ones to take its place there.
+TEST_F(FanOutTest, CountedReadersAloneDoNotGuardWhatLiesInALink) {
+  StartCamera("busy");
+  StartReaders({{.hold = kBuffers - 2, .sync = false}});
+  auto reader = readers_[0].Ended();
+  ASSERT_TRUE(reader) << reader.error().ToString();
+  auto camera = camera_.Stop();
+  ASSERT_TRUE(camera) << camera.error().ToString();
+  EXPECT_GT((*camera)["newest_rewritten"], 0) << *camera;
+}
+
+// Its counts stay in the buffers: with its link the buffers go, too.
+TEST_F(FanOutTest, AReaderKilledWithAllBuffersInItsHandsIsFollowedByAnother) {
+  StartCamera("guarded");
+  StartReaders({{.hold = kBuffers}}, 0);
+  const Status holding = readers_[0].WaitForFrames(kBuffers);
+  ASSERT_TRUE(holding) << holding.error().ToString();
+  readers_[0].process().Kill();
+  ASSERT_TRUE(client_->WaitUntilGone("reader-0"));
+  StartReaders({{.hold = 0}}, 50);
+  ExpectWhole(Ended(1), 50);
+}
+
+}  // namespace
+}  // namespace sluice::testing
