@@ -244,6 +244,20 @@ std::string FourccName(uint32_t fourcc) {
   return name;
 }
 
+// Not spa_pod_dynamic_builder: the one of PipeWire 0.3.65 is not C++.
+PodBuilder::PodBuilder() : memory_(1024) {
+  static constexpr spa_pod_builder_callbacks kCallbacks = {
+      SPA_VERSION_POD_BUILDER_CALLBACKS, [](void* data, uint32_t size) {
+        auto* me = static_cast<PodBuilder*>(data);
+        me->memory_.resize(std::max<size_t>(size, me->memory_.size() * 2));
+        me->builder_.data = me->memory_.data();
+        me->builder_.size = static_cast<uint32_t>(me->memory_.size());
+        return 0;
+      }};
+  spa_pod_builder_init(&builder_, memory_.data(), static_cast<uint32_t>(memory_.size()));
+  spa_pod_builder_set_callbacks(&builder_, &kCallbacks, this);
+}
+
 const spa_pod* BuildFormat(PodBuilder& builder, const VideoFormat& format, uint32_t id) {
   spa_pod_builder* b = builder.get();
   spa_pod_frame object;

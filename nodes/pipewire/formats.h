@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <spa/param/video/format-utils.h>
-#include <spa/pod/dynamic.h>
+#include <spa/pod/builder.h>
 
 #include <sluice/format.h>
 #include <sluice/status.hpp>
@@ -58,19 +58,18 @@ struct VideoFormat {
   bool dmabuf() const { return !modifiers.empty(); }
 };
 
-/// Memory for pods. They are valid while it lives and nothing else is built.
+/// Memory for pods, as much as they need. They are valid while it lives and nothing else is built.
 class PodBuilder {
  public:
-  PodBuilder() { spa_pod_dynamic_builder_init(&dynamic_, buffer_, sizeof(buffer_), 4096); }
+  PodBuilder();
   PodBuilder(const PodBuilder&) = delete;
   PodBuilder& operator=(const PodBuilder&) = delete;
-  ~PodBuilder() { spa_pod_dynamic_builder_clean(&dynamic_); }
 
-  spa_pod_builder* get() { return &dynamic_.b; }
+  spa_pod_builder* get() { return &builder_; }
 
  private:
-  spa_pod_dynamic_builder dynamic_;
-  uint8_t buffer_[1024];
+  spa_pod_builder builder_{};
+  std::vector<uint8_t> memory_;
 };
 
 /// Several pods as PipeWire takes them. Each is built in memory of its own.

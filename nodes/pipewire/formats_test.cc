@@ -65,6 +65,16 @@ TEST(FormatsTest, AListOfModifiersStaysOpenUntilTheProducerPicksOne) {
   EXPECT_THAT(picked->modifiers, ElementsAre(SLUICE_MODIFIER_LINEAR));
 }
 
+TEST(FormatsTest, AFormatMayBeLargerThanTheMemoryThatABuilderBeginsWith) {
+  VideoFormat format = Fixed(SLUICE_FORMAT_XR24);
+  for (uint64_t i = 0; i < 1000; ++i) format.modifiers.push_back(i);
+  format.modifiers_open = true;
+  PodBuilder builder;
+  const auto read = ParseFormat(BuildFormat(builder, format));
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->modifiers, format.modifiers);
+}
+
 TEST(FormatsTest, BoundsAreReadAsBounds) {
   VideoFormat format = Fixed(SLUICE_FORMAT_YUYV);
   format.size_min = {16, 16};
