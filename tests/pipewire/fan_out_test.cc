@@ -1,6 +1,7 @@
 // What PipeWire does, and does not do, for several readers of one camera; the virtual camera rests on it.
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@ class FanOutTest : public DaemonTest {
  protected:
   // A camera without a clock: it makes the next frame when the cycle of the last has ended and a buffer is free, so that
   // nothing depends on how long anything takes.
-  void StartCamera(const std::string& count, int buffers = kBuffers) {
-    auto camera = Peer::Start({"source", "--lockstep", "--buffers", std::to_string(buffers), "--count", count});
+  void StartCamera(const std::string& count, int buffers = kBuffers, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"source", "--lockstep", "--buffers", std::to_string(buffers), "--count", count});
+    auto camera = Peer::Start(more);
     ASSERT_TRUE(camera) << camera.error().ToString();
     camera_ = std::move(*camera);
   }
@@ -104,6 +106,34 @@ TEST_F(FanOutTest, NorWhatReadersHoldThatRunWhenTheyLike) {
   StartCamera("guarded", 2 + 1 + 2 + 1);
   StartReaders({{.hold = 2, .sync = false}, {.hold = 1, .sync = false}, {.hold = 0}});
   for (size_t i = 0; i < readers_.size(); ++i) ExpectWhole(Ended(i));
+}
+
+// trigger_done does not say that everybody has taken the frame: most applications' streams run when they like.
+TEST_F(FanOutTest, ACycleEndsWithoutAReaderThatRunsWhenItLikes) {
+  StartCamera("guarded", kBuffers, {"--announce", "100"});
+  StartReaders({{.hold = 0, .sync = false}}, 0);
+  ASSERT_TRUE(readers_[0].WaitForFrames(1));
+  readers_[0].process().Signal(SIGSTOP);
+  auto before = camera_.WaitForEvent("frames");
+  ASSERT_TRUE(before) << before.error().ToString();
+  EXPECT_TRUE(camera_.WaitForFrames((*before)["frames"].get<uint64_t>() + 300));
+  readers_[0].process().Signal(SIGCONT);
+  auto seen = readers_[0].Stop();
+  ASSERT_TRUE(seen) << seen.error().ToString();
+  EXPECT_EQ((*seen)["torn"], 0) << *seen;
+}
+
+// So it may be taken long after: when the camera has nothing new, one of its last two frames lies there still.
+TEST_F(FanOutTest, AFrameIsTakenLongAfterItsCycle) {
+  StartCamera("guarded", kBuffers, {"--announce", "1", "--frames", "1000", "--linger"});
+  StartReaders({{.hold = 0, .sync = false}}, 0);
+  ASSERT_TRUE(readers_[0].WaitForFrames(1));
+  readers_[0].process().Signal(SIGSTOP);
+  ASSERT_TRUE(camera_.WaitForFrames(1000));
+  readers_[0].process().Signal(SIGCONT);
+  auto last = readers_[0].WaitForEvent(
+      "frames", [](const nlohmann::json& line) { return line["sequence"].get<int>() >= 999; });
+  EXPECT_TRUE(last) << last.error().ToString();
 }
 
 // A frame that lies in a link is counted by nobody: a camera short of buffers writes into it unless it waits for newer
