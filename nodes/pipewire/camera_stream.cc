@@ -1,0 +1,572 @@
+#include "nodes/pipewire/camera_stream.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <spa/buffer/meta.h>
+
+namespace sluice::pipewire {
+namespace {
+
+constexpr const char* kInPort = "in";
+/// How often the readers' counts are looked at while only they keep buffers from coming home: no
+/// event tells of them.
+constexpr int64_t kPollNs = 4'000'000;
+/// A cycle that has not ended by then is given up on: a reader in it hangs.
+constexpr int64_t kCycleNs = 100'000'000;
+
+std::atomic_ref<uint32_t> CountOf(pw_buffer* buffer, bool* found) {
+  static uint32_t none = 0;
+  auto* busy = static_cast<spa_meta_busy*>(
+      spa_buffer_find_meta_data(buffer->buffer, SPA_META_Busy, sizeof(spa_meta_busy)));
+  *found = busy != nullptr;
+  return std::atomic_ref<uint32_t>(busy != nullptr ? busy->count : none);
+}
+
+/// The fence as an fd that becomes readable; empty: nothing to wait for.
+sdk::Expected<sdk::UniqueFd> FenceOf(const sdk::Host& host, const sdk::FrameRef& frame) {
+  const sdk::Fence acquire = frame.AcquireFence();
+  const sluice_fence& fence = *acquire.c();
+  if (fence.kind == SLUICE_FENCE_SIGNALLED) return sdk::UniqueFd();
+  if (fence.kind == SLUICE_FENCE_SYNC_FILE) {
+    sdk::UniqueFd fd = sdk::UniqueFd::Dup(fence.fd);
+    if (!fd) return sdk::Status::Error(SLUICE_E_IO, "a fence: %s", strerror(errno));
+    return fd;
+  }
+  int fd = -1;
+  const int32_t code = host.timelines()->to_sync_file(fence.timeline, fence.point, &fd);
+  if (code >= 0) return sdk::UniqueFd(fd);
+  // It may have passed meanwhile.
+  if (host.timelines()->status(fence.timeline, fence.point) == 1) return sdk::UniqueFd();
+  return sdk::Status::Error(code, "the fence of frame %llu gives no sync_file (%s)",
+                            static_cast<unsigned long long>(frame.Info().sequence),
+                            sdk::CodeName(code));
+}
+
+}  // namespace
+
+// --- Life ----------------------------------------------------------------------------------------
+
+CameraStream::CameraStream(std::shared_ptr<Connection> connection, sdk::NodeContext context,
+                           const Options& options, const SharedPool& pool)
+    : connection_(std::move(connection)),
+      context_(context),
+      options_(options),
+      pool_(pool),
+      ledger_(options.patience_ns) {
+  ledger_.Reset(pool.buffers.size());
+  slots_.resize(pool.buffers.size());
+}
+
+sdk::Expected<std::unique_ptr<CameraStream>> CameraStream::Create(
+    std::shared_ptr<Connection> connection, sdk::NodeContext context, const Options& options,
+    const SharedPool& pool) {
+  if (FindDrm(pool.format.fourcc) == nullptr) {
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "in: PipeWire has no name for %s",
+                              FourccName(pool.format.fourcc).c_str());
+  }
+  if (!pool.dmabuf() && !pool.shm()) {
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
+                              "in: a buffer that is neither a dma-buf nor shared memory");
+  }
+  std::unique_ptr<CameraStream> stream(
+      new CameraStream(std::move(connection), context, options, pool));
+  if (sdk::Status status = stream->Connect(); !status.ok()) return status;
+  return stream;
+}
+
+sdk::Status CameraStream::Connect() {
+  const Connection::Lock lock(*connection_);
+  if (!connection_->alive()) return connection_->lost();
+  pw_properties* properties = pw_properties_new(
+      PW_KEY_MEDIA_CLASS, "Video/Source", PW_KEY_MEDIA_ROLE, "Camera", PW_KEY_NODE_NAME,
+      options_.name.c_str(), PW_KEY_NODE_DESCRIPTION, options_.description.c_str(), nullptr);
+  stream_ = pw_stream_new(connection_->core(), options_.name.c_str(), properties);
+  if (stream_ == nullptr) {
+    return sdk::Status::Error(SLUICE_E_IO, "PipeWire makes no stream: %s", strerror(errno));
+  }
+  pw_stream_add_listener(stream_, &hook_, &Events(), this);
+  timer_ = pw_loop_add_timer(
+      connection_->loop(),
+      [](void* data, uint64_t) { static_cast<CameraStream*>(data)->OnTimer(); }, this);
+  event_ = pw_loop_add_event(
+      connection_->loop(),
+      [](void* data, uint64_t) { static_cast<CameraStream*>(data)->Advance(); }, this);
+  if (timer_ == nullptr || event_ == nullptr) {
+    return sdk::Status::Error(SLUICE_E_IO, "PipeWire's loop: %s", strerror(errno));
+  }
+  connection_->AddListener(this);
+  PodList formats;
+  AddFormats(formats);
+  const int result = pw_stream_connect(
+      stream_, PW_DIRECTION_OUTPUT, PW_ID_ANY,
+      static_cast<pw_stream_flags>(PW_STREAM_FLAG_DRIVER | PW_STREAM_FLAG_ALLOC_BUFFERS),
+      formats.data(), formats.size());
+  if (result < 0) {
+    return sdk::Status::Error(SLUICE_E_IO, "PipeWire does not take the camera: %s",
+                              strerror(-result));
+  }
+  // From here on a buffer that is queued waits for its trigger; before, it would be one.
+  pw_stream_trigger_process(stream_);
+  return {};
+}
+
+CameraStream::~CameraStream() {
+  std::optional<Waiting> waiting;
+  {
+    const Connection::Lock lock(*connection_);
+    connection_->RemoveListener(this);
+    for (auto& [id, peer] : peers_) {
+      spa_hook_remove(&peer->hook);
+      pw_proxy_destroy(peer->proxy);
+    }
+    // Whatever it says on its way out is heard.
+    if (stream_ != nullptr) pw_stream_destroy(stream_);
+    for (spa_source* source : {timer_, event_, fence_source_}) {
+      if (source != nullptr) pw_loop_destroy_source(connection_->loop(), source);
+    }
+    waiting = std::exchange(waiting_, std::nullopt);
+  }
+  if (waiting) {
+    waiting->frame.Release();
+    context_.Complete(waiting->invocation);
+  }
+  if (ending_) context_.Complete(*ending_, SLUICE_PROCESS_END);
+}
+
+// --- From the node -------------------------------------------------------------------------------
+
+sdk::Status CameraStream::Submit(sdk::Frame frame, uint64_t invocation) {
+  sdk::Expected<sdk::UniqueFd> fence = FenceOf(context_.host(), frame);
+  if (!fence.ok()) return fence.status();
+  const uint32_t index = frame.BufferId().index;
+  if (index >= slots_.size()) {
+    return sdk::Status::Error(SLUICE_E_INTERNAL, "in: buffer %u of a pool of %zu", index,
+                              slots_.size());
+  }
+  const Connection::Lock lock(*connection_);
+  if (!lost_.ok()) return lost_;
+  waiting_ = Waiting{std::move(frame), invocation, *std::move(fence)};
+  pw_loop_signal_event(connection_->loop(), event_);
+  return {};
+}
+
+void CameraStream::End(uint64_t invocation) {
+  const Connection::Lock lock(*connection_);
+  ending_ = invocation;
+  ending_since_ns_ = NowNs();
+  pw_loop_signal_event(connection_->loop(), event_);
+}
+
+void CameraStream::Drain() {
+  const Connection::Lock lock(*connection_);
+  drained_ = true;
+  pw_loop_signal_event(connection_->loop(), event_);
+}
+
+uint64_t CameraStream::published() const {
+  const Connection::Lock lock(*connection_);
+  return published_;
+}
+
+void CameraStream::Complete(int32_t result) {
+  const uint64_t invocation = waiting_->invocation;
+  waiting_.reset();
+  context_.Complete(invocation, result);
+}
+
+void CameraStream::Fail(const sdk::Status& status) {
+  if (lost_.ok()) lost_ = status;
+  if (waiting_) {
+    const uint64_t invocation = waiting_->invocation;
+    waiting_.reset();
+    context_.Complete(invocation, status);
+  }
+  if (ending_) context_.Complete(*std::exchange(ending_, std::nullopt), status);
+}
+
+// --- What PipeWire says --------------------------------------------------------------------------
+
+const pw_stream_events& CameraStream::Events() {
+  static constexpr pw_stream_events kEvents = [] {
+    pw_stream_events events{};
+    events.version = PW_VERSION_STREAM_EVENTS;
+    events.state_changed = [](void* data, pw_stream_state, pw_stream_state state,
+                              const char* error) {
+      static_cast<CameraStream*>(data)->OnState(state, error);
+    };
+    events.param_changed = [](void* data, uint32_t id, const spa_pod* param) {
+      if (id == SPA_PARAM_Format) static_cast<CameraStream*>(data)->OnFormat(param);
+    };
+    events.add_buffer = [](void* data, pw_buffer* buffer) {
+      static_cast<CameraStream*>(data)->OnAddBuffer(buffer);
+    };
+    events.remove_buffer = [](void* data, pw_buffer* buffer) {
+      static_cast<CameraStream*>(data)->OnRemoveBuffer(buffer);
+    };
+    events.process = [](void* data) { static_cast<CameraStream*>(data)->OnProcess(); };
+    events.trigger_done = [](void* data) { static_cast<CameraStream*>(data)->OnTriggerDone(); };
+    return events;
+  }();
+  return kEvents;
+}
+
+void CameraStream::OnState(pw_stream_state state, const char* error) {
+  streaming_ = state == PW_STREAM_STATE_STREAMING;
+  if (!streaming_) cycle_since_ns_ = 0;
+  if (state == PW_STREAM_STATE_ERROR) {
+    return Fail(sdk::Status::Error(SLUICE_E_IO, "the camera %s: %s", options_.name.c_str(),
+                                   error != nullptr ? error : "PipeWire says that it failed"));
+  }
+  // Not from within PipeWire's call.
+  pw_loop_signal_event(connection_->loop(), event_);
+}
+
+void CameraStream::AddFormats(PodList& pods) const {
+  if (pool_.dmabuf() && !shm_only_) pods.Add(BuildFormat(pods.Next(), FormatOf(pool_, true)));
+  if (pool_.shm()) pods.Add(BuildFormat(pods.Next(), FormatOf(pool_, false)));
+}
+
+void CameraStream::OnFormat(const spa_pod* param) {
+  agreed_.reset();
+  if (param == nullptr) return;
+  sdk::Expected<VideoFormat> format = ParseFormat(param);
+  if (!format.ok()) {
+    context_.Log(SLUICE_LOG_WARNING, "%s", format.status().c_message());
+    return;
+  }
+  if (format->modifiers_open) {
+    // There is one to choose: the pool's. The link then comes back with it alone.
+    PodList formats;
+    AddFormats(formats);
+    pw_stream_update_params(stream_, formats.data(), formats.size());
+    return;
+  }
+  agreed_ = *std::move(format);
+  PodList params;
+  AddBufferParams(pool_, agreed_->dmabuf(), params);
+  pw_stream_update_params(stream_, params.data(), params.size());
+}
+
+void CameraStream::OnAddBuffer(pw_buffer* buffer) {
+  const auto free = std::find_if(slots_.begin(), slots_.end(),
+                                 [](const Slot& slot) { return slot.buffer == nullptr; });
+  // One more than the pool has is a second name of a buffer, and never published.
+  const bool spare = free == slots_.end();
+  const std::size_t index =
+      spare ? fds_.size() % slots_.size() : static_cast<std::size_t>(free - slots_.begin());
+  sdk::Expected<std::vector<sdk::UniqueFd>> fds =
+      FillBuffer(pool_, pool_.buffers[index], agreed_ && agreed_->dmabuf(), *buffer->buffer);
+  if (!fds.ok()) {
+    context_.Log(SLUICE_LOG_WARNING, "%s", fds.status().c_message());
+    return;
+  }
+  fds_[buffer] = *std::move(fds);
+  buffer->user_data = nullptr;
+  if (spare) return;
+  free->buffer = buffer;
+  free->held = false;
+  buffer->user_data = &*free;
+}
+
+void CameraStream::OnRemoveBuffer(pw_buffer* buffer) {
+  if (auto* slot = static_cast<Slot*>(buffer->user_data); slot != nullptr) {
+    ledger_.Removed(static_cast<std::size_t>(slot - slots_.data()), ReadersOf(*slot));
+    slot->buffer = nullptr;
+    slot->held = false;
+    buffer->user_data = nullptr;
+  }
+  fds_.erase(buffer);
+  renegotiating_ = false;
+}
+
+void CameraStream::OnProcess() {
+  // Asked for by another driver of the graph, whose cycle it is: the one before has ended.
+  if (pw_stream_is_driving(stream_)) return;
+  if (cycle_since_ns_ != 0) OnTriggerDone();
+}
+
+void CameraStream::OnTriggerDone() {
+  if (cycle_since_ns_ == 0) return;
+  cycle_since_ns_ = 0;
+  cycle_ended_ns_ = NowNs();
+  ledger_.CycleEnded(cycle_ended_ns_);
+  Advance();
+}
+
+void CameraStream::OnTimer() {
+  armed_for_ns_ = 0;
+  if (cycle_since_ns_ != 0 && NowNs() - cycle_since_ns_ >= kCycleNs) OnTriggerDone();
+  Look();
+  Advance();
+}
+
+void CameraStream::OnDisconnected(const sdk::Status& reason) {
+  streaming_ = false;
+  Fail(reason);
+}
+
+// --- Who reads -----------------------------------------------------------------------------------
+
+void CameraStream::OnGlobal(const Global& global) {
+  if (global.type != PW_TYPE_INTERFACE_Link || stream_ == nullptr) return;
+  const uint32_t id = pw_stream_get_node_id(stream_);
+  if (id == PW_ID_ANY || global.Property(PW_KEY_LINK_OUTPUT_NODE) != std::to_string(id)) return;
+  static constexpr pw_link_events kEvents = [] {
+    pw_link_events events{};
+    events.version = PW_VERSION_LINK_EVENTS;
+    events.info = [](void* data, const pw_link_info* info) {
+      auto* peer = static_cast<Peer*>(data);
+      peer->stream->OnLinkInfo(*peer, *info);
+    };
+    return events;
+  }();
+  auto peer = std::make_unique<Peer>();
+  peer->stream = this;
+  peer->node = static_cast<uint32_t>(
+      std::strtoul(global.Property(PW_KEY_LINK_INPUT_NODE).c_str(), nullptr, 10));
+  peer->proxy = static_cast<pw_proxy*>(pw_registry_bind(
+      connection_->registry(), global.id, PW_TYPE_INTERFACE_Link, PW_VERSION_LINK, 0));
+  if (peer->proxy == nullptr) return;
+  pw_proxy_add_object_listener(peer->proxy, &peer->hook, &kEvents, peer.get());
+  peers_[global.id] = std::move(peer);
+}
+
+void CameraStream::OnGlobalRemoved(const Global& global) {
+  const auto found = peers_.find(global.id);
+  if (found == peers_.end()) return;
+  spa_hook_remove(&found->second->hook);
+  pw_proxy_destroy(found->second->proxy);
+  peers_.erase(found);
+  ++unlinked_;
+  if (peers_.empty()) ForgetReaders();
+  pw_loop_signal_event(connection_->loop(), event_);
+}
+
+void CameraStream::OnLinkInfo(Peer& peer, const pw_link_info& info) {
+  if (info.state != PW_LINK_STATE_ERROR || std::exchange(peer.refused, true)) return;
+  if (pool_.dmabuf() && pool_.shm() && !shm_only_) {
+    // It may be one that takes shared memory only, beside one that has agreed on dma-bufs. Those
+    // can read shared memory as well, as a rule.
+    shm_only_ = true;
+    context_.Note(sdk::Format("%s takes no dma-buf of the camera %s: shared memory for all",
+                              NameOf(peer.node).c_str(), options_.name.c_str())
+                      .c_str());
+    peer.refused = false;
+    Renegotiate();
+    return;
+  }
+  const sluice_format& format = pool_.format;
+  context_.Note(sdk::Format("%s cannot read the camera %s (%s): it is %s, %ux%u, in %s",
+                            NameOf(peer.node).c_str(), options_.name.c_str(),
+                            info.error != nullptr ? info.error : "the link failed",
+                            FourccName(format.fourcc).c_str(), format.width, format.height,
+                            pool_.shm() ? "shared memory" : "dma-bufs")
+                    .c_str());
+}
+
+std::string CameraStream::NameOf(uint32_t node) const {
+  const auto found = connection_->globals().find(node);
+  if (found == connection_->globals().end()) return "a reader that is gone";
+  const std::string& name = found->second.Property(PW_KEY_NODE_NAME);
+  return name.empty() ? "node " + std::to_string(node) : name;
+}
+
+std::string CameraStream::PeerNames() const {
+  std::string names;
+  for (const auto& [id, peer] : peers_) {
+    names += (names.empty() ? "" : ", ") + NameOf(peer->node);
+  }
+  return names.empty() ? "nobody" : names;
+}
+
+uint32_t CameraStream::ReadersOf(const Slot& slot) const {
+  if (slot.buffer == nullptr) return 0;
+  bool found = false;
+  const uint32_t count = CountOf(slot.buffer, &found).load(std::memory_order_acquire);
+  const uint32_t own = found && slot.held ? 1 : 0;
+  return count > own ? count - own : 0;
+}
+
+/// Nobody is linked: what is counted still was the count of readers that died.
+void CameraStream::ForgetReaders() {
+  ledger_.NobodyLinked();
+  for (Slot& slot : slots_) {
+    if (slot.buffer == nullptr) continue;
+    bool found = false;
+    CountOf(slot.buffer, &found).store(slot.held ? 1 : 0, std::memory_order_release);
+  }
+}
+
+/// Has PipeWire drop all buffers and ask for them anew: a new EnumFormat does so, for each link.
+void CameraStream::Renegotiate() {
+  if (std::exchange(renegotiating_, true)) return;
+  PodList formats;
+  AddFormats(formats);
+  pw_stream_update_params(stream_, formats.data(), formats.size());
+}
+
+/// Looks for readers that keep a frame for too long.
+void CameraStream::Look() {
+  const int64_t now_ns = NowNs();
+  bool orphaned = false;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (!ledger_.Overdue(i, ReadersOf(slot), now_ns)) continue;
+    if (unlinked_ != slot.unlinked_before) {
+      orphaned = true;  // by a link that is gone, it must be
+    } else if (!std::exchange(slot.reported, true)) {
+      context_.Note(sdk::Format("a reader keeps a frame for longer than %lld ms; the camera %s goes "
+                                "on without that buffer. Linked: %s",
+                                static_cast<long long>(options_.patience_ns / 1'000'000),
+                                options_.name.c_str(), PeerNames().c_str())
+                        .c_str());
+    }
+  }
+  if (orphaned) Renegotiate();
+}
+
+// --- Frames --------------------------------------------------------------------------------------
+
+void CameraStream::Advance() {
+  Collect();
+  TryPublish();
+  TryEnd();
+  Arm();
+}
+
+/// Takes back what PipeWire returns, and gives back what nobody reads.
+void CameraStream::Collect() {
+  if (!fds_.empty() && stream_ != nullptr) {
+    for (std::size_t tries = fds_.size(); tries > 0; --tries) {
+      pw_buffer* buffer = pw_stream_dequeue_buffer(stream_);
+      if (buffer == nullptr) {
+        if (errno != EBUSY) break;
+        continue;  // it is read; the next one may not be
+      }
+      auto* slot = static_cast<Slot*>(buffer->user_data);
+      if (slot == nullptr) continue;
+      slot->held = true;
+      ledger_.GivenBack(static_cast<std::size_t>(slot - slots_.data()));
+    }
+  }
+  const int64_t now_ns = NowNs();
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (slot.frame && ledger_.TakeHome(i, ReadersOf(slot), now_ns)) {
+      slot.reported = false;
+      slot.frame.Release();
+    }
+  }
+}
+
+void CameraStream::TryPublish() {
+  if (!waiting_) return;
+  if (!streaming_ || !agreed_ || renegotiating_) {
+    if (drained_ && peers_.empty()) {
+      context_.CountDrop(kInPort, 1, "nobody looked when the stream ended");
+      Complete(SLUICE_PROCESS_DONE);
+    }
+    return;
+  }
+  if (cycle_since_ns_ != 0 || NowNs() < due_ns_ || !FencePassed()) return;
+  const uint32_t index = waiting_->frame.BufferId().index;
+  Slot& slot = slots_[index];
+  if (slot.buffer == nullptr) {
+    if (fds_.empty()) return;
+    return Fail(sdk::Status::Error(
+        SLUICE_E_UNSUPPORTED,
+        "PipeWire asks for %zu buffers, the pool has %zu: raise link.max-buffers or take fewer",
+        fds_.size(), slots_.size()));
+  }
+  if (slot.held) Publish(index);
+}
+
+/// Whether the frame may be published. Else it is asked again when that changes.
+bool CameraStream::FencePassed() {
+  if (fence_source_ != nullptr) return false;
+  if (!waiting_->fence) return true;
+  pollfd entry{waiting_->fence.get(), POLLIN, 0};
+  if (poll(&entry, 1, 0) == 0) {
+    const bool implicit = agreed_->dmabuf() && context_.host().memory()->import_sync_file(
+                                                   waiting_->frame.c(), SLUICE_ACCESS_WRITE,
+                                                   waiting_->fence.get()) >= 0;
+    if (!implicit) {
+      WatchFence(waiting_->fence.get());
+      return false;
+    }
+  }
+  waiting_->fence.reset();
+  return true;
+}
+
+void CameraStream::WatchFence(int fd) {
+  fence_source_ = pw_loop_add_io(
+      connection_->loop(), fd, SPA_IO_IN | SPA_IO_ERR | SPA_IO_HUP, false,
+      [](void* data, int, uint32_t) {
+        auto* me = static_cast<CameraStream*>(data);
+        pw_loop_destroy_source(me->connection_->loop(),
+                               std::exchange(me->fence_source_, nullptr));
+        if (me->waiting_) me->waiting_->fence.reset();
+        me->Advance();
+      },
+      this);
+}
+
+void CameraStream::Publish(std::size_t index) {
+  Slot& slot = slots_[index];
+  const int64_t now_ns = NowNs();
+  DescribeFrame(pool_, waiting_->frame, now_ns, *slot.buffer->buffer);
+  // A frame that is published again is in the buffer that its readers have: one lease will do.
+  slot.frame = std::move(waiting_->frame);
+  slot.held = false;
+  slot.reported = false;
+  slot.unlinked_before = unlinked_;
+  ledger_.Published(index, now_ns);
+  cycle_since_ns_ = now_ns;
+  due_ns_ = std::max(due_ns_, now_ns - options_.interval_ns) + options_.interval_ns;
+  ++published_;
+  const uint64_t invocation = waiting_->invocation;
+  waiting_.reset();
+  pw_stream_queue_buffer(stream_, slot.buffer);
+  pw_stream_trigger_process(stream_);
+  context_.Complete(invocation);
+}
+
+/// After the last frame: gives its readers the time to take it and to be done.
+void CameraStream::TryEnd() {
+  if (!ending_ || waiting_) return;
+  const int64_t now_ns = NowNs();
+  const bool read = std::any_of(slots_.begin(), slots_.end(),
+                                [&](const Slot& slot) { return ReadersOf(slot) > 0; });
+  const bool handed_over =
+      cycle_since_ns_ == 0 && now_ns - cycle_ended_ns_ >= ReaderLedger::kHandOverNs;
+  const bool impatient = now_ns - ending_since_ns_ >= options_.patience_ns;
+  if (!streaming_ || impatient || (handed_over && !read)) {
+    context_.Complete(*std::exchange(ending_, std::nullopt), SLUICE_PROCESS_END);
+  }
+}
+
+/// Sets the timer for what nothing else will tell of; no timer runs while there is no such thing.
+void CameraStream::Arm() {
+  const int64_t now_ns = NowNs();
+  int64_t at_ns = INT64_MAX;
+  if (cycle_since_ns_ != 0) at_ns = cycle_since_ns_ + kCycleNs;
+  if (waiting_ && streaming_ && due_ns_ > now_ns) at_ns = std::min(at_ns, due_ns_);
+  if (ledger_.MustPoll() || ending_) at_ns = std::min(at_ns, now_ns + kPollNs);
+  if (at_ns == INT64_MAX) at_ns = 0;
+  // One that is set for an earlier time comes back here.
+  if (at_ns == 0 ? armed_for_ns_ == 0 : armed_for_ns_ != 0 && armed_for_ns_ <= at_ns) return;
+  armed_for_ns_ = at_ns;
+  timespec value{at_ns / 1'000'000'000, at_ns % 1'000'000'000};
+  timespec interval{};
+  pw_loop_update_timer(connection_->loop(), timer_, &value, &interval, true);
+}
+
+}  // namespace sluice::pipewire

@@ -1,0 +1,153 @@
+#ifndef NODES_PIPEWIRE_CAMERA_STREAM_H_
+#define NODES_PIPEWIRE_CAMERA_STREAM_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <pipewire/pipewire.h>
+
+#include <sluice/node.hpp>
+#include <sluice/unique_fd.hpp>
+
+#include "nodes/pipewire/camera_buffers.h"
+#include "nodes/pipewire/camera_ledger.h"
+#include "nodes/pipewire/connection.h"
+#include "nodes/pipewire/formats.h"
+
+namespace sluice::pipewire {
+
+/// A Video/Source of PipeWire over the buffers of a pool: frames go out as the buffers that they
+/// are in, and come home when their last reader is done.
+///
+/// One frame is under way at a time: it waits until somebody is linked and the cycle before it has
+/// ended. Threads: any for the functions said so, else PipeWire's loop; all of it is guarded by the
+/// loop's lock.
+class CameraStream final : private Connection::Listener {
+ public:
+  struct Options {
+    std::string name;
+    std::string description;
+    int64_t patience_ns = 0;  ///< how long a reader may keep a frame
+    /// The least time between two frames: a reader's loop that has not run yet loses the first.
+    int64_t interval_ns = 0;
+  };
+
+  /// Appears in the daemon's graph. `pool` has all its buffers, and outlives the stream with its
+  /// fds. Errors: DEVICE_LOST, UNSUPPORTED (PipeWire has no such format), IO.
+  static sdk::Expected<std::unique_ptr<CameraStream>> Create(
+      std::shared_ptr<Connection> connection, sdk::NodeContext context, const Options& options,
+      const SharedPool& pool);
+  /// Gives all frames back; what is under way is completed. Not on the loop's thread.
+  ~CameraStream();
+
+  /// Takes the frame of `invocation`, which is completed when the frame was published, or with an
+  /// error. One at a time. Threads: any. Errors: as Create(), and the fence's.
+  sdk::Status Submit(sdk::Frame frame, uint64_t invocation);
+  /// No further frame comes: `invocation` is completed with END as soon as the last one was handed
+  /// over and read, or patience is over. Threads: any.
+  void End(uint64_t invocation);
+  /// Nothing waits for a reader to come any more. Threads: any.
+  void Drain();
+
+  uint64_t published() const;
+
+ private:
+  struct Slot {
+    sdk::Frame frame;             ///< the lease, while the buffer is out
+    pw_buffer* buffer = nullptr;  ///< what it is bound to, while there are buffers
+    bool held = false;            ///< `buffer` is dequeued
+    bool reported = false;        ///< that somebody keeps it
+    uint64_t unlinked_before = 0; ///< unlinked_ when it was published
+  };
+  struct Waiting {
+    sdk::Frame frame;
+    uint64_t invocation = 0;
+    sdk::UniqueFd fence;  ///< what must pass before it is published; none: nothing
+  };
+  /// A link of this node, by its global's id.
+  struct Peer {
+    CameraStream* stream = nullptr;
+    uint32_t node = 0;
+    pw_proxy* proxy = nullptr;
+    spa_hook hook{};
+    bool refused = false;
+  };
+
+  CameraStream(std::shared_ptr<Connection> connection, sdk::NodeContext context,
+               const Options& options, const SharedPool& pool);
+
+  // Connection::Listener.
+  void OnDisconnected(const sdk::Status& reason) override;
+  void OnGlobal(const Global& global) override;
+  void OnGlobalRemoved(const Global& global) override;
+
+  // Of the stream, by its own name.
+  static const pw_stream_events& Events();
+  void OnState(pw_stream_state state, const char* error);
+  void OnFormat(const spa_pod* param);
+  void OnAddBuffer(pw_buffer* buffer);
+  void OnRemoveBuffer(pw_buffer* buffer);
+  void OnProcess();
+  void OnTriggerDone();
+  void OnTimer();
+  void OnLinkInfo(Peer& peer, const pw_link_info& info);
+
+  sdk::Status Connect();
+  void AddFormats(PodList& pods) const;
+
+  void Advance();
+  void Collect();
+  void TryPublish();
+  bool FencePassed();
+  void Publish(std::size_t index);
+  void Look();
+  void TryEnd();
+  void Renegotiate();
+  void ForgetReaders();
+  void Arm();
+  void Complete(int32_t result);
+  void Fail(const sdk::Status& status);
+  void WatchFence(int fd);
+  uint32_t ReadersOf(const Slot& slot) const;
+  std::string PeerNames() const;
+  std::string NameOf(uint32_t node) const;
+
+  const std::shared_ptr<Connection> connection_;
+  const sdk::NodeContext context_;
+  const Options options_;
+  const SharedPool& pool_;
+
+  pw_stream* stream_ = nullptr;
+  spa_hook hook_{};
+  spa_source* timer_ = nullptr;
+  spa_source* event_ = nullptr;
+  spa_source* fence_source_ = nullptr;
+
+  ReaderLedger ledger_;
+  std::vector<Slot> slots_;
+  std::map<pw_buffer*, std::vector<sdk::UniqueFd>> fds_;  ///< that were put into them
+  std::optional<VideoFormat> agreed_;
+  std::optional<Waiting> waiting_;
+  std::optional<uint64_t> ending_;
+  int64_t ending_since_ns_ = 0;
+  std::map<uint32_t, std::unique_ptr<Peer>> peers_;
+  sdk::Status lost_;
+  bool streaming_ = false;
+  bool drained_ = false;
+  bool shm_only_ = false;
+  bool renegotiating_ = false;  ///< until the buffers there are go
+  int64_t cycle_since_ns_ = 0;  ///< of the cycle under way; 0: none is
+  int64_t cycle_ended_ns_ = 0;
+  int64_t due_ns_ = 0;     ///< before which no frame is published
+  uint64_t unlinked_ = 0;  ///< links that went away
+  int64_t armed_for_ns_ = 0;
+  uint64_t published_ = 0;
+};
+
+}  // namespace sluice::pipewire
+
+#endif  // NODES_PIPEWIRE_CAMERA_STREAM_H_
