@@ -11,8 +11,8 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/help.h"
 #include "engine/cli/std_streams.h"
-#include "engine/cli/wrap.h"
 #include "engine/cli/version.h"
+#include "engine/cli/wrap.h"
 
 namespace sluice::cli {
 namespace {
@@ -43,7 +43,6 @@ Findings ProbeAll(Session& session, const Options& options) {
   ProbeBandwidth(&findings);
   ProbeDevices(&findings);
   ProbeDomains(session, options.gpu, &findings);
-  ProbePipewire(&findings);
   AskPlugins(session, &findings);
   ProbePlugins(session, &findings);
   return findings;

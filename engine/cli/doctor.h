@@ -34,7 +34,6 @@ void ProbeMemory(Findings* findings);
 void ProbeBandwidth(Findings* findings);
 /// Render nodes; other devices are the plugins' to know.
 void ProbeDevices(Findings* findings);
-void ProbePipewire(Findings* findings);
 /// Opens every domain that plugins offer; `selector` chooses the device.
 void ProbeDomains(Session& session, const std::string& selector, Findings* findings);
 void ProbePlugins(Session& session, Findings* findings);

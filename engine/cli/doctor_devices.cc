@@ -1,13 +1,10 @@
 #include <fcntl.h>
 #include <grp.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -43,27 +40,6 @@ Finding RenderNode(const std::string& name) {
   finding.detail = std::strerror(errno);
   finding.advice = AccessAdvice(path);
   return finding;
-}
-
-std::string PipewireSocket() {
-  for (const char* variable : {"PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR"}) {
-    const char* folder = std::getenv(variable);
-    if (folder != nullptr && *folder == '/') return std::string(folder) + "/pipewire-0";
-  }
-  return fmt::format("/run/user/{}/pipewire-0", getuid());
-}
-
-/// 0, or errno.
-int Connect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  const UniqueFd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!connection.valid()) return errno;
-  return connect(connection.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0
-             ? 0
-             : errno;
 }
 
 }  // namespace
@@ -112,21 +88,6 @@ void ProbeDevices(Findings* findings) {
          .advice = "load the GPU's kernel driver (i915, amdgpu, nvidia-drm, ...); in a container, "
                    "pass /dev/dri in"});
   }
-}
-
-void ProbePipewire(Findings* findings) {
-  const std::string path = PipewireSocket();
-  Finding finding{.section = "desktop", .name = "PipeWire"};
-  const int error = Connect(path);
-  if (error == 0) {
-    finding.detail = fmt::format("answers at {}", path);
-  } else {
-    finding.health = Health::kMissing;
-    finding.detail = fmt::format("{}: {}", path, std::strerror(error));
-    finding.advice =
-        "apt install pipewire wireplumber, then systemctl --user start pipewire wireplumber";
-  }
-  findings->push_back(std::move(finding));
 }
 
 }  // namespace sluice::cli
