@@ -1,6 +1,7 @@
 #include "engine/runtime/epoch.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -229,10 +230,13 @@ Status Epoch::TestImport(const graph::PlanNet& net, media::BufferPool& pool, gra
   const MonotonicNs now = Clock::Real().Now();
   // All at once: one that is given back would be the next one again.
   std::vector<media::Frame*> frames;
-  while (media::Frame* frame = pool.TryAcquire(now)) frames.push_back(frame);
-  if (desc.direction == graph::Direction::kInput && !frames.empty()) {
-    const media::HolderId holder = pool.AddHolder(plan_.PortName(port), desc.raw_fds);
-    for (media::Frame* frame : frames) frame->HandOver(holder, now);
+  std::optional<media::HolderId> holder;
+  while (media::Frame* frame = pool.TryAcquire(now)) {
+    frames.push_back(frame);
+    if (desc.direction != graph::Direction::kInput) continue;
+    if (!holder) holder = pool.AddHolder(plan_.PortName(port), desc.raw_fds);
+    // Before the next one: a dynamic producer may not hold them all.
+    frame->HandOver(*holder, now);
   }
   Status tested;
   for (media::Frame* frame : frames) {
