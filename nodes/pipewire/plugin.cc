@@ -2,6 +2,8 @@
 
 #include "nodes/pipewire/camera_node.h"
 #include "nodes/pipewire/doctor.h"
+#include "nodes/pipewire/filter_in_node.h"
+#include "nodes/pipewire/filter_out_node.h"
 
 namespace sluice::pipewire {
 namespace {
@@ -21,4 +23,5 @@ class CaptureToCome final : public sdk::Node<CaptureToCome> {
 }  // namespace sluice::pipewire
 
 SLUICE_EXPORT_PLUGIN(sluice::pipewire::CameraNode, sluice::pipewire::CaptureToCome,
-                     sluice::pipewire::Doctor);
+                     sluice::pipewire::Doctor, sluice::pipewire::FilterInNode,
+                     sluice::pipewire::FilterOutNode);
