@@ -186,6 +186,10 @@ class Enumerator {
     return out;
   }
 
+  static bool IsOwn(const Allocation& allocation, size_t participant) {
+    return allocation.kind == AllocatorKind::kPort && allocation.participant == participant;
+  }
+
   bool IsExcluded(size_t participant, uint32_t fourcc, uint64_t modifier,
                   const Allocation& allocation, Views view) const {
     if (!On(kOnExclusions)) return false;
@@ -314,13 +318,12 @@ class Enumerator {
             allocation.offer != j) {
           continue;
         }
+        if (offer.own_memory_only && On(kOnMemory) && !IsOwn(allocation, i)) continue;
         uint64_t time_ns = 0;
         const Views view = ChooseView(i, offer, fourcc, modifier, allocation, &time_ns);
         if (view == 0) continue;
         Cost cost = OfferCost(i, j, fourcc, time_ns, bytes);
-        const bool by_itself =
-            allocation.kind == AllocatorKind::kPort && allocation.participant == i;
-        if (offer.allocates != 0 && !by_itself) cost.preference += kForeignMemory;
+        if (offer.allocates != 0 && !IsOwn(allocation, i)) cost.preference += kForeignMemory;
         for (const auto& [key, state] : states) {
           StateKey merged;
           if (!Merge(key, offer, &merged)) continue;

@@ -31,7 +31,7 @@ class Digest {
 
 void AddOffer(const Offer& o, Digest* digest) {
   digest->Add("offer {} {} {} {} {} {}", fmt::join(o.fourccs, ","), fmt::join(o.modifiers, ","),
-              o.views, o.allocates, o.sync, fmt::join(o.device_uuid, ""));
+              o.views, o.allocates | (o.own_memory_only ? Views{1} << 31 : 0), o.sync, fmt::join(o.device_uuid, ""));
   digest->Add("{} {} {} {} {} {}", o.width.min, o.width.max, o.width.step, o.height.min,
               o.height.max, o.height.step);
   digest->Add("{} {} {} {} {}", RateToString(o.rate_min), RateToString(o.rate_max),

@@ -51,6 +51,7 @@ struct Offer {
   std::vector<uint64_t> modifiers;  ///< empty = linear only
   Views views = kViewCpu;           ///< views the port can use
   Views allocates = 0;              ///< views of memory that it can allocate itself; 0 = cannot
+  bool own_memory_only = false;     ///< works in no other memory than what it allocates
   std::array<uint8_t, 16> device_uuid{};  ///< of kViewDevice; zero = the node's domain's device
   Syncs sync = kSyncCpuDone;
   Extent width;

@@ -419,7 +419,8 @@ Result<graph::Offer> FromAbi(const sluice_offer& o) {
   offer.fourccs.assign(o.fourccs, o.fourccs + o.fourcc_count);
   offer.modifiers.assign(o.modifiers, o.modifiers + o.modifier_count);
   offer.views = o.views;
-  offer.allocates = o.allocates;
+  offer.allocates = o.allocates & ~SLUICE_ALLOCATES_ONLY;
+  offer.own_memory_only = (o.allocates & SLUICE_ALLOCATES_ONLY) != 0;
   std::memcpy(offer.device_uuid.data(), o.device_uuid, offer.device_uuid.size());
   offer.sync = o.sync;
   offer.width = MakeExtent(o.width_min, o.width_max, o.width_step);

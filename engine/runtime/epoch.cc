@@ -76,7 +76,13 @@ Status Epoch::MakePools(Epoch* previous, graph::Exclusion* refused) {
       // memfd is what is left when nothing else works.
       const bool may_go_without = by_port ? pool.error().code == Code::kUnsupported
                                           : net.allocator != state_.allocators.front()->name();
-      if (may_go_without) *refused = ExcludeAllocator(net, pool.error());
+      if (may_go_without) {
+        *refused = ExcludeAllocator(net, pool.error());
+        // A producer may have memory of several kinds: only the one that it was asked for failed.
+        if (by_port && net.allocator_port == net.producer) {
+          refused->view = plan_.nodes[net.producer.node].ports[net.producer.port].view;
+        }
+      }
       return tl::unexpected(pool.error());
     }
     pools_.push_back(std::move(*pool));

@@ -124,6 +124,10 @@ typedef struct sluice_layout {
 #define SLUICE_VIEW_DEVICE 4u /* memory of the device `device_uuid` */
 #define SLUICE_VIEW_CPU 8u    /* mapped, cached */
 
+/* In sluice_offer.allocates beside the views: the port works in no other memory
+ * than its own (what somebody else fills cannot be elsewhere). */
+#define SLUICE_ALLOCATES_ONLY 0x80000000u
+
 /* How an edge may be synchronised (bits). */
 #define SLUICE_SYNC_CPU_DONE 1u /* the frame is complete when it arrives */
 #define SLUICE_SYNC_IMPLICIT 2u
