@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -355,20 +356,17 @@ void CameraStream::OnLinkInfo(Peer& peer, const pw_link_info& info) {
     // It may be one that takes shared memory only, beside one that has agreed on dma-bufs. Those
     // can read shared memory as well, as a rule.
     shm_only_ = true;
-    context_.Note(sdk::Format("%s takes no dma-buf of the camera %s: shared memory for all",
-                              NameOf(peer.node).c_str(), options_.name.c_str())
-                      .c_str());
+    Say("%s takes no dma-buf of the camera %s: shared memory for all", NameOf(peer.node).c_str(),
+        options_.name.c_str());
     peer.refused = false;
     Renegotiate();
     return;
   }
   const sluice_format& format = pool_.format;
-  context_.Note(sdk::Format("%s cannot read the camera %s (%s): it is %s, %ux%u, in %s",
-                            NameOf(peer.node).c_str(), options_.name.c_str(),
-                            info.error != nullptr ? info.error : "the link failed",
-                            FourccName(format.fourcc).c_str(), format.width, format.height,
-                            pool_.shm() ? "shared memory" : "dma-bufs")
-                    .c_str());
+  Say("%s cannot read the camera %s (%s): it is %s, %ux%u, in %s", NameOf(peer.node).c_str(),
+      options_.name.c_str(), info.error != nullptr ? info.error : "the link failed",
+      FourccName(format.fourcc).c_str(), format.width, format.height,
+      pool_.shm() ? "shared memory" : "dma-bufs");
 }
 
 std::string CameraStream::NameOf(uint32_t node) const {
@@ -412,24 +410,42 @@ void CameraStream::Renegotiate() {
   pw_stream_update_params(stream_, formats.data(), formats.size());
 }
 
-/// Looks for readers that keep a frame for too long.
+/// Looks for readers that keep a frame for too long. Their buffers are left to them as long as there
+/// are others; who is still linked may mean to read on.
 void CameraStream::Look() {
   const int64_t now_ns = NowNs();
   bool orphaned = false;
+  bool overdue = false;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     if (!ledger_.Overdue(i, ReadersOf(slot), now_ns)) continue;
-    if (unlinked_ != slot.unlinked_before) {
-      orphaned = true;  // by a link that is gone, it must be
-    } else if (!std::exchange(slot.reported, true)) {
-      context_.Note(sdk::Format("a reader keeps a frame for longer than %lld ms; the camera %s goes "
-                                "on without that buffer. Linked: %s",
-                                static_cast<long long>(options_.patience_ns / 1'000'000),
-                                options_.name.c_str(), PeerNames().c_str())
-                        .c_str());
-    }
+    overdue = true;
+    if (unlinked_ != slot.unlinked_before) orphaned = true;  // by a link that is gone, it must be
+    if (orphaned || std::exchange(slot.reported, true)) continue;
+    Say("a reader keeps a frame for longer than %lld ms; the camera %s goes on without that buffer. "
+        "Linked: %s",
+        static_cast<long long>(options_.patience_ns / 1'000'000), options_.name.c_str(),
+        PeerNames().c_str());
   }
-  if (orphaned) Renegotiate();
+  const bool starving = overdue && !waiting_ && ledger_.out() == slots_.size();
+  if (starving) {
+    Say("readers keep all %zu buffers of the camera %s for longer than %lld ms: they are taken from "
+        "them. Linked: %s",
+        slots_.size(), options_.name.c_str(),
+        static_cast<long long>(options_.patience_ns / 1'000'000), PeerNames().c_str());
+  }
+  if (orphaned || starving) Renegotiate();
+}
+
+/// For the report, and at once for the log. Nothing is said twice.
+void CameraStream::Say(const char* format, ...) {
+  std::va_list args;
+  va_start(args, format);
+  const std::string text = sdk::VFormat(format, args);
+  va_end(args);
+  if (!said_.insert(text).second) return;
+  context_.Note(text.c_str());
+  context_.Log(SLUICE_LOG_WARNING, "%s", text.c_str());
 }
 
 // --- Frames --------------------------------------------------------------------------------------

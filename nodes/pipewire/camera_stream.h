@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,7 @@ class CameraStream final : private Connection::Listener {
   bool FencePassed();
   void Publish(std::size_t index);
   void Look();
+  [[gnu::format(printf, 2, 3)]] void Say(const char* format, ...);
   void TryEnd();
   void Renegotiate();
   void ForgetReaders();
@@ -146,6 +148,7 @@ class CameraStream final : private Connection::Listener {
   uint64_t unlinked_ = 0;  ///< links that went away
   int64_t armed_for_ns_ = 0;
   uint64_t published_ = 0;
+  std::set<std::string> said_;
 };
 
 }  // namespace sluice::pipewire
