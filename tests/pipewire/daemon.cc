@@ -25,6 +25,9 @@ Result<std::vector<std::string>> Arguments(const Daemon::Options& options) {
   std::vector<std::string> arguments{"tests/pipewire/with_daemon", "--serve"};
   if (options.session_manager) arguments.push_back("--session-manager");
   if (options.test_camera) arguments.push_back("--test-camera");
+  if (!options.preload.empty()) {
+    arguments.insert(arguments.end(), {"--preload", options.preload});
+  }
   for (const auto& [option, text] : {std::pair{"--conf", options.conf},
                                      std::pair{"--session-conf", options.session_conf}}) {
     if (text.empty()) continue;

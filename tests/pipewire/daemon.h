@@ -25,6 +25,7 @@ class Daemon {
     bool test_camera = false;      ///< PipeWire's videotestsrc, node "test-camera".
     std::string conf;              ///< A fragment of pipewire.conf.
     std::string session_conf;      ///< A fragment of wireplumber.conf.
+    std::string preload;           ///< A library for the daemon and its session manager alone.
   };
 
   /// Returns when clients can connect, and the session manager is ready.

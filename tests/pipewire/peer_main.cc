@@ -17,6 +17,7 @@ void AddCommon(CLI::App& app, PeerOptions& options) {
   app.add_option("--format", options.format, "RGBA, BGRA, RGBx, BGRx, YUY2, or NV12; a sink takes any");
   app.add_option("--width", options.width, "pixels");
   app.add_option("--height", options.height, "pixels");
+  app.add_option("--fps", options.fps, "frames per second; a sink takes any rate unless told");
   app.add_option("--frames", options.frames, "end after so many; 0: at SIGTERM");
   app.add_option("--every", options.every, "every which row has a band (both ends need the same)");
   app.add_option("--announce", options.announce, "say so each time that so many frames are through");
@@ -29,7 +30,6 @@ void AddSource(CLI::App& app, PeerOptions& options) {
   app.add_option("--memory", options.memory, "memfd, dmabuf (of the system heap), or daemon's own")
       ->default_val("memfd")
       ->check(CLI::IsMember({"memfd", "dmabuf", "daemon"}));
-  app.add_option("--fps", options.fps, "frames per second");
   app.add_flag("--lockstep", options.lockstep, "the next frame as soon as everybody has had the last");
   app.add_option("--count", options.count,
                  "which buffers may be written: what PipeWire hands back (none); of these, those that no reader "
@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
                "frames, 2: it could not work, 3: the deadline passed"};
   app.require_subcommand(1);
   PeerOptions source{.name = "peer-source", .format = "RGBA", .buffers = 4};
-  PeerOptions sink{.name = "peer-sink"};
+  PeerOptions sink{.name = "peer-sink", .fps = 0};
   CLI::App* source_app = app.add_subcommand("source", "a camera, a node of class Video/Source");
   AddSource(*source_app, source);
   AddSink(*app.add_subcommand("sink", "a consumer"), sink);

@@ -85,7 +85,10 @@ class Sink final : public PeerStream {
 };
 
 Offer Sink::MakeOffer(bool modifier) const {
-  Offer offer{.width = options().width, .height = options().height, .any_size = options().any_size};
+  Offer offer{.width = options().width,
+              .height = options().height,
+              .any_size = options().any_size,
+              .fps = options().fps};
   if (const PeerFormat* only = FindFormat(options().format)) {
     offer.formats = {only};
   } else {
