@@ -21,9 +21,16 @@ constexpr int64_t kAnswerNs = 3'000'000'000;
 constexpr int64_t kFirstPictureNs = 1'500'000'000;
 /// How long a source may take to fill each of its buffers once before the graph begins.
 constexpr int64_t kParkNs = 400'000'000;
+/// How many frames wait to be copied: a source that finds all of its buffers in use may stop.
+constexpr size_t kMostUncopied = 2;
 constexpr const char* kCopyReason = "the source's memory cannot be lent";
 
+/// Of 32, the rest is for those who read them.
+constexpr uint32_t kMostBuffers = 28;
+
 constexpr uint32_t Bit(uint32_t type) { return 1u << type; }
+/// Whatever is no dma-buf: which of the two it becomes is the peer's and the daemon's affair.
+constexpr uint32_t kPlainMemory = Bit(SPA_DATA_MemFd) | Bit(SPA_DATA_MemPtr);
 
 bool SameLayout(const sluice_layout& a, const sluice_layout& b) {
   if (a.coded_width != b.coded_width || a.coded_height != b.coded_height ||
@@ -92,6 +99,14 @@ sdk::Status CaptureNode::EnsureConnection() {
   return {};
 }
 
+uint32_t CaptureNode::Reserve() const {
+  // A driver fills its buffers in turn: the more there are, the longer a frame may be read.
+  const uint32_t more = target_ && target_->plain_dmabufs ? 4 : 0;
+  // Another number than before, so that a pool of the peer's earlier buffers, which are gone, is
+  // not taken for one of its new ones.
+  return std::min(reserve_ + more + generation_ % 2, kMostBuffers);
+}
+
 void CaptureNode::CloseStream() {
   // First, so that no buffer of a frame that is given back is still with the peer.
   stream_.reset();
@@ -112,19 +127,25 @@ sdk::Status CaptureNode::Probe(sdk::OfferSink& sink) {
       context().Note(sdk::Format("the source is %s", target->Text().c_str()).c_str());
     }
     target_ = *std::move(target);
-    auto found = EnumerateFormats(*connection_, lock, *target_, deadline);
+    auto found = EnumerateFormats(*connection_, lock, &*target_, deadline);
     if (!found.ok()) return found.status();
     formats_ = *std::move(found);
   }
   const std::vector<CaptureGroup> groups = MakeGroups(formats_, wish_, target_->plain_dmabufs);
   if (groups.empty()) return Unsupported(*target_, "none of its formats is what is wished for");
-  // Another number of buffers than before, so that a pool of the peer's earlier buffers, which are
-  // gone, is not taken for one of its new ones.
-  return AddOffers(groups, wish_.memory, reserve_ + generation_ % 2, sink);
+  const bool lends = !target_->stalls_when_held;
+  if (!lends) {
+    context().Note(sdk::Format("%s stands still for good when it meets a buffer that is still "
+                               "read: its frames are copied at once",
+                               target_->Text().c_str())
+                       .c_str());
+  }
+  return AddOffers(groups, wish_.memory, lends, Reserve(), sink);
 }
 
 sdk::Status CaptureNode::OpenStream(const sluice_format& format, uint32_t data_types,
-                                    uint32_t buffers, uint32_t lend_first) {
+                                    uint32_t buffers) {
+  if (IsOpenFor(format, data_types)) return {};
   CloseStream();
   if (sdk::Status status = EnsureConnection(); !status.ok()) return status;
   if (!target_) {
@@ -139,7 +160,7 @@ sdk::Status CaptureNode::OpenStream(const sluice_format& format, uint32_t data_t
   request.format.rate = format.rate;
   request.data_types = data_types;
   request.buffers = buffers;
-  request.lend_first = lend_first;
+  request.lent = buffers;
   if ((data_types & Bit(SPA_DATA_DmaBuf)) != 0) {
     const bool listed = std::any_of(formats_.begin(), formats_.end(), [&](const VideoFormat& one) {
       return one.entry == request.format.entry &&
@@ -159,28 +180,35 @@ sdk::Status CaptureNode::OpenStream(const sluice_format& format, uint32_t data_t
     status = stream_->Connect(lock, NowNs() + kAnswerNs);
     if (status.ok() && stream_->AwaitPicture(lock, NowNs() + kFirstPictureNs)) {
       hint_ = stream_->geometry();
-      if (lend_first != 0 && stream_->peer_counts_readers()) {
-        stream_->AwaitParked(lock, NowNs() + kParkNs);
-      }
+      if (stream_->peer_counts_readers()) stream_->AwaitParked(lock, NowNs() + kParkNs);
     }
   }
   if (!status.ok()) CloseStream();
   return status;
 }
 
+bool CaptureNode::IsOpenFor(const sluice_format& format, uint32_t data_types) const {
+  if (stream_ == nullptr) return false;
+  const Connection::Lock lock(*connection_);
+  if (!connection_->alive() || !stream_->lost().ok() || stream_->changed()) return false;
+  const VideoFormat& has = stream_->format();
+  return has.entry == FindDrm(format.fourcc) && has.size.width == format.width &&
+         has.size.height == format.height && stream_->data_types() == data_types &&
+         (!has.dmabuf() || has.modifiers[0] == format.modifier);
+}
+
 sdk::Status CaptureNode::Allocate(int32_t /*direction*/, uint32_t /*port*/,
                                   const sluice_pool_request& request, sdk::PoolSink& sink) {
-  uint32_t types = Bit(SPA_DATA_MemFd) | Bit(SPA_DATA_MemPtr);
-  if ((request.views & SLUICE_VIEW_DMABUF) != 0) types = Bit(SPA_DATA_DmaBuf);
-  if ((request.views & SLUICE_VIEW_SHM) != 0) types = Bit(SPA_DATA_MemFd);
+  const bool dmabuf = (request.views & SLUICE_VIEW_DMABUF) != 0;
+  const uint32_t types = dmabuf ? Bit(SPA_DATA_DmaBuf) : kPlainMemory;
+  if (lent_) CloseStream();
   lent_.reset();
-  if (sdk::Status status = OpenStream(request.format, types, request.buffers,
-                                       reserve_ + generation_ % 2);
-      !status.ok()) {
+  if (sdk::Status status = OpenStream(request.format, types, Reserve()); !status.ok()) {
     return status;
   }
-  const sdk::Status status = Lend(request, sink);
-  if (!status.ok()) CloseStream();
+  sdk::Status status = Lend(request, sink);
+  // What cannot be lent this way may be lent in another one.
+  if (!status.ok() && status.code() != SLUICE_E_UNSUPPORTED) CloseStream();
   return status;
 }
 
@@ -192,17 +220,13 @@ sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink&
   Lent lent{request.pool, request.epoch, request.views, request.format, {}, {}, 0};
   const Connection::Lock lock(*connection_);
   const auto count = static_cast<uint32_t>(stream_->buffer_count());
-  lent.real = std::min(count, request.buffers);
-  // Spare buffers stay with this node, which may hold as many as it has announced.
-  if (request.buffers - lent.real + 1 > reserve_ + generation_ % 2) {
+  lent.real = std::min({count, request.buffers, Reserve()});
+  // One is being filled, one is on its way, one is read.
+  if (lent.real < 3) return Unsupported(*target_, "it has too few buffers to lend any");
+  if (count > lent.real && !stream_->peer_counts_readers()) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
-                              "%s has %u buffers, too few for a pool of %u of which %u are to be "
-                              "with the source",
-                              target_->Text().c_str(), count, request.buffers, reserve_);
-  }
-  if (count > request.buffers && !stream_->peer_counts_readers()) {
-    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s fills %u buffers, and %u can be lent",
-                              target_->Text().c_str(), count, request.buffers);
+                              "%s fills its %u buffers in turn, and %u of them can be lent",
+                              target_->Text().c_str(), count, lent.real);
   }
   // Of a source that has sent nothing yet, by the time before; else its rows have no gaps.
   if (hint_ && hint_->blocks.size() >= stream_->buffer(0).blocks.size()) lent.geometry = *hint_;
@@ -236,7 +260,7 @@ sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink&
   if (!stream_->peer_counts_readers()) {
     context().Note(sdk::Format("%s writes its %u buffers in turn, whoever reads them: a frame that "
                                "is held for longer is overwritten, and counted",
-                               target_->Text().c_str(), request.buffers)
+                               target_->Text().c_str(), lent.real)
                        .c_str());
   }
   slots_.resize(request.buffers);
@@ -323,9 +347,9 @@ sdk::Status CaptureNode::Configure(const sdk::Configuration& configuration) {
   auto port = configuration.Port(kOutName);
   if (!port.ok()) return port.status();
   if (IsLent(**port)) return {};
+  if (lent_) CloseStream();
   lent_.reset();
-  copy_format_ = (*port)->format;
-  return OpenStream(copy_format_, Bit(SPA_DATA_MemFd) | Bit(SPA_DATA_MemPtr), 0, 0);
+  return OpenStream((*port)->format, kPlainMemory, 0);
 }
 
 void CaptureNode::ReleasePool(uint32_t pool, uint32_t epoch) {
@@ -344,7 +368,7 @@ sdk::Status CaptureNode::Start() {
   active_ = true;
   {
     const Connection::Lock lock(*connection_);
-    if (stream_ != nullptr) stream_->Run(true);
+    if (stream_ != nullptr) stream_->Run(true, lent_ ? 0 : kMostUncopied);
   }
   context().Wake();
   return {};
@@ -356,7 +380,7 @@ sdk::Status CaptureNode::Reconfigure(const sdk::Configuration& configuration) {
   if (sdk::Status status = Configure(configuration); !status.ok()) return status;
   {
     const Connection::Lock lock(*connection_);
-    stream_->Run(true);
+    stream_->Run(true, lent_ ? 0 : kMostUncopied);
   }
   context().Wake();
   return {};
@@ -379,12 +403,15 @@ sdk::Expected<sdk::Process> CaptureNode::Process(sdk::Invocation& /*invocation*/
   if (stream_ == nullptr) return sdk::Status::Error(SLUICE_E_INTERNAL, "no stream");
   std::vector<Delivery> deliveries;
   bool changed = false;
+  uint64_t skipped = 0;
   {
     const Connection::Lock lock(*connection_);
     if (!stream_->lost().ok()) return stream_->lost();
     deliveries = stream_->Take();
+    skipped = stream_->TakeSkipped();
     changed = stream_->changed();
   }
+  if (skipped != 0) context().CountDrop(kOutName, skipped, "the graph was late to copy it");
   if (!deliveries.empty()) last_event_ns_ = NowNs();
   if (lent_) {
     if (sdk::Status status = Fill(deliveries); !status.ok()) return status;
@@ -505,6 +532,8 @@ sdk::Status CaptureNode::Fill(const std::vector<Delivery>& delivered) {
                                 "buffer %u of pool %u, epoch %u, is none of the source's", id.index,
                                 id.pool, id.epoch);
     }
+    // A spare one: all that is home of the others was above it.
+    if (id.index >= lent_->real) return {};
     slots_[id.index].frame = *std::move(frame);
     slots_[id.index].out = false;
     const bool fresh =
@@ -518,7 +547,7 @@ sdk::Status CaptureNode::CheckTime() {
   if (timeout_ns_ == 0) return {};
   // It cannot be late while it has no buffer.
   const bool waits =
-      !lent_ || std::any_of(slots_.begin(), slots_.begin() + lent_->real,
+      !lent_ || std::any_of(slots_.begin(), slots_.end(),
                             [](const Slot& slot) { return static_cast<bool>(slot.frame); });
   if (!waits) last_event_ns_ = NowNs();
   const int64_t due = last_event_ns_ + timeout_ns_;

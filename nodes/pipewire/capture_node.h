@@ -23,6 +23,10 @@ namespace sluice::pipewire {
 /// Buffer i of the pool is buffer i of the stream. A frame that this node holds is with the peer;
 /// when the peer has delivered it, it is emitted, and when it has come home and is acquired again,
 /// its buffer goes back.
+///
+/// Many a peer fills its buffers in turn, whoever has them: so there are no more of the peer's than
+/// this node may hold, and none is ever at home for long. The pool's other buffers are spare ones,
+/// which nobody fills; they come last, and so the pool gives them last, and they are left in it.
 class CaptureNode : public sdk::Node<CaptureNode> {
  public:
   static constexpr const char* kType = "pipewire.capture";
@@ -66,12 +70,16 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   };
 
   sdk::Status EnsureConnection();
+  /// The most buffers that may be with the source.
+  uint32_t Reserve() const;
   /// Ends the stream and gives back what was with the peer.
   void CloseStream();
-  sdk::Status OpenStream(const sluice_format& format, uint32_t data_types, uint32_t buffers,
-                         uint32_t lend_first);
+  sdk::Status OpenStream(const sluice_format& format, uint32_t data_types, uint32_t buffers);
+  /// Whether the stream that there is will do. To leave it and come again would end many a source:
+  /// some take the first reader's leaving for their end.
+  bool IsOpenFor(const sluice_format& format, uint32_t data_types) const;
   sdk::Status Lend(const sluice_pool_request& request, sdk::PoolSink& sink);
-  /// Memory that nobody fills, for a source with fewer buffers than the pool.
+  /// A buffer that nobody fills.
   sdk::Status AddSpare(const sluice_layout& layout, uint32_t views, sdk::PoolSink& sink,
                        Kept* kept) const;
   sdk::Status AddBuffer(const PeerBuffer& buffer, const sluice_layout& layout, bool mapped,
@@ -109,7 +117,6 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   /// Where the rows of the latest picture were, for a source that sends none for a while.
   std::optional<Geometry> hint_;
   std::vector<std::shared_ptr<Mapping>> copy_from_;
-  sluice_format copy_format_{};
 
   bool active_ = false;         ///< between Start() and Stop()
   bool renegotiating_ = false;  ///< asked for by this node

@@ -234,7 +234,7 @@ std::vector<CaptureGroup> MakeGroups(const std::vector<VideoFormat>& formats,
 }
 
 sdk::Status AddOffers(const std::vector<CaptureGroup>& groups, CaptureWish::Memory memory,
-                      uint32_t dynamic_reserve, sdk::OfferSink& sink) {
+                      bool lends, uint32_t dynamic_reserve, sdk::OfferSink& sink) {
   struct Way {
     uint32_t views;
     uint32_t allocates;
@@ -253,6 +253,7 @@ sdk::Status AddOffers(const std::vector<CaptureGroup>& groups, CaptureWish::Memo
       const bool dmabuf = way.views == SLUICE_VIEW_DMABUF;
       if (dmabuf && (group.modifiers.empty() || memory == CaptureWish::Memory::kShm)) continue;
       if (!dmabuf && memory == CaptureWish::Memory::kDmabuf) continue;
+      if (!lends && way.copies == nullptr) continue;
       sdk::OfferBuilder offer;
       for (const uint32_t fourcc : group.fourccs) offer.Format(fourcc);
       if (dmabuf) {

@@ -41,9 +41,10 @@ struct CaptureGroup {
 std::vector<CaptureGroup> MakeGroups(const std::vector<VideoFormat>& formats,
                                      const CaptureWish& wish, bool plain_dmabufs);
 
-/// Each group in each kind of memory: dma-bufs, shared memory, memory mapped by us, a copy.
+/// Each group in each kind of memory: dma-bufs, shared memory, memory mapped by us, a copy; of a
+/// source that lends nothing, a copy alone.
 sdk::Status AddOffers(const std::vector<CaptureGroup>& groups, CaptureWish::Memory memory,
-                      uint32_t dynamic_reserve, sdk::OfferSink& sink);
+                      bool lends, uint32_t dynamic_reserve, sdk::OfferSink& sink);
 
 }  // namespace sluice::pipewire
 

@@ -218,7 +218,7 @@ bool CaptureStream::AwaitPicture(const Connection::Lock& lock, int64_t deadline_
 
 void CaptureStream::AwaitParked(const Connection::Lock& lock, int64_t deadline_ns) {
   connection_->WaitUntil(lock, deadline_ns, [&] {
-    for (size_t i = request_.lend_first; i < buffers_.size(); ++i) {
+    for (size_t i = request_.lent; request_.lent != 0 && i < buffers_.size(); ++i) {
       if (!buffers_[i].held && !changed_ && lost_.ok()) return false;
     }
     return true;
@@ -243,8 +243,9 @@ void CaptureStream::OfferBuffers() {
 
 // --- Running -------------------------------------------------------------------------------------
 
-void CaptureStream::Run(bool run) {
+void CaptureStream::Run(bool run, size_t most) {
   running_ = run;
+  most_ready_ = most;
   if (!run) {
     ready_.clear();
   } else if (latest_) {
@@ -305,10 +306,15 @@ void CaptureStream::Deliver(pw_buffer* handle) {
   found->held = true;
   if (running_) {
     ready_.push_back(std::move(delivery));
+    while (most_ready_ != 0 && ready_.size() > most_ready_) {
+      Return(ready_.front().index);
+      ready_.erase(ready_.begin());
+      ++skipped_;
+    }
     return;
   }
   connection_->Signal();
-  const bool kept_back = request_.lend_first != 0 && delivery.index >= request_.lend_first;
+  const bool kept_back = request_.lent != 0 && delivery.index >= request_.lent;
   if (latest_ && latest_->index != delivery.index) Return(latest_->index);
   latest_.reset();
   if (!kept_back) latest_ = std::move(delivery);

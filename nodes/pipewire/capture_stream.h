@@ -46,9 +46,8 @@ class CaptureStream final : private Connection::Listener {
     VideoFormat format;  ///< one value everywhere, but for a rate that is not known
     uint32_t data_types = 0;  ///< 1 << SPA_DATA_*
     uint32_t buffers = 0;     ///< as a wish; 0: what the peer likes
-    /// Not 0: the graph lends this many first; the others are kept back until it wants them, so
-    /// that no picture comes in a buffer that cannot be passed on.
-    uint32_t lend_first = 0;
+    /// Not 0: no more than so many can be passed on; further ones are kept when they come.
+    uint32_t lent = 0;
     bool explicit_sync = false;
   };
 
@@ -65,11 +64,12 @@ class CaptureStream final : private Connection::Listener {
   sdk::Status Connect(const Connection::Lock& lock, int64_t deadline_ns);
   /// Waits for a picture, which says where its rows lie. False: none came.
   bool AwaitPicture(const Connection::Lock& lock, int64_t deadline_ns);
-  /// Waits until the peer has parted with the buffers behind the first ones.
+  /// Waits until the peer has parted with the buffers that cannot be passed on.
   void AwaitParked(const Connection::Lock& lock, int64_t deadline_ns);
 
   /// What was agreed on.
   const VideoFormat& format() const { return *agreed_; }
+  uint32_t data_types() const { return request_.data_types; }
   size_t buffer_count() const { return buffers_.size(); }
   const PeerBuffer& buffer(uint32_t index) const { return *buffers_[index].checked; }
   /// Whether the peer waits for readers before it writes again.
@@ -80,7 +80,9 @@ class CaptureStream final : private Connection::Listener {
 
   /// From now on deliveries are kept for Take(), the latest one before included; before, buffers
   /// go back when a newer picture is there.
-  void Run(bool run);
+  /// `most`: of more than so many, the oldest are given back, and counted; 0: no bound.
+  void Run(bool run, size_t most = 0);
+  uint64_t TakeSkipped() { return std::exchange(skipped_, 0); }
   std::vector<Delivery> Take() { return std::exchange(ready_, {}); }
   bool held(uint32_t index) const { return index < buffers_.size() && buffers_[index].held; }
   /// Gives a held buffer back to the peer. Nothing happens to one that is not held.
@@ -139,6 +141,8 @@ class CaptureStream final : private Connection::Listener {
   bool changed_ = false;
   sdk::Status lost_;
   std::vector<Delivery> ready_;
+  size_t most_ready_ = 0;
+  uint64_t skipped_ = 0;
   std::optional<Delivery> latest_;  ///< while it does not run
 };
 

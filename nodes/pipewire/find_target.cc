@@ -138,6 +138,7 @@ const Global* FindDefault(Connection& connection, const Connection::Lock& lock,
 struct Params {
   std::vector<VideoFormat> formats;
   bool any = false;
+  bool gstreamer_driver = false;
 
   void Add(const spa_pod* pod) {
     any = true;
@@ -152,11 +153,23 @@ void OnNodeParam(void* data, int /*seq*/, uint32_t id, uint32_t /*index*/, uint3
   if (id == SPA_PARAM_EnumFormat) static_cast<Params*>(data)->Add(param);
 }
 
+void OnNodeInfo(void* data, const pw_node_info* info) {
+  if (info->props == nullptr) return;
+  const auto begins = [&](const char* key, const char* text) {
+    const char* value = spa_dict_lookup(info->props, key);
+    return value != nullptr && std::strncmp(value, text, std::strlen(text)) == 0;
+  };
+  // GStreamer's elements have no mark of their own but the name of their loop's thread, cut off.
+  static_cast<Params*>(data)->gstreamer_driver =
+      begins("node.loop.name", "pipewire-main-l") && begins(PW_KEY_NODE_DRIVER, "true");
+}
+
 sdk::Status AskNode(Connection& connection, const Connection::Lock& lock, uint32_t id,
                     int64_t deadline_ns, Params* params) {
   static constexpr pw_node_events kEvents = [] {
     pw_node_events events{};
     events.version = PW_VERSION_NODE_EVENTS;
+    events.info = OnNodeInfo;
     events.param = OnNodeParam;
     return events;
   }();
@@ -232,15 +245,16 @@ bool HasSessionManager(const Connection& connection) {
 
 sdk::Expected<std::vector<VideoFormat>> EnumerateFormats(Connection& connection,
                                                          const Connection::Lock& lock,
-                                                         const Target& target,
+                                                         Target* target,
                                                          int64_t deadline_ns) {
   Params params;
-  if (sdk::Status status = AskNode(connection, lock, target.id, deadline_ns, &params);
+  if (sdk::Status status = AskNode(connection, lock, target->id, deadline_ns, &params);
       !status.ok()) {
     return status;
   }
+  target->stalls_when_held = params.gstreamer_driver;
   if (params.formats.empty()) {
-    for (const uint32_t port : OutputPorts(connection, target.id)) {
+    for (const uint32_t port : OutputPorts(connection, target->id)) {
       if (sdk::Status status = AskPort(connection, lock, port, deadline_ns, &params);
           !status.ok()) {
         return status;
@@ -248,7 +262,7 @@ sdk::Expected<std::vector<VideoFormat>> EnumerateFormats(Connection& connection,
     }
   }
   if (!params.formats.empty()) return std::move(params.formats);
-  return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: %s", target.Text().c_str(),
+  return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: %s", target->Text().c_str(),
                             params.any ? "none of its formats is known"
                                        : "it does not say what it can send");
 }

@@ -21,6 +21,9 @@ struct Target {
   /// A device whose driver makes dma-bufs without saying so in its formats.
   /// Spec: PipeWire's "DMA-BUF Sharing", the special case of V4L2.
   bool plain_dmabufs = false;
+  /// It waits for a buffer that is still read without ever asking again (GStreamer's pipewiresink
+  /// as a driver): nothing of it can be held.
+  bool stalls_when_held = false;
 
   /// "camera0 (Integrated camera)".
   std::string Text() const;
@@ -35,11 +38,12 @@ sdk::Expected<Target> FindTarget(Connection& connection, const Connection::Lock&
 /// Whether a session manager makes links here.
 bool HasSessionManager(const Connection& connection);
 
-/// What it can send, as it prefers it; formats that Sluice does not know are left out.
+/// What it can send, as it prefers it; formats that Sluice does not know are left out. Completes
+/// `target` by what only a look at the node tells.
 /// Errors: DEVICE_LOST, TIMEOUT, UNSUPPORTED (no format is known).
 sdk::Expected<std::vector<VideoFormat>> EnumerateFormats(Connection& connection,
                                                          const Connection::Lock& lock,
-                                                         const Target& target, int64_t deadline_ns);
+                                                         Target* target, int64_t deadline_ns);
 
 }  // namespace sluice::pipewire
 
