@@ -102,6 +102,7 @@ sdk::Status FilterInput::Attach(pw_filter* filter) {
 }
 
 void FilterInput::Detach() {
+  const std::lock_guard guard(mutex_);
   arrived_.clear();
   port_ = nullptr;
   filter_ = nullptr;
@@ -178,14 +179,23 @@ void FilterInput::OnAddBuffer(pw_buffer* buffer) {
 }
 
 void FilterInput::OnRemoveBuffer(pw_buffer* buffer) {
-  std::erase(arrived_, buffer);
+  {
+    const std::lock_guard guard(mutex_);
+    std::erase(arrived_, buffer);
+  }
   delete static_cast<Buffer*>(buffer->user_data);
   buffer->user_data = nullptr;
 }
 
 // --- Running -------------------------------------------------------------------------------------
 
+bool FilterInput::waiting() const {
+  const std::lock_guard guard(mutex_);
+  return !arrived_.empty();
+}
+
 void FilterInput::OnProcess() {
+  const std::lock_guard guard(mutex_);
   while (pw_buffer* buffer = pw_filter_dequeue_buffer(port_)) {
     CountReader(buffer, 1);
     arrived_.push_back(buffer);
@@ -237,9 +247,14 @@ bool FilterInput::CopyRows(const Buffer& from, const Place& place, const sdk::Ma
 }
 
 std::optional<uint64_t> FilterInput::CopyNext(const sdk::Mapping& to, sluice_frame_info* info) {
-  if (arrived_.empty()) return std::nullopt;
-  pw_buffer* buffer = arrived_.front();
-  arrived_.pop_front();
+  pw_buffer* buffer = nullptr;
+  {
+    const std::lock_guard guard(mutex_);
+    if (arrived_.empty()) return std::nullopt;
+    buffer = arrived_.front();
+    arrived_.pop_front();
+  }
+  // It stays: buffers go on the loop alone.
   const std::optional<Place> place = Find(buffer);
   const spa_chunk chunk =
       buffer->buffer->n_datas > 0 ? *buffer->buffer->datas[0].chunk : spa_chunk{};
@@ -248,6 +263,7 @@ std::optional<uint64_t> FilterInput::CopyNext(const sdk::Mapping& to, sluice_fra
   if (!place || chunk.size == 0 ||
       !CopyRows(*static_cast<const Buffer*>(buffer->user_data), *place, to)) {
     context_.CountDrop(kOut, 1, chunk.size == 0 ? "empty" : "its buffer does not hold a picture");
+    const std::lock_guard guard(mutex_);
     Return(buffer);
     return std::nullopt;
   }
@@ -266,6 +282,7 @@ std::optional<uint64_t> FilterInput::CopyNext(const sdk::Mapping& to, sluice_fra
   info->crop_width = format_.width;
   info->crop_height = format_.height;
   info->bytes_used = 0;
+  const std::lock_guard guard(mutex_);
   Return(buffer);
   return place->row_bytes * format_.height;
 }

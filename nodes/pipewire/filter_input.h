@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -41,7 +42,7 @@ class FilterInput {
   void OnRemoveBuffer(pw_buffer* buffer);
   void OnProcess();
 
-  bool waiting() const { return !arrived_.empty(); }
+  bool waiting() const;
   /// Copies the oldest picture that waits, and says what travels with it. The peer has its buffer
   /// back then. Nothing where none waits, or it holds no picture. Returns the bytes.
   std::optional<uint64_t> CopyNext(const sdk::Mapping& to, sluice_frame_info* info);
@@ -79,9 +80,10 @@ class FilterInput {
   sluice_format format_{};
   pw_filter* filter_ = nullptr;
   void* port_ = nullptr;
-  std::deque<pw_buffer*> arrived_;
-  uint64_t counted_ = 0;   ///< for peers that do not count
-  int64_t first_ns_ = -1;  ///< the peer's time of the first picture
+  mutable std::mutex mutex_;
+  std::deque<pw_buffer*> arrived_;  ///< guarded by the mutex, as are their returns
+  uint64_t counted_ = 0;            ///< for peers that do not count
+  int64_t first_ns_ = -1;           ///< the peer's time of the first picture
 };
 
 /// Bytes of a pixel; 0 for formats of several planes and compressed ones.

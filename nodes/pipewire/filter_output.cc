@@ -30,6 +30,7 @@ VideoFormat Offer(const SharedPool& pool, bool dmabuf) {
 // --- Setting up ----------------------------------------------------------------------------------
 
 void FilterOutput::SetPool(const SharedPool& pool) {
+  const std::lock_guard guard(mutex_);
   pool_ = pool;
   waiting_.clear();
   slots_.clear();
@@ -50,6 +51,7 @@ sdk::Status FilterOutput::Attach(pw_filter* filter) {
 }
 
 void FilterOutput::Detach() {
+  const std::lock_guard guard(mutex_);
   waiting_.clear();
   for (Slot& slot : slots_) slot = Slot{};
   ledger_.Reset(slots_.size());
@@ -79,6 +81,7 @@ void FilterOutput::OnFormat(const spa_pod* param) {
 }
 
 void FilterOutput::OnAddBuffer(pw_buffer* buffer) {
+  const std::lock_guard guard(mutex_);
   const auto free = std::find_if(slots_.begin(), slots_.end(),
                                  [](const Slot& slot) { return slot.buffer == nullptr; });
   // One more than the pool has is a second name of a buffer, and never published.
@@ -99,6 +102,7 @@ void FilterOutput::OnAddBuffer(pw_buffer* buffer) {
 }
 
 void FilterOutput::OnRemoveBuffer(pw_buffer* buffer) {
+  const std::lock_guard guard(mutex_);
   if (auto* slot = static_cast<Slot*>(buffer->user_data); slot != nullptr) {
     ledger_.Removed(static_cast<std::size_t>(slot - slots_.data()), ReadersOf(*slot));
     slot->buffer = nullptr;
@@ -127,6 +131,7 @@ uint32_t FilterOutput::ReadersOf(const Slot& slot) {
 }
 
 void FilterOutput::Send(sdk::Frame frame) {
+  const std::lock_guard guard(mutex_);
   if (!linked()) return;
   waiting_.push_back(std::move(frame));
   if (waiting_.size() <= kMostWaiting) return;
@@ -135,6 +140,7 @@ void FilterOutput::Send(sdk::Frame frame) {
 }
 
 void FilterOutput::OnProcess() {
+  const std::lock_guard guard(mutex_);
   while (pw_buffer* buffer = pw_filter_dequeue_buffer(port_)) {
     auto* slot = static_cast<Slot*>(buffer->user_data);
     if (slot == nullptr) continue;
@@ -143,7 +149,11 @@ void FilterOutput::OnProcess() {
   }
   // Its driver begins no cycle before the last one has ended.
   ledger_.CycleEnded(NowNs());
-  LetHome();
+  ReleaseUnread();
+  Publish();
+}
+
+void FilterOutput::Publish() {
   if (waiting_.empty()) return;
   const std::size_t index = waiting_.front().BufferId().index;
   if (index >= slots_.size()) {
@@ -162,13 +172,18 @@ void FilterOutput::OnProcess() {
 }
 
 bool FilterOutput::LetHome() {
+  const std::lock_guard guard(mutex_);
+  ReleaseUnread();
+  return ledger_.MustPoll();
+}
+
+void FilterOutput::ReleaseUnread() {
   const int64_t now_ns = NowNs();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].frame && ledger_.TakeHome(i, ReadersOf(slots_[i]), now_ns)) {
       slots_[i].frame.Release();
     }
   }
-  return ledger_.MustPoll();
 }
 
 }  // namespace sluice::pipewire

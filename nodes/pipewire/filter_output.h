@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@ namespace sluice::pipewire {
 
 /// The output port of a filter: the graph's frames, read where they are. A frame's lease ends when
 /// its last reader is done; how that is known, docs/design/0012 says.
-/// Threads: everything under the connection's lock, or on its loop.
+/// Threads: everything under the connection's lock, or on its loop; but for OnProcess(), which
+/// comes on PipeWire's thread for data.
 class FilterOutput {
  public:
   /// `patience_ns`: how long readers that went away with their buffers may still look.
@@ -55,16 +57,21 @@ class FilterOutput {
   };
 
   static uint32_t ReadersOf(const Slot& slot);
+  // Under the mutex:
   bool linked() const;
+  void Publish();
+  void ReleaseUnread();
 
   sdk::NodeContext context_;
   SharedPool pool_;
-  ReaderLedger ledger_;
   pw_filter* filter_ = nullptr;
   void* port_ = nullptr;
   std::optional<VideoFormat> agreed_;
-  std::vector<Slot> slots_;
   std::map<pw_buffer*, std::vector<sdk::UniqueFd>> fds_;
+
+  std::mutex mutex_;  ///< guards the rest
+  ReaderLedger ledger_;
+  std::vector<Slot> slots_;
   std::deque<sdk::Frame> waiting_;
 };
 

@@ -134,8 +134,9 @@ sdk::Status FilterPair::MakeFilter(const Connection::Lock& lock) {
   pw_filter_add_listener(filter_, &hook_, &Events(), this);
   if (sdk::Status status = input_->Attach(filter_); !status.ok()) return status;
   if (sdk::Status status = output_->Attach(filter_); !status.ok()) return status;
-  // Its callbacks come on the connection's loop.
-  if (const int result = pw_filter_connect(filter_, PW_FILTER_FLAG_NONE, nullptr, 0); result < 0) {
+  // Within the cycle of whoever drives it: so the peer knows that it reads before the cycle ends.
+  if (const int result = pw_filter_connect(filter_, PW_FILTER_FLAG_RT_PROCESS, nullptr, 0);
+      result < 0) {
     return sdk::Status::Error(SLUICE_E_INTERNAL, "a filter of PipeWire: %s", strerror(-result));
   }
   if (sdk::Status status = connection_->RoundTrip(lock, 3'000'000'000); !status.ok()) return status;

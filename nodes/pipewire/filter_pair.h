@@ -83,7 +83,7 @@ class FilterPair final : private Connection::Listener {
   void OnState(pw_filter_state state, const char* error);
   void OnParam(const void* port, uint32_t id, const spa_pod* param);
   void OnBuffer(const void* port, pw_buffer* buffer, bool added);
-  void OnProcess();
+  void OnProcess();  // on PipeWire's thread for data
 
   const Options options_;
   std::array<bool, 2> joined_{};  ///< guarded by the mutex of all pairs
