@@ -151,6 +151,8 @@ void NodeInstance::FindExtensions() {
   if (importer != nullptr && importer->struct_size >= sizeof(sluice_importer)) {
     importer_ = importer;
   }
+  auto* ending = static_cast<const sluice_ending*>(find(SLUICE_ENDING_ID));
+  if (ending != nullptr && ending->struct_size >= sizeof(sluice_ending)) ending_ = ending;
 }
 
 Result<PortMemory> NodeInstance::Allocate(graph::Direction direction, uint32_t port,

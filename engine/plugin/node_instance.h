@@ -77,6 +77,10 @@ class NodeInstance {
   bool HasProcess() const { return node_.process != nullptr; }
   bool HasDrain() const { return node_.drain != nullptr; }
   int32_t Drain() { return node_.drain(node_.self); }
+  /// [thread-safe] Active: what waits for somebody outside need not wait any more.
+  void EndSoon() {
+    if (ending_ != nullptr) ending_->soon(node_.self);
+  }
   void Stop(MonotonicNs deadline_ns, bool completed);
   Status Reconfigure(const ConfigureArguments& arguments);
   Status SetParam(const ParamArgument& param);
@@ -108,6 +112,7 @@ class NodeInstance {
   sluice_node node_{};
   const sluice_allocator* allocator_ = nullptr;
   const sluice_importer* importer_ = nullptr;
+  const sluice_ending* ending_ = nullptr;
   State state_ = State::kCreated;
 };
 

@@ -92,6 +92,10 @@ class NodeRunner {
   // For the controller; the group is paused unless said.
   /// [thread-safe] A source ends after what it is doing.
   void RequestEnd();
+  /// Any node: the run is being ended, so nobody outside need be waited for.
+  void EndSoon() {
+    if (options_.instance != nullptr) options_.instance->EndSoon();
+  }
   /// [thread-safe] Does not fire until released.
   void SetHeld(bool held);
   /// [thread-safe] If it has failed or fails, what comes to it is let go of.

@@ -130,6 +130,7 @@ void Scheduler::Stop() {
 void Scheduler::RequestDrain() {
   for (auto& runner : runners_) {
     if (runner->source() || runner->failed()) runner->RequestEnd();
+    if (!runner->failed()) runner->EndSoon();
   }
 }
 

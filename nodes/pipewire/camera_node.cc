@@ -119,13 +119,18 @@ sdk::Status CameraNode::Open() {
   sdk::Expected<std::unique_ptr<CameraStream>> stream =
       CameraStream::Create(*std::move(connection), context(), options_, pool_);
   if (!stream.ok()) return stream.status();
+  const std::lock_guard lock(stream_mutex_);
   stream_ = *std::move(stream);
   return {};
 }
 
 void CameraNode::Close() {
-  if (stream_ != nullptr) published_ += stream_->published();
-  stream_.reset();
+  std::unique_ptr<CameraStream> stream;
+  {
+    const std::lock_guard lock(stream_mutex_);
+    stream = std::move(stream_);
+  }
+  if (stream != nullptr) published_ += stream->published();
 }
 
 sdk::Status CameraNode::Start() {
@@ -151,9 +156,11 @@ sdk::Expected<sdk::Process> CameraNode::Process(sdk::Invocation& invocation) {
   return sdk::Process::kAsync;
 }
 
-sdk::Status CameraNode::Drain() {
-  if (stream_ != nullptr) stream_->Drain();
-  return {};
+sdk::Status CameraNode::Drain() { return {}; }
+
+void CameraNode::EndSoon() {
+  const std::lock_guard lock(stream_mutex_);
+  if (stream_ != nullptr) stream_->EndSoon();
 }
 
 void CameraNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {

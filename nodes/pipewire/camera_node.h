@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include <sluice/sdk.hpp>
@@ -26,6 +27,7 @@ class CameraNode final : public sdk::Node<CameraNode> {
   sdk::Status Start();
   sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation);
   sdk::Status Drain();
+  void EndSoon();
   void Stop(int64_t deadline_ns, bool completed);
 
   sdk::Status TestImport(int32_t direction, uint32_t port, sdk::FrameRef frame);
@@ -42,6 +44,7 @@ class CameraNode final : public sdk::Node<CameraNode> {
 
   SharedPool pool_;
   sluice_buffer_id pool_id_{};  ///< whose buffers they are; its index means nothing
+  std::mutex stream_mutex_;  ///< for who asks from outside; the engine's verbs take turns
   std::unique_ptr<CameraStream> stream_;
   uint64_t published_ = 0;  ///< by streams that are gone
 };

@@ -165,9 +165,9 @@ void CameraStream::End(uint64_t invocation) {
   pw_loop_signal_event(connection_->loop(), event_);
 }
 
-void CameraStream::Drain() {
+void CameraStream::EndSoon() {
   const Connection::Lock lock(*connection_);
-  drained_ = true;
+  ending_soon_ = true;
   pw_loop_signal_event(connection_->loop(), event_);
 }
 
@@ -376,6 +376,11 @@ std::string CameraStream::NameOf(uint32_t node) const {
   return name.empty() ? "node " + std::to_string(node) : name;
 }
 
+bool CameraStream::Watched() const {
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [](const auto& entry) { return !entry.second->refused; });
+}
+
 std::string CameraStream::PeerNames() const {
   std::string names;
   for (const auto& [id, peer] : peers_) {
@@ -485,7 +490,7 @@ void CameraStream::Collect() {
 void CameraStream::TryPublish() {
   if (!waiting_) return;
   if (!streaming_ || !agreed_ || renegotiating_) {
-    if (drained_ && peers_.empty()) {
+    if (ending_soon_ && !Watched()) {
       context_.CountDrop(kInPort, 1, "nobody looked when the stream ended");
       Complete(SLUICE_PROCESS_DONE);
     }

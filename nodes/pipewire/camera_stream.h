@@ -51,8 +51,8 @@ class CameraStream final : private Connection::Listener {
   /// No further frame comes: `invocation` is completed with END as soon as the last one was handed
   /// over and read, or patience is over. Threads: any.
   void End(uint64_t invocation);
-  /// Nothing waits for a reader to come any more. Threads: any.
-  void Drain();
+  /// A frame for which nobody is there need not wait any more. Threads: any.
+  void EndSoon();
 
   uint64_t published() const;
 
@@ -115,6 +115,8 @@ class CameraStream final : private Connection::Listener {
   void Fail(const sdk::Status& status);
   void WatchFence(int fd);
   uint32_t ReadersOf(const Slot& slot) const;
+  /// Whether somebody is linked, and was not refused.
+  bool Watched() const;
   std::string PeerNames() const;
   std::string NameOf(uint32_t node) const;
 
@@ -139,7 +141,7 @@ class CameraStream final : private Connection::Listener {
   std::map<uint32_t, std::unique_ptr<Peer>> peers_;
   sdk::Status lost_;
   bool streaming_ = false;
-  bool drained_ = false;
+  bool ending_soon_ = false;
   bool shm_only_ = false;
   bool renegotiating_ = false;  ///< until the buffers there are go
   int64_t cycle_since_ns_ = 0;  ///< of the cycle under way; 0: none is

@@ -63,8 +63,8 @@ class FedCamera {
   std::unique_ptr<sdk::testing::NodeRunner> runner_;
   bool started_ = false;
   bool pending_ = false;
-  uint64_t sequence_ = 0;
-  int32_t result_ = SLUICE_OK;
+  std::atomic<uint64_t> sequence_{0};
+  std::atomic<int32_t> result_{SLUICE_OK};
   std::thread feeder_;
   std::atomic<bool> resting_{false};
 };

@@ -171,6 +171,19 @@ TEST_F(CameraTest, StopsWhileAFrameWaitsForItsFirstReader) {
   EXPECT_TRUE(camera_->node().violations().empty());
 }
 
+TEST_F(CameraTest, AFrameThatWaitsForNobodyIsDroppedWhenTheRunEnds) {
+  StartCamera();
+  EXPECT_FALSE(camera_->Feed(milliseconds(50)));
+  const sluice_node& node = camera_->node().node();
+  const auto* ending =
+      static_cast<const sluice_ending*>(node.get_extension(node.self, SLUICE_ENDING_ID));
+  ASSERT_NE(ending, nullptr);
+  ending->soon(node.self);
+  EXPECT_TRUE(camera_->Feed()) << "it waits still";
+  ASSERT_EQ(camera_->node().drops().size(), 1u);
+  EXPECT_EQ(camera_->node().Drain(), SLUICE_PROCESS_END);
+}
+
 TEST_F(CameraTest, FramesGoHomeWhenTheLastReaderLeaves) {
   StartCamera();
   const std::size_t reader = StartReader({"--hold", "2"});

@@ -179,6 +179,17 @@ typedef struct sluice_node {
   void (*destroy)(void *self);
 } sluice_node;
 
+/* Through sluice_node.get_extension, for nodes that wait for somebody outside who may never come. */
+#define SLUICE_ENDING_ID "sluice.ending/1"
+
+typedef struct sluice_ending {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [thread-safe, active] The run is being ended: sources end, the others finish what is under way
+   * and drain. What waits for somebody who is not there is completed instead. */
+  void (*soon)(void *self);
+} sluice_ending;
+
 #define SLUICE_NODE_FACTORY_ID "sluice.node-factory/1"
 
 typedef struct sluice_node_factory {

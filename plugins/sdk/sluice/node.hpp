@@ -222,6 +222,7 @@ enum class CheckingLevel {
 ///     void Stop(int64_t deadline_ns, bool completed);  [main-thread]
 ///     Status Reconfigure(const Configuration&);   [main-thread]
 ///     Status SetParam(const sluice_param&);       [thread-safe]
+///     void EndSoon();                             [thread-safe] sluice_ending
 ///     const void* GetExtension(const char* id);   [thread-safe]
 /// A node with a port that allocates states both of
 ///     Status Allocate(int32_t direction, uint32_t port, const sluice_pool_request&, PoolSink&);
@@ -377,6 +378,7 @@ struct NodeInstance {
   }
   static constexpr bool kAllocates =
       requires(T& t, const sluice_pool_request& r, PoolSink& s) { t.Allocate(0, 0u, r, s); };
+  static constexpr bool kEnds = requires(T& t) { t.EndSoon(); };
   static constexpr bool kImports = requires(T& t, FrameRef f) { t.TestImport(0, 0u, f); };
 
   static const sluice_allocator* AllocatorTable() {
@@ -418,6 +420,16 @@ struct NodeInstance {
         }};
     return &table;
   }
+  static const sluice_ending* EndingTable() {
+    static constexpr sluice_ending table = {sizeof(sluice_ending), 0, [](void* self) {
+                                              NodeInstance& me = From(self);
+                                              me.Run([&]() -> int32_t {
+                                                me.node->EndSoon();
+                                                return SLUICE_OK;
+                                              });
+                                            }};
+    return &table;
+  }
   static const void* GetExtension(void* self, const char* id) noexcept {
     const void* extension = nullptr;
     NodeInstance& me = From(self);
@@ -427,6 +439,9 @@ struct NodeInstance {
       }
       if constexpr (kImports) {
         if (std::strcmp(id, SLUICE_IMPORTER_ID) == 0) extension = ImporterTable();
+      }
+      if constexpr (kEnds) {
+        if (std::strcmp(id, SLUICE_ENDING_ID) == 0) extension = EndingTable();
       }
       if constexpr (requires(T & t) { t.GetExtension(""); }) {
         if (extension == nullptr) extension = me.node->GetExtension(id);
@@ -461,7 +476,7 @@ struct NodeInstance {
     if constexpr (requires(T & t, const sluice_param& p) { t.SetParam(p); }) {
       table.set_param = SetParam;
     }
-    if constexpr (kAllocates || kImports || requires(T & t) { t.GetExtension(""); }) {
+    if constexpr (kAllocates || kImports || kEnds || requires(T & t) { t.GetExtension(""); }) {
       table.get_extension = GetExtension;
     }
     return table;
