@@ -99,7 +99,11 @@ sdk::Status CameraStream::Connect() {
   event_ = pw_loop_add_event(
       connection_->loop(),
       [](void* data, uint64_t) { static_cast<CameraStream*>(data)->Advance(); }, this);
-  if (timer_ == nullptr || event_ == nullptr) {
+  // Asked for by another driver of the graph, whose cycle it is: the one before has ended.
+  foreign_cycle_ = pw_loop_add_event(
+      connection_->loop(),
+      [](void* data, uint64_t) { static_cast<CameraStream*>(data)->OnTriggerDone(); }, this);
+  if (timer_ == nullptr || event_ == nullptr || foreign_cycle_ == nullptr) {
     return sdk::Status::Error(SLUICE_E_IO, "PipeWire's loop: %s", strerror(errno));
   }
   connection_->AddListener(this);
@@ -107,7 +111,10 @@ sdk::Status CameraStream::Connect() {
   AddFormats(formats);
   const int result = pw_stream_connect(
       stream_, PW_DIRECTION_OUTPUT, PW_ID_ANY,
-      static_cast<pw_stream_flags>(PW_STREAM_FLAG_DRIVER | PW_STREAM_FLAG_ALLOC_BUFFERS),
+      // Without RT_PROCESS every link would be one whose readers see the cycle before, and miss
+      // frames.
+      static_cast<pw_stream_flags>(PW_STREAM_FLAG_DRIVER | PW_STREAM_FLAG_ALLOC_BUFFERS |
+                                   PW_STREAM_FLAG_RT_PROCESS),
       formats.data(), formats.size());
   if (result < 0) {
     return sdk::Status::Error(SLUICE_E_IO, "PipeWire does not take the camera: %s",
@@ -129,7 +136,7 @@ CameraStream::~CameraStream() {
     }
     // Whatever it says on its way out is heard.
     if (stream_ != nullptr) pw_stream_destroy(stream_);
-    for (spa_source* source : {timer_, event_, fence_source_}) {
+    for (spa_source* source : {timer_, event_, foreign_cycle_, fence_source_}) {
       if (source != nullptr) pw_loop_destroy_source(connection_->loop(), source);
     }
     waiting = std::exchange(waiting_, std::nullopt);
@@ -287,10 +294,9 @@ void CameraStream::OnRemoveBuffer(pw_buffer* buffer) {
   renegotiating_ = false;
 }
 
+/// On PipeWire's data thread.
 void CameraStream::OnProcess() {
-  // Asked for by another driver of the graph, whose cycle it is: the one before has ended.
-  if (pw_stream_is_driving(stream_)) return;
-  if (cycle_since_ns_ != 0) OnTriggerDone();
+  if (!pw_stream_is_driving(stream_)) pw_loop_signal_event(connection_->loop(), foreign_cycle_);
 }
 
 void CameraStream::OnTriggerDone() {
@@ -415,8 +421,8 @@ void CameraStream::Renegotiate() {
   pw_stream_update_params(stream_, formats.data(), formats.size());
 }
 
-/// Looks for readers that keep a frame for too long. Their buffers are left to them as long as there
-/// are others; who is still linked may mean to read on.
+/// Looks for readers that keep a frame for too long. Their buffers are left to them as long as
+/// there are others; who is still linked may mean to read on.
 void CameraStream::Look() {
   const int64_t now_ns = NowNs();
   bool orphaned = false;
@@ -427,14 +433,16 @@ void CameraStream::Look() {
     overdue = true;
     if (unlinked_ != slot.unlinked_before) orphaned = true;  // by a link that is gone, it must be
     if (orphaned || std::exchange(slot.reported, true)) continue;
-    Say("a reader keeps a frame for longer than %lld ms; the camera %s goes on without that buffer. "
+    Say("a reader keeps a frame for longer than %lld ms; the camera %s goes on without that "
+        "buffer. "
         "Linked: %s",
         static_cast<long long>(options_.patience_ns / 1'000'000), options_.name.c_str(),
         PeerNames().c_str());
   }
   const bool starving = overdue && !waiting_ && ledger_.out() == slots_.size();
   if (starving) {
-    Say("readers keep all %zu buffers of the camera %s for longer than %lld ms: they are taken from "
+    Say("readers keep all %zu buffers of the camera %s for longer than %lld ms: they are taken "
+        "from "
         "them. Linked: %s",
         slots_.size(), options_.name.c_str(),
         static_cast<long long>(options_.patience_ns / 1'000'000), PeerNames().c_str());
@@ -515,9 +523,9 @@ bool CameraStream::FencePassed() {
   if (!waiting_->fence) return true;
   pollfd entry{waiting_->fence.get(), POLLIN, 0};
   if (poll(&entry, 1, 0) == 0) {
-    const bool implicit = agreed_->dmabuf() && context_.host().memory()->import_sync_file(
-                                                   waiting_->frame.c(), SLUICE_ACCESS_WRITE,
-                                                   waiting_->fence.get()) >= 0;
+    const bool implicit = agreed_->dmabuf() &&
+                          context_.host().memory()->import_sync_file(
+                              waiting_->frame.c(), SLUICE_ACCESS_WRITE, waiting_->fence.get()) >= 0;
     if (!implicit) {
       WatchFence(waiting_->fence.get());
       return false;
@@ -532,8 +540,7 @@ void CameraStream::WatchFence(int fd) {
       connection_->loop(), fd, SPA_IO_IN | SPA_IO_ERR | SPA_IO_HUP, false,
       [](void* data, int, uint32_t) {
         auto* me = static_cast<CameraStream*>(data);
-        pw_loop_destroy_source(me->connection_->loop(),
-                               std::exchange(me->fence_source_, nullptr));
+        pw_loop_destroy_source(me->connection_->loop(), std::exchange(me->fence_source_, nullptr));
         if (me->waiting_) me->waiting_->fence.reset();
         me->Advance();
       },

@@ -39,9 +39,10 @@ class CameraStream final : private Connection::Listener {
 
   /// Appears in the daemon's graph. `pool` has all its buffers, and outlives the stream with its
   /// fds. Errors: DEVICE_LOST, UNSUPPORTED (PipeWire has no such format), IO.
-  static sdk::Expected<std::unique_ptr<CameraStream>> Create(
-      std::shared_ptr<Connection> connection, sdk::NodeContext context, const Options& options,
-      const SharedPool& pool);
+  static sdk::Expected<std::unique_ptr<CameraStream>> Create(std::shared_ptr<Connection> connection,
+                                                             sdk::NodeContext context,
+                                                             const Options& options,
+                                                             const SharedPool& pool);
   /// Gives all frames back; what is under way is completed. Not on the loop's thread.
   ~CameraStream();
 
@@ -58,11 +59,11 @@ class CameraStream final : private Connection::Listener {
 
  private:
   struct Slot {
-    sdk::Frame frame;             ///< the lease, while the buffer is out
-    pw_buffer* buffer = nullptr;  ///< what it is bound to, while there are buffers
-    bool held = false;            ///< `buffer` is dequeued
-    bool reported = false;        ///< that somebody keeps it
-    uint64_t unlinked_before = 0; ///< unlinked_ when it was published
+    sdk::Frame frame;              ///< the lease, while the buffer is out
+    pw_buffer* buffer = nullptr;   ///< what it is bound to, while there are buffers
+    bool held = false;             ///< `buffer` is dequeued
+    bool reported = false;         ///< that somebody keeps it
+    uint64_t unlinked_before = 0;  ///< unlinked_ when it was published
   };
   struct Waiting {
     sdk::Frame frame;
@@ -129,6 +130,7 @@ class CameraStream final : private Connection::Listener {
   spa_hook hook_{};
   spa_source* timer_ = nullptr;
   spa_source* event_ = nullptr;
+  spa_source* foreign_cycle_ = nullptr;
   spa_source* fence_source_ = nullptr;
 
   ReaderLedger ledger_;

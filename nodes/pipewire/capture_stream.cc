@@ -101,6 +101,7 @@ CaptureStream::~CaptureStream() {
     spa_hook_remove(&hook_);
     pw_stream_destroy(stream_);
   }
+  if (arrived_ != nullptr) pw_loop_destroy_source(connection_->loop(), arrived_);
   if (link_ != nullptr) {
     spa_hook_remove(&link_hook_);
     pw_proxy_destroy(link_);
@@ -110,10 +111,10 @@ CaptureStream::~CaptureStream() {
 // --- Setting up ----------------------------------------------------------------------------------
 
 sdk::Status CaptureStream::MakeStream() {
-  pw_properties* properties = pw_properties_new(
-      PW_KEY_MEDIA_TYPE, "Video", PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Camera",
-      PW_KEY_NODE_NAME, request_.name.c_str(), PW_KEY_NODE_DONT_RECONNECT, "true",
-      "node.dont-fallback", "true", nullptr);
+  pw_properties* properties =
+      pw_properties_new(PW_KEY_MEDIA_TYPE, "Video", PW_KEY_MEDIA_CATEGORY, "Capture",
+                        PW_KEY_MEDIA_ROLE, "Camera", PW_KEY_NODE_NAME, request_.name.c_str(),
+                        PW_KEY_NODE_DONT_RECONNECT, "true", "node.dont-fallback", "true", nullptr);
   const std::string& object = target_.serial.empty() ? target_.name : target_.serial;
   pw_properties_set(properties, PW_KEY_TARGET_OBJECT, object.c_str());
   stream_ = pw_stream_new(connection_->core(), request_.name.c_str(), properties);
@@ -121,16 +122,22 @@ sdk::Status CaptureStream::MakeStream() {
     return sdk::Status::Error(SLUICE_E_INTERNAL, "PipeWire's stream: %s", strerror(errno));
   }
   pw_stream_add_listener(stream_, &hook_, &kEvents, this);
+  arrived_ = pw_loop_add_event(connection_->loop(), OnArrived, this);
+  if (arrived_ == nullptr) {
+    return sdk::Status::Error(SLUICE_E_INTERNAL, "PipeWire's loop: %s", strerror(errno));
+  }
 
   PodList formats;
   const VideoFormat wanted = WithAnyRate(request_.format);
   formats.Add(BuildFormat(formats.Next(), wanted));
   formats.Add(BuildFormat(formats.Next(), WithAnySize(wanted)));
-  uint32_t flags = PW_STREAM_FLAG_DONT_RECONNECT;
+  // A stream that is not processed within its driver's cycle runs when it likes, and finds that
+  // one frame has taken the place of another.
+  uint32_t flags = PW_STREAM_FLAG_DONT_RECONNECT | PW_STREAM_FLAG_RT_PROCESS;
   if (HasSessionManager(*connection_)) flags |= PW_STREAM_FLAG_AUTOCONNECT;
   const int result =
-      pw_stream_connect(stream_, PW_DIRECTION_INPUT, PW_ID_ANY,
-                        static_cast<pw_stream_flags>(flags), formats.data(), formats.size());
+      pw_stream_connect(stream_, PW_DIRECTION_INPUT, PW_ID_ANY, static_cast<pw_stream_flags>(flags),
+                        formats.data(), formats.size());
   if (result >= 0) return {};
   return sdk::Status::Error(SLUICE_E_INTERNAL, "PipeWire's stream: %s", strerror(-result));
 }
@@ -190,17 +197,15 @@ sdk::Status CaptureStream::Connect(const Connection::Lock& lock, int64_t deadlin
   complete_ = true;
   const VideoFormat &have = *agreed_, &want = request_.format;
   if (have.entry != want.entry || !(have.size == want.size)) {
-    return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
-                              "%s was asked for %s %ux%u and sends %s %ux%u (somebody else may "
-                              "have asked before)",
-                              target_.Text().c_str(), FourccName(want.entry->drm).c_str(),
-                              want.size.width, want.size.height,
-                              FourccName(have.entry->drm).c_str(), have.size.width,
-                              have.size.height);
+    return sdk::Status::Error(
+        SLUICE_E_UNSUPPORTED,
+        "%s was asked for %s %ux%u and sends %s %ux%u (somebody else may "
+        "have asked before)",
+        target_.Text().c_str(), FourccName(want.entry->drm).c_str(), want.size.width,
+        want.size.height, FourccName(have.entry->drm).c_str(), have.size.width, have.size.height);
   }
   for (Buffer& buffer : buffers_) {
-    auto checked =
-        CheckBuffer(*buffer.handle->buffer, pw_core_get_mempool(connection_->core()));
+    auto checked = CheckBuffer(*buffer.handle->buffer, pw_core_get_mempool(connection_->core()));
     if (!checked.ok()) {
       return sdk::Status::Error(checked.status().code(), "%s: %s", target_.Text().c_str(),
                                 checked.status().c_message());
@@ -234,8 +239,7 @@ void CaptureStream::OfferBuffers() {
   params.Add(BuildMeta(params.Next(), SPA_META_VideoCrop, sizeof(spa_meta_region)));
 #if PW_CHECK_VERSION(1, 2, 0)
   if (fences) {
-    params.Add(
-        BuildMeta(params.Next(), SPA_META_SyncTimeline, sizeof(spa_meta_sync_timeline)));
+    params.Add(BuildMeta(params.Next(), SPA_META_SyncTimeline, sizeof(spa_meta_sync_timeline)));
   }
 #endif
   pw_stream_update_params(stream_, params.data(), params.size());
@@ -410,6 +414,11 @@ void CaptureStream::OnRemoveBuffer(void* data, pw_buffer* /*buffer*/) {
 }
 
 void CaptureStream::OnProcess(void* data) {
+  auto* me = static_cast<CaptureStream*>(data);
+  pw_loop_signal_event(me->connection_->loop(), me->arrived_);
+}
+
+void CaptureStream::OnArrived(void* data, uint64_t /*count*/) {
   auto* me = static_cast<CaptureStream*>(data);
   while (pw_buffer* buffer = pw_stream_dequeue_buffer(me->stream_)) me->Deliver(buffer);
   if (!me->ready_.empty()) me->wake_();

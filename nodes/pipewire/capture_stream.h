@@ -30,7 +30,7 @@ struct Delivery {
   int64_t pts_ns = -1;  ///< CLOCK_MONOTONIC as the peer stamped it; -1: it did not
   int64_t received_ns = 0;
   uint32_t crop_x = 0, crop_y = 0, crop_width = 0, crop_height = 0;  ///< 0x0: all of it
-  uint64_t acquire_point = 0, release_point = 0;  ///< 0: none
+  uint64_t acquire_point = 0, release_point = 0;                     ///< 0: none
 };
 
 /// A stream from one node of PipeWire, with one format and one set of buffers.
@@ -42,8 +42,8 @@ struct Delivery {
 class CaptureStream final : private Connection::Listener {
  public:
   struct Request {
-    std::string name;    ///< of the node that the stream is in PipeWire's graph
-    VideoFormat format;  ///< one value everywhere, but for a rate that is not known
+    std::string name;         ///< of the node that the stream is in PipeWire's graph
+    VideoFormat format;       ///< one value everywhere, but for a rate that is not known
     uint32_t data_types = 0;  ///< 1 << SPA_DATA_*
     uint32_t buffers = 0;     ///< as a wish; 0: what the peer likes
     /// Not 0: no more than so many can be passed on; further ones are kept when they come.
@@ -117,7 +117,9 @@ class CaptureStream final : private Connection::Listener {
   static void OnParam(void* data, uint32_t id, const spa_pod* param);
   static void OnAddBuffer(void* data, pw_buffer* buffer);
   static void OnRemoveBuffer(void* data, pw_buffer* buffer);
+  /// On PipeWire's data thread.
   static void OnProcess(void* data);
+  static void OnArrived(void* data, uint64_t count);
   static const pw_stream_events kEvents;
   // pw_link_events:
   static void OnLink(void* data, const pw_link_info* info);
@@ -127,6 +129,7 @@ class CaptureStream final : private Connection::Listener {
   const Request request_;
   const std::function<void()> wake_;
   pw_stream* stream_ = nullptr;
+  spa_source* arrived_ = nullptr;  ///< signalled when frames can be dequeued
   spa_hook hook_{};
   /// Ours where nobody else makes one, else the one that the session manager made.
   pw_proxy* link_ = nullptr;
