@@ -357,6 +357,9 @@ void CameraStream::OnGlobalRemoved(const Global& global) {
 }
 
 void CameraStream::OnLinkInfo(Peer& peer, const pw_link_info& info) {
+  if (!std::exchange(peer.active, info.state == PW_LINK_STATE_ACTIVE) && peer.active) {
+    pw_loop_signal_event(connection_->loop(), event_);
+  }
   if (info.state != PW_LINK_STATE_ERROR || std::exchange(peer.refused, true)) return;
   if (pool_.dmabuf() && pool_.shm() && !shm_only_) {
     // It may be one that takes shared memory only, beside one that has agreed on dma-bufs. Those
@@ -504,6 +507,7 @@ void CameraStream::TryPublish() {
     }
     return;
   }
+  if (!SomebodyReads()) return;
   if (cycle_since_ns_ != 0 || NowNs() < due_ns_ || !FencePassed()) return;
   const uint32_t index = waiting_->frame.BufferId().index;
   Slot& slot = slots_[index];
@@ -515,6 +519,12 @@ void CameraStream::TryPublish() {
         fds_.size(), slots_.size()));
   }
   if (slot.held) Publish(index);
+}
+
+/// A camera runs before its first reader does, which would miss the first frame.
+bool CameraStream::SomebodyReads() const {
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [](const auto& entry) { return entry.second->active; });
 }
 
 /// Whether the frame may be published. Else it is asked again when that changes.

@@ -76,6 +76,7 @@ class CameraStream final : private Connection::Listener {
     uint32_t node = 0;
     pw_proxy* proxy = nullptr;
     spa_hook hook{};
+    bool active = false;
     bool refused = false;
   };
 
@@ -104,6 +105,7 @@ class CameraStream final : private Connection::Listener {
   void Advance();
   void Collect();
   void TryPublish();
+  bool SomebodyReads() const;
   bool FencePassed();
   void Publish(std::size_t index);
   void Look();
