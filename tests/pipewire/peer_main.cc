@@ -22,6 +22,8 @@ void AddCommon(CLI::App& app, PeerOptions& options) {
   app.add_option("--every", options.every, "every which row has a band (both ends need the same)");
   app.add_option("--announce", options.announce, "say so each time that so many frames are through");
   app.add_option("--buffers", options.buffers, "of the pool");
+  app.add_flag("--sync-timeline", options.sync_timeline,
+               "explicit sync where the other end has it, too; needs a DRM device with timelines");
   app.add_option("--deadline-ms", options.deadline_ms, "give up then; 0: never");
 }
 
@@ -36,6 +38,8 @@ void AddSource(CLI::App& app, PeerOptions& options) {
                  "has counted himself on (busy); of these, those that no reader can be about to take (guarded)")
       ->default_val("guarded")
       ->check(CLI::IsMember({"none", "busy", "guarded"}));
+  app.add_option("--acquire-ms", options.acquire_ms,
+                 "with explicit sync: write a frame, and signal that it is there, so long after it was sent");
   app.add_flag("--linger", options.linger, "after the last frame, stay until SIGTERM");
 }
 
@@ -51,6 +55,10 @@ void AddSink(CLI::App& app, PeerOptions& options) {
   app.add_flag("--sync", options.sync, "run within the camera's cycle, as streams do that ask for RT_PROCESS");
   app.add_option("--hold", options.hold, "how many frames to keep, beside the one that comes");
   app.add_option("--hold-ms", options.hold_ms, "how long to keep each");
+  app.add_option("--release-lag", options.release_lag,
+                 "with explicit sync: give buffers back at once, but signal the release of each only when so many more "
+                 "have come");
+  app.add_flag("--never-release", options.never_release, "with explicit sync: never signal a release");
   app.add_option("--dump", options.dump, "file for the pixels of one frame");
   app.add_option("--dump-frame", options.dump_frame, "which one, from 0");
 }

@@ -18,12 +18,14 @@ struct PeerOptions {
   uint64_t announce = 0;
   uint32_t buffers = 0;
   int64_t deadline_ms = 0;
+  bool sync_timeline = false;
 
   // Source.
   double fps = 30;
   bool lockstep = false;
   std::string count;
   bool linger = false;
+  uint32_t acquire_ms = 0;
 
   // Sink.
   std::string target;
@@ -33,6 +35,8 @@ struct PeerOptions {
   bool sync = false;
   uint32_t hold = 0;
   uint32_t hold_ms = 0;
+  uint32_t release_lag = 0;
+  bool never_release = false;
   std::string dump;
   uint64_t dump_frame = 0;
 };

@@ -10,6 +10,7 @@
 namespace sluice::testing {
 namespace {
 
+constexpr uint64_t kAcquirePatienceNs = 2'000'000'000;
 constexpr uint64_t kLinear = 0;
 
 uint64_t Hash(uint64_t hash, std::span<const uint8_t> bytes) {
@@ -41,6 +42,7 @@ class Sink final : public PeerStream {
     pw_buffer* buffer;
     Look arrived;
     uint64_t due_ns;
+    uint64_t release_point = 0;
   };
 
   Offer MakeOffer(bool modifier) const;
@@ -60,9 +62,13 @@ class Sink final : public PeerStream {
   void Dump(const Buffer& buffer);
   void GiveBack();
   void Return(const Held& held);
+  void CheckAgain(const Held& held);
+  void ImportSyncobjs(Buffer& buffer);
+  void Acquire(const Buffer& buffer);
 
   Agreed agreed_;
   std::deque<Held> held_;
+  std::deque<Held> releasing_;  // Given back, and not released.
   std::map<std::string, uint64_t> memory_;  // Frames by type.
   std::vector<ino_t> inodes_;
   std::vector<uint64_t> latencies_ns_;
@@ -80,6 +86,10 @@ class Sink final : public PeerStream {
   uint64_t last_sequence_ = 0;
   uint64_t first_ns_ = 0;
   uint64_t last_ns_ = 0;
+  uint64_t explicit_sync_ = 0;
+  uint64_t acquire_waits_ = 0;
+  uint64_t acquire_timeouts_ = 0;
+  uint64_t released_ = 0;
   bool real_dmabuf_ = false;
   bool false_dmabuf_ = false;
 };
@@ -145,22 +155,14 @@ void Sink::OnFormat(const spa_pod* pod) {
        {"width", agreed_.width},
        {"height", agreed_.height},
        {"modifiers", agreed_.modifiers}});
-  uint8_t space[1024];
-  spa_pod_builder builder = SPA_POD_BUILDER_INIT(space, sizeof(space));
-  const auto wanted = static_cast<int>(options().buffers ? options().buffers : 4);
-  const spa_pod* params[] = {
-      static_cast<const spa_pod*>(spa_pod_builder_add_object(
-          &builder, SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers, SPA_PARAM_BUFFERS_buffers,
-          SPA_POD_CHOICE_RANGE_Int(wanted, 2, 32), SPA_PARAM_BUFFERS_dataType,
-          SPA_POD_CHOICE_FLAGS_Int(DataTypes()))),
-      static_cast<const spa_pod*>(spa_pod_builder_add_object(
-          &builder, SPA_TYPE_OBJECT_ParamMeta, SPA_PARAM_Meta, SPA_PARAM_META_type,
-          SPA_POD_Id(SPA_META_Header), SPA_PARAM_META_size,
-          SPA_POD_Int(static_cast<int>(sizeof(spa_meta_header)))))};
-  pw_stream_update_params(stream(), params, 2);
+  const bool planes_known = sync_device() && !agreed_.format->half_plane;
+  BuffersWanted wanted{.blocks = planes_known ? 1u : 0u, .types = DataTypes()};
+  if (options().buffers) wanted.count = static_cast<int>(options().buffers);
+  AnnounceBuffers(wanted);
 }
 
 void Sink::OnBuffer(Buffer& buffer) {
+  if (buffer.points) ImportSyncobjs(buffer);
   for (uint32_t i = 0; i < buffer.buffer->buffer->n_datas; ++i) {
     const spa_data& data = buffer.buffer->buffer->datas[i];
     if (data.type != SPA_DATA_DmaBuf) continue;
@@ -168,15 +170,38 @@ void Sink::OnBuffer(Buffer& buffer) {
   }
 }
 
+void Sink::ImportSyncobjs(Buffer& buffer) {
+  const spa_data* data = buffer.buffer->buffer->datas + buffer.planes();
+  for (Syncobj* syncobj : {&buffer.acquire, &buffer.release}) {
+    auto imported = data->type == kDataSyncobj
+                        ? Syncobj::Import(sync_device(), static_cast<int>(data->fd))
+                        : Fail(Code::kInvalidArgument, "no syncobj where there should be one");
+    if (!imported) return End(imported.error().ToString(), kPeerFailed);
+    *syncobj = std::move(*imported);
+    ++data;
+  }
+}
+
 void Sink::OnBufferGone(Buffer& buffer) {
-  std::erase_if(held_, [&](const Held& held) { return held.buffer == buffer.buffer; });
+  const auto of_it = [&](const Held& held) { return held.buffer == buffer.buffer; };
+  std::erase_if(held_, of_it);
+  std::erase_if(releasing_, of_it);
+}
+
+// Whether the frame may be read.
+void Sink::Acquire(const Buffer& buffer) {
+  if (!buffer.points) return;
+  ++explicit_sync_;
+  if (buffer.acquire.Signalled(buffer.points->acquire)) return;
+  ++acquire_waits_;
+  if (!buffer.acquire.Signalled(buffer.points->acquire, kAcquirePatienceNs)) ++acquire_timeouts_;
 }
 
 Sink::Look Sink::LookAt(const Buffer& buffer) const {
   Look look;
   const spa_buffer& memory = *buffer.buffer->buffer;
-  look.readable = !buffer.blocks.empty() && buffer.blocks.size() == memory.n_datas;
-  for (uint32_t i = 0; look.readable && i < memory.n_datas; ++i) {
+  look.readable = !buffer.blocks.empty() && buffer.blocks.size() == buffer.planes();
+  for (uint32_t i = 0; look.readable && i < buffer.planes(); ++i) {
     const spa_chunk& chunk = *memory.datas[i].chunk;
     const BlockMap& block = buffer.blocks[i];
     block.Begin(false);
@@ -184,7 +209,7 @@ Sink::Look Sink::LookAt(const Buffer& buffer) const {
       look.hash = Hash(look.hash, block.Bytes(chunk));
     } else if (i == 0 || look.band.whole()) {
       BandLayout layout = LayoutOf(*agreed_.format, agreed_.width, agreed_.height,
-                                   static_cast<uint32_t>(chunk.stride), i, memory.n_datas);
+                                   static_cast<uint32_t>(chunk.stride), i, buffer.planes());
       layout.every = options().every;
       const uint64_t sequence = look.band.sequence;
       look.band = CheckBand(block.Bytes(chunk), layout);
@@ -207,6 +232,7 @@ void Sink::Arrived(pw_buffer* taken) {
   const Buffer* buffer = Of(taken);
   if (!buffer) return;
   const uint64_t now = Now();
+  Acquire(*buffer);
   const Look look = LookAt(*buffer);
   if (!options().dump.empty() && frames_ == options().dump_frame) Dump(*buffer);
   const auto* header = static_cast<const spa_meta_header*>(spa_buffer_find_meta_data(
@@ -284,19 +310,35 @@ void Sink::GiveBack() {
 }
 
 void Sink::Return(const Held& held) {
-  const Look now = LookAt(*Of(held.buffer));
-  const bool changed = options().no_band
-                           ? now.hash != held.arrived.hash
-                           : held.arrived.band.whole() && (!now.band.whole() || now.band.sequence !=
-                                                                                held.arrived.band.sequence);
-  if (changed) {
-    ++rewritten_;
-    if (first_problem_.empty()) {
-      first_problem_ = "frame " + std::to_string(held.arrived.band.sequence) + " became " +
-                       std::to_string(now.band.sequence) + " while it was held";
-    }
+  const Buffer& buffer = *Of(held.buffer);
+  if (!buffer.points) {
+    CheckAgain(held);
+  } else {
+    releasing_.push_back(held);
+    releasing_.back().release_point = buffer.points->release;
   }
   pw_stream_queue_buffer(stream(), held.buffer);
+  // PipeWire has the buffer; until its release is signalled it is read still.
+  while (!options().never_release && releasing_.size() > options().release_lag) {
+    const Held oldest = releasing_.front();
+    releasing_.pop_front();
+    CheckAgain(oldest);
+    if (Of(oldest.buffer)->release.Signal(oldest.release_point)) ++released_;
+  }
+}
+
+void Sink::CheckAgain(const Held& held) {
+  const Look now = LookAt(*Of(held.buffer));
+  const BandCheck& before = held.arrived.band;
+  const bool changed = options().no_band
+                           ? now.hash != held.arrived.hash
+                           : before.whole() && (!now.band.whole() || now.band.sequence != before.sequence);
+  if (!changed) return;
+  ++rewritten_;
+  if (first_problem_.empty()) {
+    first_problem_ = "frame " + std::to_string(before.sequence) + " became " + std::to_string(now.band.sequence) +
+                     " while it was held";
+  }
 }
 
 nlohmann::json Sink::Summary() {
@@ -317,6 +359,12 @@ nlohmann::json Sink::Summary() {
                          {"dmabuf", real_dmabuf_ && !false_dmabuf_},
                          {"problem", first_problem_}};
   if (false_dmabuf_) summary["false_dmabuf"] = true;
+  if (options().sync_timeline) {
+    summary["explicit_sync"] = {{"frames", explicit_sync_},
+                                {"released", released_},
+                                {"waits", acquire_waits_},
+                                {"timeouts", acquire_timeouts_}};
+  }
   if (agreed_.format) {
     summary["format"] = agreed_.format->name;
     summary["width"] = agreed_.width;

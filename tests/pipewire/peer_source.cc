@@ -1,6 +1,7 @@
 #include <spa/param/buffers.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "tests/pipewire/peer_format.h"
 #include "tests/pipewire/peer_stream.h"
@@ -10,6 +11,7 @@ namespace {
 
 // A cycle that has not ended by then has lost somebody who will not answer.
 constexpr uint64_t kCyclePatienceNs = 250'000'000;
+constexpr uint64_t kReleasePatienceNs = 2'000'000'000;
 constexpr uint64_t kLinear = 0;
 
 spa_meta_busy* BusyOf(pw_buffer& buffer) {
@@ -32,10 +34,11 @@ class Source final : public PeerStream {
     bool ours = false;      // PipeWire has handed it back.
     uint64_t sequence = 0;  // Of the frame in it.
     uint64_t since = 0;     // The order in which they came back.
+    uint64_t published_ns = 0;
   };
 
   Offer MakeOffer(bool modifier, bool fixed) const;
-  void AnnounceBuffers();
+  void Announce();
 
   void OnState(pw_stream_state state) override;
   void OnFormat(const spa_pod* pod) override;
@@ -46,6 +49,9 @@ class Source final : public PeerStream {
   void OnTimer() override { Tick(); }
   nlohmann::json Summary() override;
 
+  void AddSyncobjs(Buffer& buffer);
+  bool Released(const Slot& slot) const;
+  void OnAlarm() override;
   void Tick();
   bool CycleOpen();
   bool naive() const { return options().count == "none"; }
@@ -54,6 +60,7 @@ class Source final : public PeerStream {
   pw_buffer* Take();
   bool Produce();
   void Write(Buffer& buffer);
+  void Paint(Buffer& buffer, uint64_t sequence);
 
   Agreed agreed_;
   std::vector<Slot> slots_;
@@ -66,6 +73,9 @@ class Source final : public PeerStream {
   uint64_t done_ = 0;
   uint64_t handed_back_ = 0;
   uint64_t newest_rewritten_ = 0;
+  uint64_t released_ = 0;
+  uint64_t unreleased_ = 0;
+  std::deque<std::pair<uint64_t, std::pair<Buffer*, uint64_t>>> late_frames_;  // When, where, and its number.
 };
 
 Offer Source::MakeOffer(bool modifier, bool fixed) const {
@@ -124,28 +134,20 @@ void Source::OnFormat(const spa_pod* pod) {
     pw_stream_update_params(stream(), offers, 2);
     return;
   }
-  AnnounceBuffers();
+  Announce();
 }
 
-void Source::AnnounceBuffers() {
-  uint8_t space[1024];
-  spa_pod_builder builder = SPA_POD_BUILDER_INIT(space, sizeof(space));
-  const auto count = static_cast<int>(options().buffers);
-  const int bytes = static_cast<int>(FrameBytes(*agreed_.format, agreed_.width, agreed_.height));
-  const int stride = static_cast<int>(agreed_.width * agreed_.format->pixel_bytes);
+void Source::Announce() {
   int types = (1 << SPA_DATA_MemFd) | (1 << SPA_DATA_MemPtr);
   if (own_memory()) types = 1 << (dmabuf() ? SPA_DATA_DmaBuf : SPA_DATA_MemFd);
-  const spa_pod* params[] = {
-      static_cast<const spa_pod*>(spa_pod_builder_add_object(
-          &builder, SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers, SPA_PARAM_BUFFERS_buffers,
-          SPA_POD_Int(count), SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(1), SPA_PARAM_BUFFERS_size,
-          SPA_POD_Int(bytes), SPA_PARAM_BUFFERS_stride, SPA_POD_Int(stride),
-          SPA_PARAM_BUFFERS_dataType, SPA_POD_CHOICE_FLAGS_Int(types))),
-      static_cast<const spa_pod*>(spa_pod_builder_add_object(
-          &builder, SPA_TYPE_OBJECT_ParamMeta, SPA_PARAM_Meta, SPA_PARAM_META_type,
-          SPA_POD_Id(SPA_META_Header), SPA_PARAM_META_size,
-          SPA_POD_Int(static_cast<int>(sizeof(spa_meta_header)))))};
-  pw_stream_update_params(stream(), params, 2);
+  const auto count = static_cast<int>(options().buffers);
+  AnnounceBuffers({.least = count,
+                   .count = count,
+                   .most = count,
+                   .blocks = 1,
+                   .bytes = FrameBytes(*agreed_.format, agreed_.width, agreed_.height),
+                   .stride = agreed_.width * agreed_.format->pixel_bytes,
+                   .types = types});
 }
 
 void Source::OnBuffer(Buffer& buffer) {
@@ -162,10 +164,31 @@ void Source::OnBuffer(Buffer& buffer) {
   data.maxsize = static_cast<uint32_t>(bytes);
   data.data = nullptr;
   buffer.own.push_back(std::move(*memory));
+  if (buffer.points) AddSyncobjs(buffer);
+}
+
+void Source::AddSyncobjs(Buffer& buffer) {
+  spa_data* data = buffer.buffer->buffer->datas + buffer.planes();
+  for (Syncobj* syncobj : {&buffer.acquire, &buffer.release}) {
+    auto made = Syncobj::Create(sync_device());
+    if (!made) return End(made.error().ToString(), kPeerFailed);
+    auto fd = made->Export();
+    if (!fd) return End(fd.error().ToString(), kPeerFailed);
+    *syncobj = std::move(*made);
+    data->type = kDataSyncobj;
+    data->flags = SPA_DATA_FLAG_READWRITE;
+    data->fd = fd->get();
+    data->mapoffset = 0;
+    data->maxsize = 0;
+    data->data = nullptr;
+    buffer.own.push_back(std::move(*fd));
+    ++data;
+  }
 }
 
 void Source::OnBufferGone(Buffer& buffer) {
   std::erase_if(slots_, [&](const Slot& slot) { return slot.buffer == &buffer; });
+  std::erase_if(late_frames_, [&](const auto& late) { return late.second.first == &buffer; });
 }
 
 void Source::OnProcess() {
@@ -228,10 +251,17 @@ void Source::Collect() {
   }
 }
 
+// A frame that nobody took is released by nobody.
+bool Source::Released(const Slot& slot) const {
+  const Buffer& buffer = *slot.buffer;
+  if (!buffer.points || slot.sequence == 0 || buffer.release.Signalled(buffer.points->release)) return true;
+  return Now() - slot.published_ns > kReleasePatienceNs;
+}
+
 // A reader that does not run within the cycle takes a frame from its link whenever it wakes up, and counts itself only
 // then. A link has two places, for the frames of even and of odd cycles: the last two frames can still be taken.
 bool Source::MayWrite(const Slot& slot) const {
-  if (!slot.ours) return false;
+  if (!slot.ours || !Released(slot)) return false;
   if (naive()) return true;
   const spa_meta_busy* busy = BusyOf(*slot.buffer->buffer);
   if (busy && __atomic_load_n(&busy->count, __ATOMIC_SEQ_CST) > 1) return false;
@@ -246,7 +276,11 @@ pw_buffer* Source::Take() {
   }
   if (!oldest) return nullptr;
   if (oldest->sequence != 0 && oldest->sequence + 2 > sequence_) ++newest_rewritten_;
+  if (const SyncPoints* points = oldest->buffer->points; points && oldest->sequence != 0) {
+    ++(oldest->buffer->release.Signalled(points->release) ? released_ : unreleased_);
+  }
   oldest->ours = false;
+  oldest->published_ns = Now();
   oldest->sequence = sequence_ + 1;
   return oldest->buffer->buffer;
 }
@@ -269,17 +303,23 @@ bool Source::Produce() {
 
 void Source::Write(Buffer& buffer) {
   const uint64_t now = Now();
-  const BlockMap& block = buffer.blocks.front();
   spa_data& data = buffer.buffer->buffer->datas[0];
-  BandLayout layout = LayoutOf(*agreed_.format, agreed_.width, agreed_.height, 0, 0, 1);
-  layout.every = options().every;
   ++sequence_;
-  block.Begin(true);
-  WriteBand(block.All(), layout, sequence_);
-  block.End(true);
+  if (buffer.points) {
+    ++buffer.points->acquire;
+    ++buffer.points->release;
+    buffer.points->flags = 0;
+  }
+  if (buffer.points && options().acquire_ms > 0) {
+    const uint64_t delay = uint64_t{options().acquire_ms} * 1'000'000;
+    late_frames_.push_back({now + delay, {&buffer, sequence_}});
+    if (late_frames_.size() == 1) SetAlarm(delay);
+  } else {
+    Paint(buffer, sequence_);
+  }
   data.chunk->offset = 0;
   data.chunk->size = FrameBytes(*agreed_.format, agreed_.width, agreed_.height);
-  data.chunk->stride = static_cast<int32_t>(layout.stride);
+  data.chunk->stride = static_cast<int32_t>(agreed_.width * agreed_.format->pixel_bytes);
   data.chunk->flags = 0;
   auto* header = static_cast<spa_meta_header*>(spa_buffer_find_meta_data(
       buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
@@ -291,8 +331,31 @@ void Source::Write(Buffer& buffer) {
   header->seq = sequence_;
 }
 
+void Source::Paint(Buffer& buffer, uint64_t sequence) {
+  const BlockMap& block = buffer.blocks.front();
+  BandLayout layout = LayoutOf(*agreed_.format, agreed_.width, agreed_.height, 0, 0, 1);
+  layout.every = options().every;
+  block.Begin(true);
+  WriteBand(block.All(), layout, sequence);
+  block.End(true);
+  if (!buffer.points) return;
+  if (Status status = buffer.acquire.Signal(buffer.points->acquire); !status) {
+    End(status.error().ToString(), kPeerFailed);
+  }
+}
+
+void Source::OnAlarm() {
+  const uint64_t now = Now();
+  while (!late_frames_.empty() && late_frames_.front().first <= now) {
+    const auto [buffer, sequence] = late_frames_.front().second;
+    late_frames_.pop_front();
+    Paint(*buffer, sequence);
+  }
+  if (!late_frames_.empty()) SetAlarm(late_frames_.front().first - now);
+}
+
 nlohmann::json Source::Summary() {
-  return {{"role", "source"}, {"frames", sequence_}, {"starved", starved_}, {"late", late_},
+  return {{"role", "source"}, {"released", released_}, {"unreleased", unreleased_}, {"frames", sequence_}, {"starved", starved_}, {"late", late_},
           {"unfinished", unfinished_}, {"cycles", done_}, {"newest_rewritten", newest_rewritten_}};
 }
 

@@ -1,6 +1,8 @@
 #include "tests/pipewire/peer_stream.h"
 
 #include <signal.h>
+#include <spa/param/buffers.h>
+#include <spa/pod/builder.h>
 
 #include <cstdio>
 #include <ctime>
@@ -50,6 +52,48 @@ void PeerStream::SetTimer(uint64_t ns, uint64_t every_ns) {
   pw_loop_update_timer(pw_main_loop_get_loop(loop_), timer_, &first, &interval, false);
 }
 
+void PeerStream::SetAlarm(uint64_t ns) {
+  timespec when = FromNs(ns);
+  pw_loop_update_timer(pw_main_loop_get_loop(loop_), alarm_, &when, nullptr, false);
+}
+
+void PeerStream::AnnounceBuffers(const BuffersWanted& wanted) {
+  uint8_t space[2048];
+  spa_pod_builder builder = SPA_POD_BUILDER_INIT(space, sizeof(space));
+  std::vector<const spa_pod*> params;
+  const auto add_buffers = [&](uint32_t more_blocks, int metas) {
+    spa_pod_frame frame;
+    spa_pod_builder_push_object(&builder, &frame, SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers);
+    spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_buffers, SPA_POD_CHOICE_RANGE_Int(wanted.count, wanted.least, wanted.most),
+                        SPA_PARAM_BUFFERS_dataType, SPA_POD_CHOICE_FLAGS_Int(wanted.types), 0);
+    if (wanted.blocks > 0) {
+      spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(static_cast<int>(wanted.blocks + more_blocks)), 0);
+    }
+    if (wanted.bytes > 0) {
+      spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_size, SPA_POD_Int(static_cast<int>(wanted.bytes)),
+                          SPA_PARAM_BUFFERS_stride, SPA_POD_Int(static_cast<int>(wanted.stride)), 0);
+    }
+    if (metas) {
+      // The two last blocks are syncobjs: who does not know of it must not get them.
+      spa_pod_builder_prop(&builder, kBuffersMetaType, SPA_POD_PROP_FLAG_MANDATORY);
+      spa_pod_builder_int(&builder, metas);
+    }
+    params.push_back(static_cast<const spa_pod*>(spa_pod_builder_pop(&builder, &frame)));
+  };
+  const auto add_meta = [&](uint32_t type, size_t size) {
+    params.push_back(static_cast<const spa_pod*>(spa_pod_builder_add_object(
+        &builder, SPA_TYPE_OBJECT_ParamMeta, SPA_PARAM_Meta, SPA_PARAM_META_type, SPA_POD_Id(type),
+        SPA_PARAM_META_size, SPA_POD_Int(static_cast<int>(size)))));
+  };
+  if (sync_device_) {
+    add_buffers(2, 1 << kMetaSyncTimeline);
+    add_meta(kMetaSyncTimeline, sizeof(SyncPoints));
+  }
+  add_buffers(0, 0);
+  add_meta(SPA_META_Header, sizeof(spa_meta_header));
+  pw_stream_update_params(stream_, params.data(), static_cast<uint32_t>(params.size()));
+}
+
 const pw_stream_events& PeerStream::Events() {
   static const pw_stream_events events = [] {
     pw_stream_events made{};
@@ -86,8 +130,10 @@ void PeerStream::StateChanged(pw_stream_state state, const char* error) {
 void PeerStream::AddBuffer(pw_buffer* buffer) {
   auto* made = new Buffer{.buffer = buffer};
   buffer->user_data = made;
+  made->points = static_cast<SyncPoints*>(
+      spa_buffer_find_meta_data(buffer->buffer, kMetaSyncTimeline, sizeof(SyncPoints)));
   OnBuffer(*made);
-  for (uint32_t i = 0; i < buffer->buffer->n_datas; ++i) {
+  for (uint32_t i = 0; i < made->planes(); ++i) {
     const spa_data& data = buffer->buffer->datas[i];
     auto map = BlockMap::Map(data, writable());
     nlohmann::json line{{"event", "buffer"}, {"block", i}, {"type", MemoryTypeName(data.type)},
@@ -121,6 +167,13 @@ int PeerStream::Run(pw_properties* properties, uint32_t flags,
   }
   timer_ = pw_loop_add_timer(
       loop, [](void* data, uint64_t) { static_cast<PeerStream*>(data)->OnTimer(); }, this);
+  alarm_ = pw_loop_add_timer(
+      loop, [](void* data, uint64_t) { static_cast<PeerStream*>(data)->OnAlarm(); }, this);
+  if (options_.sync_timeline) {
+    auto device = SyncDevice::Open();
+    if (device) sync_device_ = std::move(*device);
+    if (!device) End(device.error().message, kPeerFailed);
+  }
   if (options_.deadline_ms > 0) {
     spa_source* deadline = pw_loop_add_timer(
         loop, [](void* data, uint64_t) { static_cast<PeerStream*>(data)->End("deadline", kPeerDeadline); },
@@ -130,7 +183,9 @@ int PeerStream::Run(pw_properties* properties, uint32_t flags,
   }
   stream_ = pw_stream_new_simple(loop, options_.name.c_str(), properties, &Events(), this);
   std::vector<const spa_pod*> pods = offers;
-  if (!stream_) {
+  if (!end_.empty()) {
+    // It has failed already.
+  } else if (!stream_) {
     End("no stream", kPeerFailed);
   } else if (const int result = pw_stream_connect(stream_, direction_, PW_ID_ANY,
                                                   static_cast<pw_stream_flags>(flags), pods.data(),

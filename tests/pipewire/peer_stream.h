@@ -9,6 +9,7 @@
 
 #include "tests/pipewire/peer_memory.h"
 #include "tests/pipewire/peer_options.h"
+#include "tests/pipewire/peer_timeline.h"
 
 namespace sluice::testing {
 
@@ -34,6 +35,22 @@ class PeerStream {
     std::vector<BlockMap> blocks;
     std::vector<UniqueFd> own;  ///< Where this end made the memory.
     std::string problem;        ///< Why it is not mapped.
+    SyncPoints* points = nullptr;  ///< With explicit sync; it has acquire and release then.
+    Syncobj acquire;
+    Syncobj release;
+
+    /// Without the syncobjs.
+    uint32_t planes() const { return buffer->buffer->n_datas - (points ? 2 : 0); }
+  };
+
+  struct BuffersWanted {
+    int least = 2;
+    int count = 4;
+    int most = 32;
+    uint32_t blocks = 0;  ///< 0: any number.
+    uint32_t bytes = 0;   ///< 0: any size and stride.
+    uint32_t stride = 0;
+    int types = 0;
   };
 
   virtual void OnState(pw_stream_state) {}
@@ -43,6 +60,7 @@ class PeerStream {
   virtual void OnProcess() = 0;
   virtual void OnTriggerDone() {}
   virtual void OnTimer() {}
+  virtual void OnAlarm() {}
   virtual nlohmann::json Summary() = 0;
   virtual bool FramesAreGood() const { return true; }
 
@@ -51,11 +69,17 @@ class PeerStream {
   void End(const std::string& reason, PeerExit status);
   /// In `ns`, and then each `every_ns`; 0: never.
   void SetTimer(uint64_t ns, uint64_t every_ns);
+  /// Another timer, once.
+  void SetAlarm(uint64_t ns);
+  /// ParamBuffers, ParamMeta: what both ends say when a format is agreed upon.
+  void AnnounceBuffers(const BuffersWanted& wanted);
   static Buffer* Of(pw_buffer* buffer) { return static_cast<Buffer*>(buffer->user_data); }
   static uint64_t Now();
 
   const PeerOptions& options() const { return options_; }
   pw_stream* stream() { return stream_; }
+  /// Null: no explicit sync.
+  const std::shared_ptr<SyncDevice>& sync_device() const { return sync_device_; }
   bool writable() const { return direction_ == PW_DIRECTION_OUTPUT; }
 
  private:
@@ -69,6 +93,8 @@ class PeerStream {
   pw_main_loop* loop_ = nullptr;
   pw_stream* stream_ = nullptr;
   spa_source* timer_ = nullptr;
+  spa_source* alarm_ = nullptr;
+  std::shared_ptr<SyncDevice> sync_device_;
   std::string end_;
   PeerExit status_ = kPeerGood;
 };

@@ -61,39 +61,80 @@ TEST_F(GuestCameraTest, WhoTakesNoDmabufsGetsSharedMemory) {
   EXPECT_EQ(seen["rewritten"], 0) << seen;
 }
 
+// A camera and a consumer of our own, and what each says in the end.
 class GuestPeerTest : public DaemonTest {
  protected:
-  nlohmann::json Pass(const std::string& offered, const std::string& taken) {
-    auto camera = Peer::Start({"source", "--memory", offered});
-    EXPECT_TRUE(camera) << camera.error().ToString();
-    auto consumer = Peer::Start({"sink", "--memory", taken, "--frames", "20"});
-    EXPECT_TRUE(consumer) << consumer.error().ToString();
+  void Pass(std::vector<std::string> offered, std::vector<std::string> taken, int frames = 20) {
+    offered.insert(offered.begin(), "source");
+    taken.insert(taken.begin(), {"sink", "--frames", std::to_string(frames)});
+    auto camera = Peer::Start(offered);
+    ASSERT_TRUE(camera) << camera.error().ToString();
+    auto consumer = Peer::Start(taken);
+    ASSERT_TRUE(consumer) << consumer.error().ToString();
     auto client = Client::Connect();
-    EXPECT_TRUE(client) << client.error().ToString();
-    if (!camera || !consumer || !client) return {};
+    ASSERT_TRUE(client) << client.error().ToString();
     auto link = (*client)->Link("peer-source", "peer-sink");
-    EXPECT_TRUE(link) << link.error().ToString();
-    if (!link) return {};
+    ASSERT_TRUE(link) << link.error().ToString();
     auto seen = consumer->Ended();
-    EXPECT_TRUE(seen) << seen.error().ToString();
-    return seen ? *seen : nlohmann::json{};
+    ASSERT_TRUE(seen) << seen.error().ToString();
+    auto gave = camera->Stop();
+    ASSERT_TRUE(gave) << gave.error().ToString();
+    seen_ = *seen;
+    gave_ = *gave;
+    EXPECT_EQ(seen_["frames"], frames) << seen_ << gave_;
+    EXPECT_EQ(seen_["status"], 0) << seen_;
+    EXPECT_EQ(seen_["without_band"], 0) << seen_;
   }
+
+  nlohmann::json seen_;
+  nlohmann::json gave_;
 };
 
 TEST_F(GuestPeerTest, DmabufsOfACamerasOwnArriveWithTheirModifier) {
-  const nlohmann::json seen = Pass("dmabuf", "any");
-  EXPECT_EQ(seen["status"], 0) << seen;
-  EXPECT_EQ(seen["frames"], 20) << seen;
-  EXPECT_EQ(seen["dmabuf"], true) << seen;
-  EXPECT_EQ(seen["modifiers"], nlohmann::json::array({0})) << seen;
-  EXPECT_EQ(seen["torn"], 0) << seen;
+  Pass({"--memory", "dmabuf"}, {"--memory", "any"});
+  EXPECT_EQ(seen_["dmabuf"], true) << seen_;
+  EXPECT_EQ(seen_["modifiers"], nlohmann::json::array({0})) << seen_;
 }
 
 TEST_F(GuestPeerTest, SharedMemoryIsNotTakenForDmabufs) {
-  const nlohmann::json seen = Pass("memfd", "any");
-  EXPECT_EQ(seen["status"], 0) << seen;
-  EXPECT_EQ(seen["dmabuf"], false) << seen;
-  EXPECT_EQ(seen["torn"], 0) << seen;
+  Pass({"--memory", "memfd"}, {"--memory", "any"});
+  EXPECT_EQ(seen_["dmabuf"], false) << seen_;
+}
+
+using GuestSyncTest = GuestPeerTest;
+
+TEST_F(GuestSyncTest, EveryFrameIsAcquiredAndReleased) {
+  Pass({"--memory", "dmabuf", "--sync-timeline"}, {"--sync-timeline"});
+  EXPECT_EQ(seen_["explicit_sync"]["frames"], 20) << seen_;
+  EXPECT_EQ(seen_["explicit_sync"]["timeouts"], 0) << seen_;
+  EXPECT_GE(seen_["explicit_sync"]["released"], 19) << seen_;
+  EXPECT_GT(gave_["released"], 0) << gave_;
+}
+
+// A picture that is sent before it is painted: who waits for it sees it whole.
+TEST_F(GuestSyncTest, WhoWaitsForALateFrameSeesItWhole) {
+  Pass({"--memory", "dmabuf", "--sync-timeline", "--acquire-ms", "20"}, {"--sync-timeline"});
+  EXPECT_GT(seen_["explicit_sync"]["waits"], 0) << seen_;
+  EXPECT_EQ(seen_["explicit_sync"]["timeouts"], 0) << seen_;
+}
+
+TEST_F(GuestSyncTest, AFrameWhoseReleaseIsHeldBackIsNotRewritten) {
+  Pass({"--memory", "dmabuf", "--sync-timeline", "--buffers", "6"}, {"--sync-timeline", "--release-lag", "3"});
+  EXPECT_GE(seen_["explicit_sync"]["released"], 16) << seen_;
+  EXPECT_EQ(gave_["unreleased"], 0) << gave_;
+}
+
+// Then the camera waits, and in the end goes on without.
+TEST_F(GuestSyncTest, AReleaseThatNeverComesIsMissed) {
+  Pass({"--memory", "dmabuf", "--sync-timeline", "--buffers", "4"}, {"--sync-timeline", "--never-release"}, 6);
+  EXPECT_EQ(gave_["released"], 0) << gave_;
+  EXPECT_GE(gave_["unreleased"], 2) << gave_;
+}
+
+TEST_F(GuestSyncTest, WhoDoesNotKnowOfItGetsBuffersWithoutIt) {
+  Pass({"--memory", "dmabuf", "--sync-timeline"}, {});
+  EXPECT_FALSE(seen_.contains("explicit_sync")) << seen_;
+  EXPECT_EQ(gave_["released"], 0) << gave_;
 }
 
 }  // namespace
