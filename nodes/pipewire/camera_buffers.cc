@@ -143,7 +143,9 @@ sdk::Expected<std::vector<sdk::UniqueFd>> FillBuffer(const SharedPool& pool,
     data.type = type;
     data.flags = SPA_DATA_FLAG_READABLE;
 #ifdef SPA_DATA_FLAG_MAPPABLE
-    if (!dmabuf) data.flags |= SPA_DATA_FLAG_MAPPABLE;
+    // A reader that knows no dma-bufs is given them all the same when it comes after one that does:
+    // PipeWire negotiates a port's buffers once. Those that are shared memory too it can read.
+    if (!dmabuf || from.shm) data.flags |= SPA_DATA_FLAG_MAPPABLE;
 #endif
     data.fd = fd.get();
     data.mapoffset = 0;

@@ -65,6 +65,7 @@ sdk::Status CameraNode::Configure(const sdk::Configuration& configuration) {
   Close();
   pool_ = SharedPool{(*port)->format, (*port)->layout, {}};
   pool_.buffers.resize((*port)->buffers);
+  views_ = (*port)->views;
   options_.interval_ns = IntervalNs((*port)->format.rate, configuration.realtime());
   return {};
 }
@@ -87,14 +88,15 @@ sdk::Status CameraNode::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk
   }
   if (id.index >= pool_.buffers.size()) pool_.buffers.resize(id.index + 1);
   pool_.layout = frame.Layout();
+  const uint32_t views = views_ | frame.Views();
   SharedBuffer& buffer = pool_.buffers[id.index];
-  if (memory_ != "shm" && (frame.Views() & SLUICE_VIEW_DMABUF) != 0) {
+  if (memory_ != "shm" && (views & SLUICE_VIEW_DMABUF) != 0) {
     sdk::Expected<sluice_memory> memory =
         sdk::Memory(context().host(), frame, SLUICE_VIEW_DMABUF);
     if (!memory.ok()) return memory.status();
     buffer.dmabuf = *memory;
   }
-  if (memory_ != "dma-buf" && (frame.Views() & SLUICE_VIEW_SHM) != 0) {
+  if (memory_ != "dma-buf" && (views & SLUICE_VIEW_SHM) != 0) {
     sdk::Expected<sluice_memory> memory = sdk::Memory(context().host(), frame, SLUICE_VIEW_SHM);
     if (!memory.ok()) return memory.status();
     buffer.shm = *memory;

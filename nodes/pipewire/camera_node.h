@@ -42,6 +42,7 @@ class CameraNode final : public sdk::Node<CameraNode> {
   const uint32_t buffers_;
   CameraStream::Options options_;
 
+  uint32_t views_ = 0;  ///< of the port's buffers
   SharedPool pool_;
   sluice_buffer_id pool_id_{};  ///< whose buffers they are; its index means nothing
   std::mutex stream_mutex_;  ///< for who asks from outside; the engine's verbs take turns

@@ -237,7 +237,7 @@ void CameraStream::OnState(pw_stream_state state, const char* error) {
 }
 
 void CameraStream::AddFormats(PodList& pods) const {
-  if (pool_.dmabuf() && !shm_only_) pods.Add(BuildFormat(pods.Next(), FormatOf(pool_, true)));
+  if (pool_.dmabuf()) pods.Add(BuildFormat(pods.Next(), FormatOf(pool_, true)));
   if (pool_.shm()) pods.Add(BuildFormat(pods.Next(), FormatOf(pool_, false)));
 }
 
@@ -361,16 +361,6 @@ void CameraStream::OnLinkInfo(Peer& peer, const pw_link_info& info) {
     pw_loop_signal_event(connection_->loop(), event_);
   }
   if (info.state != PW_LINK_STATE_ERROR || std::exchange(peer.refused, true)) return;
-  if (pool_.dmabuf() && pool_.shm() && !shm_only_) {
-    // It may be one that takes shared memory only, beside one that has agreed on dma-bufs. Those
-    // can read shared memory as well, as a rule.
-    shm_only_ = true;
-    Say("%s takes no dma-buf of the camera %s: shared memory for all", NameOf(peer.node).c_str(),
-        options_.name.c_str());
-    peer.refused = false;
-    Renegotiate();
-    return;
-  }
   const sluice_format& format = pool_.format;
   Say("%s cannot read the camera %s (%s): it is %s, %ux%u, in %s", NameOf(peer.node).c_str(),
       options_.name.c_str(), info.error != nullptr ? info.error : "the link failed",

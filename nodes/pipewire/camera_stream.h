@@ -146,7 +146,6 @@ class CameraStream final : private Connection::Listener {
   sdk::Status lost_;
   bool streaming_ = false;
   bool ending_soon_ = false;
-  bool shm_only_ = false;
   bool renegotiating_ = false;  ///< until the buffers there are go
   int64_t cycle_since_ns_ = 0;  ///< of the cycle under way; 0: none is
   int64_t cycle_ended_ns_ = 0;

@@ -34,7 +34,8 @@ int32_t FedCamera::Start() {
   spec.format.rate = {options_.rate, 1};
   spec.buffers = options_.buffers;
   spec.device_access = true;
-  spec.views = options_.memory == "dma-buf" ? SLUICE_VIEW_DMABUF : SLUICE_VIEW_SHM;
+  spec.views = SLUICE_VIEW_SHM;
+  if (options_.memory != "shm") spec.views |= SLUICE_VIEW_DMABUF;
   runner_->Input("in", spec);
   runner_->set_realtime(false);
   if (const int32_t code = runner_->created(); code < 0) return code;
