@@ -148,6 +148,21 @@ TEST_F(FanOutTest, CountedReadersAloneDoNotGuardWhatLiesInALink) {
   EXPECT_GT((*camera)["newest_rewritten"], 0) << *camera;
 }
 
+// Nobody takes back what a killed reader has counted while another one keeps the buffers in use.
+TEST_F(FanOutTest, AKilledReadersCountsStayWhileAnotherReads) {
+  StartCamera("guarded", 2 + 2 + 1 + 1);
+  StartReaders({{.hold = 2}, {.hold = 0}}, 0);
+  const Status holding = readers_[0].WaitForFrames(10);
+  ASSERT_TRUE(holding) << holding.error().ToString();
+  readers_[0].process().Kill();
+  ASSERT_TRUE(client_->WaitUntilGone("reader-0"));
+  const Status reading = readers_[1].WaitForFrames(100);
+  ASSERT_TRUE(reading) << reading.error().ToString();
+  auto camera = camera_.Stop();
+  ASSERT_TRUE(camera) << camera.error().ToString();
+  EXPECT_GE((*camera)["busy"], 2) << *camera;
+}
+
 // Its counts stay in the buffers: with its link the buffers go, too.
 TEST_F(FanOutTest, AReaderKilledWithAllBuffersInItsHandsIsFollowedByAnother) {
   StartCamera("guarded");

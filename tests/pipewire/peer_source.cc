@@ -355,7 +355,11 @@ void Source::OnAlarm() {
 }
 
 nlohmann::json Source::Summary() {
-  return {{"role", "source"}, {"released", released_}, {"unreleased", unreleased_}, {"frames", sequence_}, {"starved", starved_}, {"late", late_},
+  const auto busy = std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    const spa_meta_busy* count = BusyOf(*slot.buffer->buffer);
+    return count && __atomic_load_n(&count->count, __ATOMIC_SEQ_CST) > (slot.ours ? 1u : 0u);
+  });
+  return {{"busy", busy}, {"role", "source"}, {"released", released_}, {"unreleased", unreleased_}, {"frames", sequence_}, {"starved", starved_}, {"late", late_},
           {"unfinished", unfinished_}, {"cycles", done_}, {"newest_rewritten", newest_rewritten_}};
 }
 
