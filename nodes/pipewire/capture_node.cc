@@ -16,6 +16,7 @@ constexpr uint32_t kOut = 0;
 constexpr const char* kOutName = "out";
 /// How long a daemon and a peer may take for one answer.
 constexpr int64_t kAnswerNs = 3'000'000'000;
+constexpr int64_t kLinkAgainNs = 200'000'000;
 /// How long a source is waited for to show where its rows lie. One that has nothing new to send is
 /// taken to have rows without gaps.
 constexpr int64_t kFirstPictureNs = 1'500'000'000;
@@ -172,12 +173,23 @@ sdk::Status CaptureNode::OpenStream(const sluice_format& format, uint32_t data_t
       request.format.modifiers_open = true;
     }
   }
-  stream_ = std::make_unique<CaptureStream>(connection_, *target_, std::move(request),
+  const int64_t deadline = NowNs() + kAnswerNs;
+  while (true) {
+    const sdk::Status status = Connect(request, deadline);
+    // A session manager that has only just seen the source may not know yet how to link it.
+    if (status.code() != SLUICE_E_NOT_FOUND || NowNs() + kLinkAgainNs >= deadline) return status;
+    const Connection::Lock lock(*connection_);
+    connection_->WaitUntil(lock, NowNs() + kLinkAgainNs, [] { return false; });
+  }
+}
+
+sdk::Status CaptureNode::Connect(const CaptureStream::Request& request, int64_t deadline_ns) {
+  stream_ = std::make_unique<CaptureStream>(connection_, *target_, request,
                                             [context = context()] { context.Wake(); });
   sdk::Status status;
   {
     const Connection::Lock lock(*connection_);
-    status = stream_->Connect(lock, NowNs() + kAnswerNs);
+    status = stream_->Connect(lock, deadline_ns);
     if (status.ok() && stream_->AwaitPicture(lock, NowNs() + kFirstPictureNs)) {
       hint_ = stream_->geometry();
       if (stream_->peer_counts_readers()) stream_->AwaitParked(lock, NowNs() + kParkNs);
@@ -220,6 +232,11 @@ sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink&
   Lent lent{request.pool, request.epoch, request.views, request.format, {}, {}, 0};
   const Connection::Lock lock(*connection_);
   const auto count = static_cast<uint32_t>(stream_->buffer_count());
+  if (!stream_->lost().ok()) return stream_->lost();
+  if (count == 0) {
+    return sdk::Status::Error(SLUICE_E_DEVICE_LOST, "%s has taken its buffers away",
+                              target_->Text().c_str());
+  }
   lent.real = std::min({count, request.buffers, Reserve()});
   // One is being filled, one is on its way, one is read.
   if (lent.real < 3) return Unsupported(*target_, "it has too few buffers to lend any");

@@ -75,6 +75,7 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   /// Ends the stream and gives back what was with the peer.
   void CloseStream();
   sdk::Status OpenStream(const sluice_format& format, uint32_t data_types, uint32_t buffers);
+  sdk::Status Connect(const CaptureStream::Request& request, int64_t deadline_ns);
   /// Whether the stream that there is will do. To leave it and come again would end many a source:
   /// some take the first reader's leaving for their end.
   bool IsOpenFor(const sluice_format& format, uint32_t data_types) const;

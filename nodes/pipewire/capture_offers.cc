@@ -248,6 +248,7 @@ sdk::Status AddOffers(const std::vector<CaptureGroup>& groups, CaptureWish::Memo
       {SLUICE_VIEW_CPU, SLUICE_VIEW_CPU | SLUICE_ALLOCATES_ONLY, SLUICE_SYNC_CPU_DONE, nullptr},
       {SLUICE_VIEW_CPU, 0, SLUICE_SYNC_CPU_DONE, "the source's memory cannot be lent"},
   };
+  size_t count = 0;
   for (const CaptureGroup& group : groups) {
     for (const Way& way : kWays) {
       const bool dmabuf = way.views == SLUICE_VIEW_DMABUF;
@@ -270,9 +271,12 @@ sdk::Status AddOffers(const std::vector<CaptureGroup>& groups, CaptureWish::Memo
           .DynamicReserve(dynamic_reserve);
       if (way.copies != nullptr) offer.Copies(way.copies);
       if (sdk::Status status = sink.Add(kOut, offer); !status.ok()) return status;
+      ++count;
     }
   }
-  return {};
+  if (count != 0) return {};
+  return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
+                            "the source has no memory of the kind that is wished for");
 }
 
 }  // namespace sluice::pipewire

@@ -207,7 +207,8 @@ sdk::Status CaptureStream::Connect(const Connection::Lock& lock, int64_t deadlin
   for (Buffer& buffer : buffers_) {
     auto checked = CheckBuffer(*buffer.handle->buffer, pw_core_get_mempool(connection_->core()));
     if (!checked.ok()) {
-      return sdk::Status::Error(checked.status().code(), "%s: %s", target_.Text().c_str(),
+      // Whatever is wrong with it: in another kind of memory it may be right.
+      return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: %s", target_.Text().c_str(),
                                 checked.status().c_message());
     }
     buffer.checked = *std::move(checked);
@@ -365,8 +366,13 @@ void CaptureStream::OnState(void* data, pw_stream_state old, pw_stream_state sta
                             const char* error) {
   auto* me = static_cast<CaptureStream*>(data);
   if (state == PW_STREAM_STATE_ERROR) {
-    me->Lose(me->complete_ ? SLUICE_E_DEVICE_LOST : SLUICE_E_UNSUPPORTED,
-             error == nullptr ? "its stream failed" : error);
+    const char* why = error == nullptr ? "its stream failed" : error;
+    // WirePlumber's words; of a node that it has only just seen too.
+    const bool missing = std::strstr(why, "no target") != nullptr;
+    me->Lose(me->complete_ ? SLUICE_E_DEVICE_LOST
+             : missing     ? SLUICE_E_NOT_FOUND
+                           : SLUICE_E_UNSUPPORTED,
+             why);
   } else if (state == PW_STREAM_STATE_UNCONNECTED && old != PW_STREAM_STATE_UNCONNECTED &&
              me->stream_ != nullptr) {
     me->Lose(SLUICE_E_DEVICE_LOST, "its stream was taken away");

@@ -28,10 +28,6 @@ Target TargetOf(const Global& global) {
   target.name = global.Property(PW_KEY_NODE_NAME);
   target.description = global.Property(PW_KEY_NODE_DESCRIPTION);
   if (target.description.empty()) target.description = target.name;
-  const std::string& api = global.Property("device.api");
-  const std::string& factory = global.Property("factory.name");
-  target.plain_dmabufs = api == "v4l2" || api == "libcamera" || factory == "api.v4l2.source" ||
-                         factory == "api.libcamera.source";
   return target;
 }
 
@@ -139,6 +135,7 @@ struct Params {
   std::vector<VideoFormat> formats;
   bool any = false;
   bool gstreamer_driver = false;
+  bool device = false;
 
   void Add(const spa_pod* pod) {
     any = true;
@@ -160,8 +157,11 @@ void OnNodeInfo(void* data, const pw_node_info* info) {
     return value != nullptr && std::strncmp(value, text, std::strlen(text)) == 0;
   };
   // GStreamer's elements have no mark of their own but the name of their loop's thread, cut off.
-  static_cast<Params*>(data)->gstreamer_driver =
+  auto* params = static_cast<Params*>(data);
+  params->gstreamer_driver =
       begins("node.loop.name", "pipewire-main-l") && begins(PW_KEY_NODE_DRIVER, "true");
+  params->device = begins("device.api", "v4l2") || begins("device.api", "libcamera") ||
+                   begins("factory.name", "api.v4l2.") || begins("factory.name", "api.libcamera.");
 }
 
 sdk::Status AskNode(Connection& connection, const Connection::Lock& lock, uint32_t id,
@@ -253,6 +253,7 @@ sdk::Expected<std::vector<VideoFormat>> EnumerateFormats(Connection& connection,
     return status;
   }
   target->stalls_when_held = params.gstreamer_driver;
+  target->plain_dmabufs = params.device;
   if (params.formats.empty()) {
     for (const uint32_t port : OutputPorts(connection, target->id)) {
       if (sdk::Status status = AskPort(connection, lock, port, deadline_ns, &params);

@@ -103,6 +103,17 @@ sdk::Expected<PeerBlock> CheckFd(uint32_t index, const spa_data& data) {
     return block;
   }
   struct stat info {};
+  if (fstat(block.fd.get(), &info) == 0 && S_ISCHR(info.st_mode) && data.maxsize != 0) {
+    // A driver's buffer by the fd of its device (V4L2): to be mapped, and nothing else.
+    auto mapping = Mapping::OfFd(block.fd.get(), block.offset, data.maxsize);
+    if (!mapping.ok()) return mapping.status();
+    block.type = SPA_DATA_MemPtr;
+    block.fd.reset();
+    block.size = data.maxsize;
+    block.sealed = true;
+    block.mapping = *std::move(mapping);
+    return block;
+  }
   if (fstat(block.fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= 0) {
     return Refuse(index, data, "it is no shared memory");
   }

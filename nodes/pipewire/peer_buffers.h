@@ -46,7 +46,7 @@ class Mapping {
   uint64_t inset_;
 };
 
-/// One spa_data of a buffer, checked.
+/// One spa_data of a buffer, checked. A driver's buffer by its device's fd counts as a MemPtr.
 struct PeerBlock {
   uint32_t type = 0;  ///< SPA_DATA_MemPtr, SPA_DATA_MemFd or SPA_DATA_DmaBuf
   sdk::UniqueFd fd;   ///< none for MemPtr
@@ -54,7 +54,7 @@ struct PeerBlock {
   uint64_t offset = 0;  ///< of the block in its fd
   uint64_t size = 0;    ///< bytes from there on that may be read
   bool sealed = false;  ///< its end cannot vanish under a reader
-  std::shared_ptr<Mapping> mapping;  ///< of a MemPtr that lies in sealed shared memory
+  std::shared_ptr<Mapping> mapping;  ///< of a MemPtr: our own, which nobody takes away
 };
 
 /// A buffer as its peer describes it, after every number was held against the memory itself.
