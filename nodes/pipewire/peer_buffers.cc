@@ -103,8 +103,10 @@ sdk::Expected<PeerBlock> CheckFd(uint32_t index, const spa_data& data) {
     return block;
   }
   struct stat info {};
-  if (fstat(block.fd.get(), &info) == 0 && S_ISCHR(info.st_mode) && data.maxsize != 0) {
-    // A driver's buffer by the fd of its device (V4L2): to be mapped, and nothing else.
+  const bool driver = fstat(block.fd.get(), &info) == 0 &&
+                      (S_ISCHR(info.st_mode) || IsDmabuf(block.fd.get()));
+  if (driver && data.maxsize != 0) {
+    // A driver's buffer (V4L2), called so for those who take no dma-bufs: to be mapped.
     auto mapping = Mapping::OfFd(block.fd.get(), block.offset, data.maxsize);
     if (!mapping.ok()) return mapping.status();
     block.type = SPA_DATA_MemPtr;

@@ -46,7 +46,8 @@ class Mapping {
   uint64_t inset_;
 };
 
-/// One spa_data of a buffer, checked. A driver's buffer by its device's fd counts as a MemPtr.
+/// One spa_data of a buffer, checked. A driver's buffer that is called shared memory counts as a
+/// MemPtr.
 struct PeerBlock {
   uint32_t type = 0;  ///< SPA_DATA_MemPtr, SPA_DATA_MemFd or SPA_DATA_DmaBuf
   sdk::UniqueFd fd;   ///< none for MemPtr
