@@ -1,12 +1,13 @@
 #include "tests/pipewire/daemon.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "tests/pipewire/client.h"
 
@@ -80,6 +81,25 @@ TEST(PipewireDaemonLifeTest, NothingStaysBehind) {
   EXPECT_NE(kill(pid, 0), 0);
   outside = std::getenv("XDG_RUNTIME_DIR");
   EXPECT_EQ(before, outside ? outside : "");
+}
+
+// Whoever holds the daemon for the test was killed itself, as with a whole sandbox: the next one cleans up.
+TEST(PipewireDaemonLifeTest, NorAfterAKill) {
+  auto killed = Process::Start({"tests/pipewire/with_daemon", "--serve"});
+  ASSERT_TRUE(killed) << killed.error().ToString();
+  auto line = killed->ReadLine();
+  if (!line && *killed->Wait() == 77) GTEST_SKIP() << "PipeWire is not installed";
+  ASSERT_TRUE(line) << line.error().ToString();
+  const auto said = nlohmann::json::parse(*line);
+  const std::string folder = said["folder"];
+  const UniqueFd pipewire(static_cast<int>(syscall(SYS_pidfd_open, said["pids"]["pipewire"].get<pid_t>(), 0)));
+  ASSERT_TRUE(pipewire.valid());
+  killed->Kill();
+  auto next = Daemon::Start({});
+  ASSERT_TRUE(next) << next.error().ToString();
+  EXPECT_FALSE(Exists(folder));
+  pollfd ended{pipewire.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&ended, 1, static_cast<int>(kPatience.count())), 1);
 }
 
 class TestCameraTest : public DaemonTest {
