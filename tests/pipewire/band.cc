@@ -16,15 +16,16 @@ struct Head {
 static_assert(sizeof(Head) == kBandRowBytes);
 
 bool HasRoom(size_t size, const BandLayout& layout) {
-  if (layout.rows < 3 || layout.every == 0 || layout.row_bytes < kBandRowBytes || layout.stride < layout.row_bytes) {
+  if (layout.rows < 3 || layout.every == 0 || layout.row_bytes < kBandRowBytes ||
+      layout.stride < layout.row_bytes) {
     return false;
   }
   const uint64_t needed = uint64_t{layout.stride} * (layout.rows - 1) + layout.row_bytes;
   return size >= needed;
 }
 
-// Two lanes of 8 bytes a step: a frame of 1080p is summed in a millisecond. The writer of the memory may be another
-// process that is just writing: the bytes are copied to locals first.
+// Two lanes of 8 bytes a step: a frame of 1080p is summed in a millisecond. The writer of the
+// memory may be another process that is just writing: the bytes are copied to locals first.
 uint32_t SumRow(const uint8_t* row, uint32_t bytes, uint64_t sequence, uint32_t index) {
   uint64_t a = sequence * 0x9e3779b97f4a7c15ull + index;
   uint64_t b = ~a;

@@ -201,8 +201,8 @@ Result<std::unique_ptr<Client>> Client::Connect() {
   if (!impl.loop) return FailErrno("pw_main_loop_new", errno);
   impl.context = pw_context_new(pw_main_loop_get_loop(impl.loop), nullptr, 0);
   if (!impl.context) return FailErrno("pw_context_new", errno);
-  impl.core = pw_context_connect(
-      impl.context, pw_properties_new(PW_KEY_REMOTE_INTENTION, "manager", nullptr), 0);
+  impl.core = pw_context_connect(impl.context,
+                                 pw_properties_new(PW_KEY_REMOTE_INTENTION, "manager", nullptr), 0);
   if (!impl.core) return FailErrno("no connection to PipeWire", errno);
   pw_core_add_listener(impl.core, &impl.core_listener, &kCoreEvents, &impl);
   impl.registry = pw_core_get_registry(impl.core, PW_VERSION_REGISTRY, 0);
@@ -305,9 +305,8 @@ Result<uint32_t> Client::Link(const std::string& output_node, const std::string&
   pw_properties_setf(properties, PW_KEY_LINK_OUTPUT_PORT, "%u", output->outputs.front());
   pw_properties_setf(properties, PW_KEY_LINK_INPUT_NODE, "%u", input->id);
   pw_properties_setf(properties, PW_KEY_LINK_INPUT_PORT, "%u", input->inputs.front());
-  auto* proxy = static_cast<pw_proxy*>(pw_core_create_object(impl_->core, "link-factory",
-                                                             PW_TYPE_INTERFACE_Link,
-                                                             PW_VERSION_LINK, &properties->dict, 0));
+  auto* proxy = static_cast<pw_proxy*>(pw_core_create_object(
+      impl_->core, "link-factory", PW_TYPE_INTERFACE_Link, PW_VERSION_LINK, &properties->dict, 0));
   pw_properties_free(properties);
   if (!proxy) return FailErrno("create a link", errno);
 

@@ -17,8 +17,8 @@ namespace sluice::testing {
 struct NodeSeen {
   uint32_t id = 0;
   std::map<std::string, std::string> properties;
-  std::string state;  ///< "error", "creating", "suspended", "idle", or "running".
-  std::vector<uint32_t> inputs;   ///< Its ports, by their global ids.
+  std::string state;             ///< "error", "creating", "suspended", "idle", or "running".
+  std::vector<uint32_t> inputs;  ///< Its ports, by their global ids.
   std::vector<uint32_t> outputs;
 
   std::string name() const { return property("node.name"); }
@@ -29,7 +29,8 @@ struct LinkSeen {
   uint32_t id = 0;
   uint32_t output_node = 0;
   uint32_t input_node = 0;
-  std::string state;  ///< "error", "unlinked", "init", "negotiating", "allocating", "paused", or "active".
+  std::string
+      state;  ///< "error", "unlinked", "init", "negotiating", "allocating", "paused", or "active".
   std::string error;
 };
 

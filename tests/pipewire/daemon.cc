@@ -28,8 +28,8 @@ Result<std::vector<std::string>> Arguments(const Daemon::Options& options) {
   if (!options.preload.empty()) {
     arguments.insert(arguments.end(), {"--preload", options.preload});
   }
-  for (const auto& [option, text] : {std::pair{"--conf", options.conf},
-                                     std::pair{"--session-conf", options.session_conf}}) {
+  for (const auto& [option, text] :
+       {std::pair{"--conf", options.conf}, std::pair{"--session-conf", options.session_conf}}) {
     if (text.empty()) continue;
     auto path = WriteFragment(std::string(option + 1) + ".conf", text);
     if (!path) return tl::unexpected(path.error());

@@ -83,7 +83,8 @@ TEST(PipewireDaemonLifeTest, NothingStaysBehind) {
   EXPECT_EQ(before, outside ? outside : "");
 }
 
-// Whoever holds the daemon for the test was killed itself, as with a whole sandbox: the next one cleans up.
+// Whoever holds the daemon for the test was killed itself, as with a whole sandbox: the next one
+// cleans up.
 TEST(PipewireDaemonLifeTest, NorAfterAKill) {
   auto killed = Process::Start({"tests/pipewire/with_daemon", "--serve"});
   ASSERT_TRUE(killed) << killed.error().ToString();
@@ -92,7 +93,8 @@ TEST(PipewireDaemonLifeTest, NorAfterAKill) {
   ASSERT_TRUE(line) << line.error().ToString();
   const auto said = nlohmann::json::parse(*line);
   const std::string folder = said["folder"];
-  const UniqueFd pipewire(static_cast<int>(syscall(SYS_pidfd_open, said["pids"]["pipewire"].get<pid_t>(), 0)));
+  const UniqueFd pipewire(
+      static_cast<int>(syscall(SYS_pidfd_open, said["pids"]["pipewire"].get<pid_t>(), 0)));
   ASSERT_TRUE(pipewire.valid());
   killed->Kill();
   auto next = Daemon::Start({});

@@ -1,4 +1,5 @@
-// What PipeWire does, and does not do, for several readers of one camera; the virtual camera rests on it.
+// What PipeWire does, and does not do, for several readers of one camera; the virtual camera rests
+// on it.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -22,10 +23,12 @@ struct Reader {
 
 class FanOutTest : public DaemonTest {
  protected:
-  // A camera without a clock: it makes the next frame when the cycle of the last has ended and a buffer is free, so that
-  // nothing depends on how long anything takes.
-  void StartCamera(const std::string& count, int buffers = kBuffers, std::vector<std::string> more = {}) {
-    more.insert(more.begin(), {"source", "--lockstep", "--buffers", std::to_string(buffers), "--count", count});
+  // A camera without a clock: it makes the next frame when the cycle of the last has ended and a
+  // buffer is free, so that nothing depends on how long anything takes.
+  void StartCamera(const std::string& count, int buffers = kBuffers,
+                   std::vector<std::string> more = {}) {
+    more.insert(more.begin(),
+                {"source", "--lockstep", "--buffers", std::to_string(buffers), "--count", count});
     auto camera = Peer::Start(more);
     ASSERT_TRUE(camera) << camera.error().ToString();
     camera_ = std::move(*camera);
@@ -37,8 +40,15 @@ class FanOutTest : public DaemonTest {
     client_ = std::move(*client);
     for (size_t i = 0; i < readers.size(); ++i) {
       const std::string name = "reader-" + std::to_string(readers_.size());
-      std::vector<std::string> arguments{"sink", "--name", name, "--hold", std::to_string(readers[i].hold),
-                                         "--frames", std::to_string(frames), "--announce", "1"};
+      std::vector<std::string> arguments{"sink",
+                                         "--name",
+                                         name,
+                                         "--hold",
+                                         std::to_string(readers[i].hold),
+                                         "--frames",
+                                         std::to_string(frames),
+                                         "--announce",
+                                         "1"};
       if (readers[i].sync) arguments.push_back("--sync");
       auto reader = Peer::Start(arguments);
       ASSERT_TRUE(reader) << reader.error().ToString();
@@ -73,8 +83,8 @@ TEST_F(FanOutTest, OneReaderThatGivesBackAtOnceIsSafeWithANaiveCamera) {
   ExpectWhole(Ended(0));
 }
 
-// More frames are out than there are buffers: PipeWire gives a buffer back to the camera although no reader has given
-// it back, and only the camera's own count can keep it from being written.
+// More frames are out than there are buffers: PipeWire gives a buffer back to the camera although
+// no reader has given it back, and only the camera's own count can keep it from being written.
 TEST_F(FanOutTest, ANaiveCameraRewritesWhatReadersHold) {
   StartCamera("none");
   StartReaders({{.hold = kBuffers}, {.hold = kBuffers}});
@@ -86,8 +96,8 @@ TEST_F(FanOutTest, ANaiveCameraRewritesWhatReadersHold) {
   }
 }
 
-// PipeWire itself counts no returns: that of the fast reader frees nothing, and the lack of the slow one's keeps
-// nothing from being handed back.
+// PipeWire itself counts no returns: that of the fast reader frees nothing, and the lack of the
+// slow one's keeps nothing from being handed back.
 TEST_F(FanOutTest, ANaiveCameraRewritesWhatOneOfTwoReadersHolds) {
   StartCamera("none");
   StartReaders({{.hold = 0}, {.hold = kBuffers}});
@@ -101,14 +111,16 @@ TEST_F(FanOutTest, ACameraThatCountsNeverRewritesWhatReadersHold) {
   ExpectWhole(Ended(1));
 }
 
-// They miss frames, so each may hold other ones: there are buffers for all of them, the two newest frames, and the next.
+// They miss frames, so each may hold other ones: there are buffers for all of them, the two newest
+// frames, and the next.
 TEST_F(FanOutTest, NorWhatReadersHoldThatRunWhenTheyLike) {
   StartCamera("guarded", 2 + 1 + 2 + 1);
   StartReaders({{.hold = 2, .sync = false}, {.hold = 1, .sync = false}, {.hold = 0}});
   for (size_t i = 0; i < readers_.size(); ++i) ExpectWhole(Ended(i));
 }
 
-// trigger_done does not say that everybody has taken the frame: most applications' streams run when they like.
+// trigger_done does not say that everybody has taken the frame: most applications' streams run when
+// they like.
 TEST_F(FanOutTest, ACycleEndsWithoutAReaderThatRunsWhenItLikes) {
   StartCamera("guarded", kBuffers, {"--announce", "100"});
   StartReaders({{.hold = 0, .sync = false}}, 0);
@@ -123,7 +135,8 @@ TEST_F(FanOutTest, ACycleEndsWithoutAReaderThatRunsWhenItLikes) {
   EXPECT_EQ((*seen)["torn"], 0) << *seen;
 }
 
-// So it may be taken long after: when the camera has nothing new, one of its last two frames lies there still.
+// So it may be taken long after: when the camera has nothing new, one of its last two frames lies
+// there still.
 TEST_F(FanOutTest, AFrameIsTakenLongAfterItsCycle) {
   StartCamera("guarded", kBuffers, {"--announce", "1", "--frames", "1000", "--linger"});
   StartReaders({{.hold = 0, .sync = false}}, 0);
@@ -136,8 +149,8 @@ TEST_F(FanOutTest, AFrameIsTakenLongAfterItsCycle) {
   EXPECT_TRUE(last) << last.error().ToString();
 }
 
-// A frame that lies in a link is counted by nobody: a camera short of buffers writes into it unless it waits for newer
-// ones to take its place there.
+// A frame that lies in a link is counted by nobody: a camera short of buffers writes into it unless
+// it waits for newer ones to take its place there.
 TEST_F(FanOutTest, CountedReadersAloneDoNotGuardWhatLiesInALink) {
   StartCamera("busy");
   StartReaders({{.hold = kBuffers - 2, .sync = false}});

@@ -91,7 +91,8 @@ const spa_pod* BuildOffer(spa_pod_builder& builder, const Offer& offer) {
   if (offer.fps > 0) {
     const bool whole = offer.fps == std::floor(offer.fps);
     const uint32_t parts = whole ? 1 : 1000;
-    const spa_fraction rate = SPA_FRACTION(static_cast<uint32_t>(std::lround(offer.fps * parts)), parts);
+    const spa_fraction rate =
+        SPA_FRACTION(static_cast<uint32_t>(std::lround(offer.fps * parts)), parts);
     spa_pod_builder_add(b, SPA_FORMAT_VIDEO_framerate, SPA_POD_Fraction(&rate), 0);
   } else {
     spa_pod_builder_add(b, SPA_FORMAT_VIDEO_framerate,

@@ -37,7 +37,7 @@ struct Offer {
   uint32_t width = 0;
   uint32_t height = 0;
   bool any_size = false;
-  double fps = 0;  ///< 0: any.
+  double fps = 0;                   ///< 0: any.
   std::vector<uint64_t> modifiers;  ///< None: the property is left out.
   bool fixed = false;               ///< The choice among the modifiers is made.
 };
@@ -50,7 +50,7 @@ struct Agreed {
   uint32_t width = 0;
   uint32_t height = 0;
   bool has_modifier = false;
-  bool modifier_open = false;        ///< The producer is still to choose.
+  bool modifier_open = false;       ///< The producer is still to choose.
   std::vector<uint64_t> modifiers;  ///< The one, or those to choose from.
 };
 

@@ -99,8 +99,8 @@ std::span<uint8_t> BlockMap::Bytes(const spa_chunk& chunk) const {
 void BlockMap::Sync(bool write, bool end) const {
   if (!dmabuf_) return;
   dma_buf_sync sync{};
-  sync.flags = (end ? DMA_BUF_SYNC_END : DMA_BUF_SYNC_START) |
-               (write ? DMA_BUF_SYNC_RW : DMA_BUF_SYNC_READ);
+  sync.flags =
+      (end ? DMA_BUF_SYNC_END : DMA_BUF_SYNC_START) | (write ? DMA_BUF_SYNC_RW : DMA_BUF_SYNC_READ);
   while (ioctl(fd_, DMA_BUF_IOCTL_SYNC, &sync) != 0 && errno == EINTR) {
   }
 }

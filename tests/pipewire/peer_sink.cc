@@ -68,7 +68,7 @@ class Sink final : public PeerStream {
 
   Agreed agreed_;
   std::deque<Held> held_;
-  std::deque<Held> releasing_;  // Given back, and not released.
+  std::deque<Held> releasing_;              // Given back, and not released.
   std::map<std::string, uint64_t> memory_;  // Frames by type.
   std::vector<ino_t> inodes_;
   std::vector<uint64_t> latencies_ns_;
@@ -117,9 +117,9 @@ int Sink::Start() {
   }
   // Cameras of V4L2 give dma-bufs without a modifier.
   offers.push_back(BuildOffer(builder, MakeOffer(false)));
-  pw_properties* properties =
-      pw_properties_new(PW_KEY_MEDIA_TYPE, "Video", PW_KEY_MEDIA_CATEGORY, "Capture",
-                        PW_KEY_MEDIA_ROLE, "Camera", PW_KEY_NODE_NAME, options().name.c_str(), nullptr);
+  pw_properties* properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Video", PW_KEY_MEDIA_CATEGORY,
+                                                "Capture", PW_KEY_MEDIA_ROLE, "Camera",
+                                                PW_KEY_NODE_NAME, options().name.c_str(), nullptr);
   if (!options().target.empty()) {
     pw_properties_set(properties, PW_KEY_TARGET_OBJECT, options().target.c_str());
   }
@@ -235,8 +235,8 @@ void Sink::Arrived(pw_buffer* taken) {
   Acquire(*buffer);
   const Look look = LookAt(*buffer);
   if (!options().dump.empty() && frames_ == options().dump_frame) Dump(*buffer);
-  const auto* header = static_cast<const spa_meta_header*>(spa_buffer_find_meta_data(
-      taken->buffer, SPA_META_Header, sizeof(spa_meta_header)));
+  const auto* header = static_cast<const spa_meta_header*>(
+      spa_buffer_find_meta_data(taken->buffer, SPA_META_Header, sizeof(spa_meta_header)));
   if (header && header->pts > 0 && static_cast<uint64_t>(header->pts) < now) {
     latencies_ns_.push_back(now - static_cast<uint64_t>(header->pts));
   }
@@ -264,8 +264,8 @@ void Sink::Count(const Buffer& buffer, const Look& look) {
   }
   uint64_t sequence = 0;
   if (options().no_band) {
-    const auto* header = static_cast<const spa_meta_header*>(spa_buffer_find_meta_data(
-        buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
+    const auto* header = static_cast<const spa_meta_header*>(
+        spa_buffer_find_meta_data(buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
     sequence = header ? header->seq : 0;
   } else if (look.band.verdict == BandCheck::Verdict::kNone) {
     ++without_band_;
@@ -291,7 +291,8 @@ void Sink::Dump(const Buffer& buffer) {
   for (size_t i = 0; i < buffer.blocks.size(); ++i) {
     const auto bytes = buffer.blocks[i].Bytes(*buffer.buffer->buffer->datas[i].chunk);
     buffer.blocks[i].Begin(false);
-    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    file.write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
     buffer.blocks[i].End(false);
   }
 }
@@ -330,14 +331,14 @@ void Sink::Return(const Held& held) {
 void Sink::CheckAgain(const Held& held) {
   const Look now = LookAt(*Of(held.buffer));
   const BandCheck& before = held.arrived.band;
-  const bool changed = options().no_band
-                           ? now.hash != held.arrived.hash
-                           : before.whole() && (!now.band.whole() || now.band.sequence != before.sequence);
+  const bool changed = options().no_band ? now.hash != held.arrived.hash
+                                         : before.whole() && (!now.band.whole() ||
+                                                              now.band.sequence != before.sequence);
   if (!changed) return;
   ++rewritten_;
   if (first_problem_.empty()) {
-    first_problem_ = "frame " + std::to_string(before.sequence) + " became " + std::to_string(now.band.sequence) +
-                     " while it was held";
+    first_problem_ = "frame " + std::to_string(before.sequence) + " became " +
+                     std::to_string(now.band.sequence) + " while it was held";
   }
 }
 
@@ -372,7 +373,8 @@ nlohmann::json Sink::Summary() {
     summary["modifiers"] = agreed_.modifiers;
   }
   if (frames_ > 1 && last_ns_ > first_ns_) {
-    summary["fps"] = static_cast<double>(frames_ - 1) * 1e9 / static_cast<double>(last_ns_ - first_ns_);
+    summary["fps"] =
+        static_cast<double>(frames_ - 1) * 1e9 / static_cast<double>(last_ns_ - first_ns_);
   }
   if (!latencies_ns_.empty()) {
     std::sort(latencies_ns_.begin(), latencies_ns_.end());

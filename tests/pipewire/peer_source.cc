@@ -37,6 +37,13 @@ class Source final : public PeerStream {
     uint64_t published_ns = 0;
   };
 
+  // A frame that is painted after it was sent.
+  struct LateFrame {
+    uint64_t due_ns;
+    Buffer* buffer;
+    uint64_t sequence;
+  };
+
   Offer MakeOffer(bool modifier, bool fixed) const;
   void Announce();
 
@@ -75,7 +82,7 @@ class Source final : public PeerStream {
   uint64_t newest_rewritten_ = 0;
   uint64_t released_ = 0;
   uint64_t unreleased_ = 0;
-  std::deque<std::pair<uint64_t, std::pair<Buffer*, uint64_t>>> late_frames_;  // When, where, and its number.
+  std::deque<LateFrame> late_frames_;
 };
 
 Offer Source::MakeOffer(bool modifier, bool fixed) const {
@@ -94,12 +101,11 @@ int Source::Start() {
   std::vector<const spa_pod*> offers;
   if (dmabuf()) offers.push_back(BuildOffer(builder, MakeOffer(true, false)));
   if (!dmabuf()) offers.push_back(BuildOffer(builder, MakeOffer(false, false)));
-  pw_properties* properties =
-      pw_properties_new(PW_KEY_MEDIA_CLASS, "Video/Source", PW_KEY_MEDIA_ROLE, "Camera",
-                        PW_KEY_NODE_NAME, options().name.c_str(), PW_KEY_NODE_DESCRIPTION,
-                        "Camera of a test", nullptr);
-  const uint32_t flags = PW_STREAM_FLAG_DRIVER | (own_memory() ? PW_STREAM_FLAG_ALLOC_BUFFERS
-                                                               : PW_STREAM_FLAG_MAP_BUFFERS);
+  pw_properties* properties = pw_properties_new(
+      PW_KEY_MEDIA_CLASS, "Video/Source", PW_KEY_MEDIA_ROLE, "Camera", PW_KEY_NODE_NAME,
+      options().name.c_str(), PW_KEY_NODE_DESCRIPTION, "Camera of a test", nullptr);
+  const uint32_t flags = PW_STREAM_FLAG_DRIVER |
+                         (own_memory() ? PW_STREAM_FLAG_ALLOC_BUFFERS : PW_STREAM_FLAG_MAP_BUFFERS);
   return Run(properties, flags, offers);
 }
 
@@ -188,7 +194,7 @@ void Source::AddSyncobjs(Buffer& buffer) {
 
 void Source::OnBufferGone(Buffer& buffer) {
   std::erase_if(slots_, [&](const Slot& slot) { return slot.buffer == &buffer; });
-  std::erase_if(late_frames_, [&](const auto& late) { return late.second.first == &buffer; });
+  std::erase_if(late_frames_, [&](const auto& late) { return late.buffer == &buffer; });
 }
 
 void Source::OnProcess() {
@@ -203,7 +209,8 @@ void Source::OnTriggerDone() {
   if (options().lockstep && streaming_) SetTimer(1, 1'000'000);
 }
 
-// Whether a cycle is still under way: a follower that has not run yet has not counted itself among the readers.
+// Whether a cycle is still under way: a follower that has not run yet has not counted itself among
+// the readers.
 bool Source::CycleOpen() {
   if (triggered_ns_ == 0) return false;
   if (Now() - triggered_ns_ < kCyclePatienceNs) return true;
@@ -223,7 +230,8 @@ void Source::Tick() {
     return;
   }
   if (!Produce()) {
-    // Nor a cycle: one without a frame would leave an old frame in a link's place for it, where MayWrite expects none.
+    // Nor a cycle: one without a frame would leave an old frame in a link's place for it, where
+    // MayWrite expects none.
     ++starved_;
     return;
   }
@@ -231,13 +239,14 @@ void Source::Tick() {
   pw_stream_trigger_process(stream());
 }
 
-// Takes what PipeWire hands back. The stream itself keeps what readers have counted themselves on; a naive camera does
-// not know of that count.
+// Takes what PipeWire hands back. The stream itself keeps what readers have counted themselves on;
+// a naive camera does not know of that count.
 void Source::Collect() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (naive()) {
       for (const Slot& slot : slots_) {
-        if (spa_meta_busy* busy = BusyOf(*slot.buffer->buffer)) __atomic_store_n(&busy->count, 0u, __ATOMIC_SEQ_CST);
+        if (spa_meta_busy* busy = BusyOf(*slot.buffer->buffer))
+          __atomic_store_n(&busy->count, 0u, __ATOMIC_SEQ_CST);
       }
     }
     pw_buffer* buffer = pw_stream_dequeue_buffer(stream());
@@ -254,12 +263,14 @@ void Source::Collect() {
 // A frame that nobody took is released by nobody.
 bool Source::Released(const Slot& slot) const {
   const Buffer& buffer = *slot.buffer;
-  if (!buffer.points || slot.sequence == 0 || buffer.release.Signalled(buffer.points->release)) return true;
+  if (!buffer.points || slot.sequence == 0 || buffer.release.Signalled(buffer.points->release))
+    return true;
   return Now() - slot.published_ns > kReleasePatienceNs;
 }
 
-// A reader that does not run within the cycle takes a frame from its link whenever it wakes up, and counts itself only
-// then. A link has two places, for the frames of even and of odd cycles: the last two frames can still be taken.
+// A reader that does not run within the cycle takes a frame from its link whenever it wakes up, and
+// counts itself only then. A link has two places, for the frames of even and of odd cycles: the
+// last two frames can still be taken.
 bool Source::MayWrite(const Slot& slot) const {
   if (!slot.ours || !Released(slot)) return false;
   if (naive()) return true;
@@ -312,7 +323,7 @@ void Source::Write(Buffer& buffer) {
   }
   if (buffer.points && options().acquire_ms > 0) {
     const uint64_t delay = uint64_t{options().acquire_ms} * 1'000'000;
-    late_frames_.push_back({now + delay, {&buffer, sequence_}});
+    late_frames_.push_back({now + delay, &buffer, sequence_});
     if (late_frames_.size() == 1) SetAlarm(delay);
   } else {
     Paint(buffer, sequence_);
@@ -321,8 +332,8 @@ void Source::Write(Buffer& buffer) {
   data.chunk->size = FrameBytes(*agreed_.format, agreed_.width, agreed_.height);
   data.chunk->stride = static_cast<int32_t>(agreed_.width * agreed_.format->pixel_bytes);
   data.chunk->flags = 0;
-  auto* header = static_cast<spa_meta_header*>(spa_buffer_find_meta_data(
-      buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
+  auto* header = static_cast<spa_meta_header*>(
+      spa_buffer_find_meta_data(buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
   if (!header) return;
   header->flags = 0;
   header->offset = 0;
@@ -346,12 +357,12 @@ void Source::Paint(Buffer& buffer, uint64_t sequence) {
 
 void Source::OnAlarm() {
   const uint64_t now = Now();
-  while (!late_frames_.empty() && late_frames_.front().first <= now) {
-    const auto [buffer, sequence] = late_frames_.front().second;
+  while (!late_frames_.empty() && late_frames_.front().due_ns <= now) {
+    const LateFrame late = late_frames_.front();
     late_frames_.pop_front();
-    Paint(*buffer, sequence);
+    Paint(*late.buffer, late.sequence);
   }
-  if (!late_frames_.empty()) SetAlarm(late_frames_.front().first - now);
+  if (!late_frames_.empty()) SetAlarm(late_frames_.front().due_ns - now);
 }
 
 nlohmann::json Source::Summary() {
@@ -359,8 +370,11 @@ nlohmann::json Source::Summary() {
     const spa_meta_busy* count = BusyOf(*slot.buffer->buffer);
     return count && __atomic_load_n(&count->count, __ATOMIC_SEQ_CST) > (slot.ours ? 1u : 0u);
   });
-  return {{"busy", busy}, {"role", "source"}, {"released", released_}, {"unreleased", unreleased_}, {"frames", sequence_}, {"starved", starved_}, {"late", late_},
-          {"unfinished", unfinished_}, {"cycles", done_}, {"newest_rewritten", newest_rewritten_}};
+  return {{"busy", busy},          {"role", "source"},
+          {"released", released_}, {"unreleased", unreleased_},
+          {"frames", sequence_},   {"starved", starved_},
+          {"late", late_},         {"unfinished", unfinished_},
+          {"cycles", done_},       {"newest_rewritten", newest_rewritten_}};
 }
 
 }  // namespace

@@ -64,14 +64,17 @@ void PeerStream::AnnounceBuffers(const BuffersWanted& wanted) {
   const auto add_buffers = [&](uint32_t more_blocks, int metas) {
     spa_pod_frame frame;
     spa_pod_builder_push_object(&builder, &frame, SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers);
-    spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_buffers, SPA_POD_CHOICE_RANGE_Int(wanted.count, wanted.least, wanted.most),
+    spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_buffers,
+                        SPA_POD_CHOICE_RANGE_Int(wanted.count, wanted.least, wanted.most),
                         SPA_PARAM_BUFFERS_dataType, SPA_POD_CHOICE_FLAGS_Int(wanted.types), 0);
     if (wanted.blocks > 0) {
-      spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(static_cast<int>(wanted.blocks + more_blocks)), 0);
+      spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_blocks,
+                          SPA_POD_Int(static_cast<int>(wanted.blocks + more_blocks)), 0);
     }
     if (wanted.bytes > 0) {
-      spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_size, SPA_POD_Int(static_cast<int>(wanted.bytes)),
-                          SPA_PARAM_BUFFERS_stride, SPA_POD_Int(static_cast<int>(wanted.stride)), 0);
+      spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_size,
+                          SPA_POD_Int(static_cast<int>(wanted.bytes)), SPA_PARAM_BUFFERS_stride,
+                          SPA_POD_Int(static_cast<int>(wanted.stride)), 0);
     }
     if (metas) {
       // The two last blocks are syncobjs: who does not know of it must not get them.
@@ -136,7 +139,9 @@ void PeerStream::AddBuffer(pw_buffer* buffer) {
   for (uint32_t i = 0; i < made->planes(); ++i) {
     const spa_data& data = buffer->buffer->datas[i];
     auto map = BlockMap::Map(data, writable());
-    nlohmann::json line{{"event", "buffer"}, {"block", i}, {"type", MemoryTypeName(data.type)},
+    nlohmann::json line{{"event", "buffer"},
+                        {"block", i},
+                        {"type", MemoryTypeName(data.type)},
                         {"size", data.maxsize}};
     if (map) {
       line["inode"] = map->inode();
@@ -162,8 +167,8 @@ int PeerStream::Run(pw_properties* properties, uint32_t flags,
   pw_loop* loop = pw_main_loop_get_loop(loop_);
   for (const int number : {SIGTERM, SIGINT}) {
     pw_loop_add_signal(
-        loop, number, [](void* data, int) { static_cast<PeerStream*>(data)->End("signal", kPeerGood); },
-        this);
+        loop, number,
+        [](void* data, int) { static_cast<PeerStream*>(data)->End("signal", kPeerGood); }, this);
   }
   timer_ = pw_loop_add_timer(
       loop, [](void* data, uint64_t) { static_cast<PeerStream*>(data)->OnTimer(); }, this);
@@ -176,7 +181,10 @@ int PeerStream::Run(pw_properties* properties, uint32_t flags,
   }
   if (options_.deadline_ms > 0) {
     spa_source* deadline = pw_loop_add_timer(
-        loop, [](void* data, uint64_t) { static_cast<PeerStream*>(data)->End("deadline", kPeerDeadline); },
+        loop,
+        [](void* data, uint64_t) {
+          static_cast<PeerStream*>(data)->End("deadline", kPeerDeadline);
+        },
         this);
     timespec when = FromNs(static_cast<uint64_t>(options_.deadline_ms) * 1'000'000);
     pw_loop_update_timer(loop, deadline, &when, nullptr, false);

@@ -33,8 +33,8 @@ class PeerStream {
   struct Buffer {
     pw_buffer* buffer = nullptr;
     std::vector<BlockMap> blocks;
-    std::vector<UniqueFd> own;  ///< Where this end made the memory.
-    std::string problem;        ///< Why it is not mapped.
+    std::vector<UniqueFd> own;     ///< Where this end made the memory.
+    std::string problem;           ///< Why it is not mapped.
     SyncPoints* points = nullptr;  ///< With explicit sync; it has acquire and release then.
     Syncobj acquire;
     Syncobj release;

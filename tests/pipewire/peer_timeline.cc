@@ -71,7 +71,8 @@ Syncobj::~Syncobj() {
 
 Result<Syncobj> Syncobj::Create(const std::shared_ptr<SyncDevice>& device) {
   drm_syncobj_create request{};
-  if (Call(device->fd(), DRM_IOCTL_SYNCOBJ_CREATE, &request) != 0) return FailErrno("create", errno);
+  if (Call(device->fd(), DRM_IOCTL_SYNCOBJ_CREATE, &request) != 0)
+    return FailErrno("create", errno);
   Syncobj made;
   made.device_ = device;
   made.handle_ = request.handle;
@@ -110,7 +111,8 @@ Status Syncobj::Signal(uint64_t point) {
 bool Syncobj::Signalled(uint64_t point, uint64_t wait_ns) const {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  const uint64_t now_ns = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+  const uint64_t now_ns =
+      static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
   drm_syncobj_timeline_wait request{};
   request.handles = reinterpret_cast<uint64_t>(&handle_);
   request.points = reinterpret_cast<uint64_t>(&point);

@@ -31,7 +31,8 @@ Result<nlohmann::json> Peer::WaitForEvent(const std::string& event,
 }
 
 Status Peer::WaitForState(const std::string& state) {
-  auto said = WaitForEvent("state", [&](const nlohmann::json& line) { return line["state"] == state; });
+  auto said =
+      WaitForEvent("state", [&](const nlohmann::json& line) { return line["state"] == state; });
   if (!said) return tl::unexpected(said.error());
   return {};
 }

@@ -1,4 +1,5 @@
-// In the guest: a camera of the kernel, as PipeWire and its session manager give it to applications.
+// In the guest: a camera of the kernel, as PipeWire and its session manager give it to
+// applications.
 
 #include <gtest/gtest.h>
 
@@ -27,10 +28,12 @@ class GuestCameraTest : public DaemonTest {
     auto camera = (*client)->WaitForNode(kCamera);
     EXPECT_TRUE(camera) << camera.error().ToString() << daemon().Log("wireplumber");
     if (!camera) return {};
-    std::vector<std::string> arguments{"sink", "--target", kCamera, "--no-band", "--frames", "20", "--width", "320",
-                                       "--height", "180", "--fps", "30"};
+    std::vector<std::string> arguments{"sink",     "--target", kCamera,   "--no-band",
+                                       "--frames", "20",       "--width", "320",
+                                       "--height", "180",      "--fps",   "30"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    // The node is there before the session manager is ready to link it; a consumer hears so at once, and tries again.
+    // The node is there before the session manager is ready to link it; a consumer hears so at
+    // once, and tries again.
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     for (;;) {
       auto consumer = Peer::Start(arguments);
@@ -39,7 +42,9 @@ class GuestCameraTest : public DaemonTest {
       auto seen = consumer->Ended();
       EXPECT_TRUE(seen) << seen.error().ToString();
       if (!seen) return {};
-      if ((*seen)["end"] != "no target node available" || std::chrono::steady_clock::now() > deadline) return *seen;
+      if ((*seen)["end"] != "no target node available" ||
+          std::chrono::steady_clock::now() > deadline)
+        return *seen;
     }
   }
 };
@@ -119,14 +124,16 @@ TEST_F(GuestSyncTest, WhoWaitsForALateFrameSeesItWhole) {
 }
 
 TEST_F(GuestSyncTest, AFrameWhoseReleaseIsHeldBackIsNotRewritten) {
-  Pass({"--memory", "dmabuf", "--sync-timeline", "--buffers", "6"}, {"--sync-timeline", "--release-lag", "3"});
+  Pass({"--memory", "dmabuf", "--sync-timeline", "--buffers", "6"},
+       {"--sync-timeline", "--release-lag", "3"});
   EXPECT_GE(seen_["explicit_sync"]["released"], 16) << seen_;
   EXPECT_EQ(gave_["unreleased"], 0) << gave_;
 }
 
 // Then the camera waits, and in the end goes on without.
 TEST_F(GuestSyncTest, AReleaseThatNeverComesIsMissed) {
-  Pass({"--memory", "dmabuf", "--sync-timeline", "--buffers", "4"}, {"--sync-timeline", "--never-release"}, 6);
+  Pass({"--memory", "dmabuf", "--sync-timeline", "--buffers", "4"},
+       {"--sync-timeline", "--never-release"}, 6);
   EXPECT_EQ(gave_["released"], 0) << gave_;
   EXPECT_GE(gave_["unreleased"], 2) << gave_;
 }

@@ -69,7 +69,8 @@ Result<Process> Process::Start(const std::vector<std::string>& arguments) {
   process.output_.Reset(out[0]);
   UniqueFd child_output(out[1]);
   std::vector<char*> words;
-  for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : arguments)
+    words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
   const pid_t parent = getpid();
   process.pid_ = fork();
