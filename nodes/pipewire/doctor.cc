@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nodes/pipewire/doctor_cameras.h"
+#include "nodes/pipewire/find_target.h"
 
 namespace sluice::pipewire {
 namespace {
@@ -86,19 +87,18 @@ sdk::CameraMode ModeOf(const VideoFormat& format, Size min, Size max) {
 }
 
 std::string MemoryOf(const CameraSeen& camera) {
-  bool linear = false;
-  int others = 0;
+  bool linear = false, tiled = false, shared = false;
   for (const VideoFormat& format : camera.formats) {
-    for (uint64_t modifier : format.modifiers) {
-      modifier == 0 ? linear = true : (++others > 0);
-    }
+    shared = shared || !format.dmabuf();
+    for (uint64_t modifier : format.modifiers) (modifier == 0 ? linear : tiled) = true;
   }
-  if (linear || others > 0) {
-    return std::string("dma-bufs (") + (linear ? "linear" : "") +
-           (linear && others > 0 ? ", " : "") + (others > 0 ? "with modifiers" : "") +
-           ") or shared memory";
+  if (!linear && !tiled) {
+    return camera.DriverBuffers() ? "dma-bufs of its driver, or shared memory" : "shared memory";
   }
-  return camera.DriverBuffers() ? "dma-bufs of its driver, or shared memory" : "shared memory";
+  std::string text = "dma-bufs (";
+  if (linear) text += tiled ? "linear and with modifiers" : "linear";
+  if (!linear) text += "with modifiers";
+  return text + ")" + (shared ? " or shared memory" : "");
 }
 
 std::string Tell(const CameraSeen& camera) {
@@ -115,26 +115,26 @@ std::string Tell(const CameraSeen& camera) {
   return text + "; " + MemoryOf(camera);
 }
 
+/// The one that pipewire.capture takes when none is named.
+uint32_t DefaultCamera(Connection& connection, int64_t deadline_ns) {
+  const Connection::Lock lock(connection);
+  const auto target = FindTarget(connection, lock, "", deadline_ns);
+  return target.ok() ? target->id : PW_ID_ANY;
+}
+
 void TellCameras(Connection& connection, sdk::Findings& findings) {
   const int64_t deadline_ns = NowNs() + kAskNs;
   const std::vector<CameraSeen> cameras = FindCameras(connection, deadline_ns);
-  const std::string preferred = FindDefaultCamera(connection, deadline_ns);
-  bool present = false;
+  const uint32_t preferred = DefaultCamera(connection, deadline_ns);
   for (const CameraSeen& camera : cameras) {
     const std::string& name = camera.Property(PW_KEY_NODE_NAME);
-    present = present || name == preferred;
     findings.Ok(kVideo, name.empty() ? sdk::Format("node %u", camera.id) : name,
-                Tell(camera) + (name == preferred && !name.empty() ? "; the default camera" : ""),
+                Tell(camera) + (camera.id == preferred ? "; taken when none is named" : ""),
                 camera.Device());
   }
-  if (cameras.empty()) {
-    findings.Missing(kVideo, "PipeWire's cameras", "none",
-                     "connect one; a session manager makes it a node of PipeWire");
-  } else if (!present) {
-    const std::string& first = cameras.front().Property(PW_KEY_NODE_NAME);
-    findings.Ok(kVideo, "default camera",
-                "the session manager prefers none: " + first + ", the first, is taken");
-  }
+  if (!cameras.empty()) return;
+  findings.Missing(kVideo, "PipeWire's cameras", "none",
+                   "connect one; a session manager makes it a node of PipeWire");
 }
 
 }  // namespace

@@ -9,9 +9,6 @@
 #include <memory>
 #include <utility>
 
-#include <pipewire/extensions/metadata.h>
-#include <spa/utils/json.h>
-
 namespace sluice::pipewire {
 namespace {
 
@@ -90,29 +87,6 @@ std::string PathOfNumber(dev_t number) {
   return {};
 }
 
-/// "test-camera" of {"name":"test-camera"}.
-std::string NameIn(const char* json) {
-  spa_json outer, object;
-  spa_json_init(&outer, json, strlen(json));
-  if (spa_json_enter_object(&outer, &object) <= 0) return {};
-  char key[64];
-  while (spa_json_get_string(&object, key, sizeof key) > 0) {
-    char value[1024];
-    if (spa_json_get_string(&object, value, sizeof value) <= 0) return {};
-    if (std::string_view(key) == "name") return value;
-  }
-  return {};
-}
-
-int NoteDefault(void* data, uint32_t subject, const char* key, const char* /*type*/,
-                const char* value) {
-  if (subject == 0 && key != nullptr && value != nullptr &&
-      std::string_view(key) == "default.video.source") {
-    *static_cast<std::string*>(data) = NameIn(value);
-  }
-  return 0;
-}
-
 }  // namespace
 
 const std::string& CameraSeen::Property(const char* key) const {
@@ -185,27 +159,6 @@ std::vector<CameraSeen> FindCameras(Connection& connection, int64_t deadline_ns)
   std::vector<CameraSeen> seen;
   for (auto& camera : cameras) seen.push_back(std::move(*camera));
   return seen;
-}
-
-std::string FindDefaultCamera(Connection& connection, int64_t deadline_ns) {
-  static constexpr pw_metadata_events kEvents = [] {
-    pw_metadata_events events{};
-    events.version = PW_VERSION_METADATA_EVENTS;
-    events.property = NoteDefault;
-    return events;
-  }();
-  const Connection::Lock lock(connection);
-  std::string name;
-  for (const auto& [_, global] : connection.globals()) {
-    if (global.type != PW_TYPE_INTERFACE_Metadata) continue;
-    if (global.Property(PW_KEY_METADATA_NAME) != "default") continue;
-    Bound metadata(connection, global, PW_VERSION_METADATA);
-    if (!metadata.made()) continue;
-    pw_metadata_add_listener(metadata.As<pw_metadata>(), metadata.hook(), &kEvents, &name);
-    (void)connection.RoundTrip(lock, std::max<int64_t>(deadline_ns - NowNs(), 0));
-    break;
-  }
-  return name;
 }
 
 }  // namespace sluice::pipewire

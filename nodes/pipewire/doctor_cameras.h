@@ -29,9 +29,6 @@ struct CameraSeen {
 /// have no formats.
 std::vector<CameraSeen> FindCameras(Connection& connection, int64_t deadline_ns);
 
-/// The node.name of the camera that the session manager prefers; empty where it prefers none.
-std::string FindDefaultCamera(Connection& connection, int64_t deadline_ns);
-
 }  // namespace sluice::pipewire
 
 #endif  // NODES_PIPEWIRE_DOCTOR_CAMERAS_H_

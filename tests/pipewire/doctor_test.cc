@@ -13,7 +13,9 @@
 #include <gtest/gtest.h>
 
 #include "nodes/pipewire/doctor.h"
+#include "tests/pipewire/client.h"
 #include "tests/pipewire/daemon.h"
+#include "tests/pipewire/peers.h"
 
 namespace sluice::testing {
 namespace {
@@ -51,6 +53,22 @@ bool Says(const Told& told, const std::string& what) {
   return told.detail.find(what) != std::string::npos;
 }
 
+TEST(DescribeModesTest, PutsFormatsOfTheSameSizesTogether) {
+  const auto mode = [](const char* format, uint32_t width, uint32_t height, sluice_rate rate) {
+    return sdk::CameraMode{format, width, height, width, height, rate, rate};
+  };
+  EXPECT_EQ(sdk::DescribeModes({mode("YUYV", 640, 480, {30, 1}), mode("YUYV", 640, 480, {15, 1}),
+                                mode("MJPG", 1920, 1080, {30000, 1001}),
+                                mode("NV12", 640, 480, {30, 1}), mode("NV12", 640, 480, {15, 1})}),
+            "YUYV NV12 640x480@15..30; MJPG 1920x1080@29.97");
+}
+
+TEST(DescribeModesTest, CutsALongListAndSaysSo) {
+  std::vector<sdk::CameraMode> modes;
+  for (uint32_t i = 1; i <= 9; ++i) modes.push_back({"R8", i, i, i, i, {0, 0}, {0, 0}});
+  EXPECT_EQ(sdk::DescribeModes(modes), "R8 1x1 2x2 3x3 4x4 5x5 6x6 and 3 more");
+}
+
 class DoctorTest : public DaemonTest {
  protected:
   DoctorTest() : DaemonTest({.test_camera = true}) {}
@@ -67,8 +85,7 @@ TEST_F(DoctorTest, ListsACameraWithFormatsSizesRatesAndMemory) {
   EXPECT_EQ(camera.section, "video");
   EXPECT_EQ(camera.health, SLUICE_HEALTH_OK);
   EXPECT_TRUE(Says(camera, "Test camera")) << camera.detail;
-  EXPECT_TRUE(Says(camera, "BG24 UYVY 1x1..")) << camera.detail;
-  EXPECT_TRUE(Says(camera, "@0..")) << camera.detail;
+  EXPECT_TRUE(Says(camera, "BG24 UYVY any size at any rate")) << camera.detail;
   EXPECT_TRUE(Says(camera, "shared memory")) << camera.detail;
   EXPECT_FALSE(Says(camera, "dma-buf")) << camera.detail;
   EXPECT_EQ(camera.device, "") << "it is no device of this machine";
@@ -78,10 +95,24 @@ TEST_F(DoctorTest, SaysThatNoSessionManagerRuns) {
   const auto told = Examine();
   EXPECT_EQ(Find(told, "session manager").health, SLUICE_HEALTH_LIMITED);
   EXPECT_NE(Find(told, "session manager").advice.find("wireplumber"), std::string::npos);
-  EXPECT_TRUE(Says(Find(told, "default camera"), "test-camera, the first"));
+  EXPECT_TRUE(Says(Find(told, "test-camera"), "taken when none is named"));
 }
 
 class NoCameraTest : public DaemonTest {};
+
+TEST_F(NoCameraTest, SaysWhichCameraOffersDmabufs) {
+  auto client = Client::Connect();
+  ASSERT_TRUE(client) << client.error().ToString();
+  for (const char* memory : {"dmabuf", "memfd"}) {
+    auto peer = Peer::Start({"source", "--name", memory, "--memory", memory});
+    ASSERT_TRUE(peer) << peer.error().ToString();
+    ASSERT_TRUE((*client)->WaitForNode(memory));
+    const Told camera = Find(Examine(), memory);
+    EXPECT_TRUE(Says(camera, "AB24 320x240@")) << camera.detail;
+    EXPECT_EQ(Says(camera, "dma-bufs (linear)"), std::string(memory) == "dmabuf") << camera.detail;
+    EXPECT_EQ(Says(camera, "shared memory"), std::string(memory) == "memfd") << camera.detail;
+  }
+}
 
 TEST_F(NoCameraTest, SaysThatThereIsNoCamera) {
   EXPECT_EQ(Find(Examine(), "PipeWire's cameras").health, SLUICE_HEALTH_MISSING);
@@ -95,7 +126,7 @@ class SessionManagerTest : public DaemonTest {
 TEST_F(SessionManagerTest, NamesTheSessionManagerAndItsDefaultCamera) {
   const auto told = Examine();
   EXPECT_TRUE(Says(Find(told, "session manager"), "WirePlumber runs"));
-  EXPECT_TRUE(Says(Find(told, "test-camera"), "the default camera"))
+  EXPECT_TRUE(Says(Find(told, "test-camera"), "taken when none is named"))
       << Find(told, "test-camera").detail;
 }
 

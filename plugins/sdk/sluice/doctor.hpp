@@ -66,7 +66,20 @@ inline std::string RateText(sluice_rate rate) {
   return text;
 }
 
+/// "@5..30"; nothing where no rate is known.
+inline std::string RatesText(sluice_rate min, sluice_rate max) {
+  if (max.numerator == 0 || max.denominator == 0) return "";
+  constexpr uint32_t kAny = 65536;
+  if (max.numerator / max.denominator >= kAny) return " at any rate";
+  const std::string slowest = RateText(min);
+  const std::string fastest = RateText(max);
+  return "@" + (slowest == fastest ? "" : slowest + "..") + fastest;
+}
+
 inline std::string SizeText(const CameraMode& mode) {
+  // Beyond what any picture has: a bound that is none.
+  constexpr uint32_t kAny = 65536;
+  if (mode.width_max >= kAny && mode.height_max >= kAny) return "any size";
   std::string text = Format("%ux%u", mode.width_max, mode.height_max);
   if (mode.width_min != mode.width_max || mode.height_min != mode.height_max) {
     text = Format("%ux%u..", mode.width_min, mode.height_min) + text;
@@ -106,10 +119,7 @@ inline std::string DescribeModes(const std::vector<CameraMode>& modes) {
   for (const auto& [format, sizes] : formats) {
     std::string text;
     for (std::size_t i = 0; i < std::min(sizes.size(), kMaxSizes); ++i) {
-      const std::string slowest = internal::RateText(sizes[i].min);
-      const std::string fastest = internal::RateText(sizes[i].max);
-      text += " " + sizes[i].size;
-      if (fastest != "0") text += "@" + (slowest == fastest ? "" : slowest + "..") + fastest;
+      text += " " + sizes[i].size + internal::RatesText(sizes[i].min, sizes[i].max);
     }
     if (sizes.size() > kMaxSizes) text += Format(" and %zu more", sizes.size() - kMaxSizes);
     const auto same = std::find_if(lines.begin(), lines.end(),
