@@ -111,6 +111,7 @@ uint32_t CaptureNode::Reserve() const {
 void CaptureNode::CloseStream() {
   // First, so that no buffer of a frame that is given back is still with the peer.
   stream_.reset();
+  fences_ = {};
   slots_.clear();
   copy_from_.clear();
 }
@@ -172,6 +173,8 @@ sdk::Status CaptureNode::OpenStream(const sluice_format& format, uint32_t data_t
       request.format.modifiers = {format.modifier};
       request.format.modifiers_open = true;
     }
+    if (!render_node_) render_node_ = PeerFences::OpenRenderNode();
+    request.explicit_sync = static_cast<bool>(render_node_) && !fences_refused_;
   }
   const int64_t deadline = NowNs() + kAnswerNs;
   while (true) {
@@ -218,10 +221,36 @@ sdk::Status CaptureNode::Allocate(int32_t /*direction*/, uint32_t /*port*/,
   if (sdk::Status status = OpenStream(request.format, types, Reserve()); !status.ok()) {
     return status;
   }
-  sdk::Status status = Lend(request, sink);
+  sdk::Status status;
+  {
+    const Connection::Lock lock(*connection_);
+    status = TakeFences(lock);
+  }
+  if (!status.ok() && !std::exchange(fences_refused_, true)) {
+    CloseStream();
+    return Allocate(SLUICE_PORT_OUTPUT, kOut, request, sink);
+  }
+  if (status.ok()) status = Lend(request, sink);
   // What cannot be lent this way may be lent in another one.
   if (!status.ok() && status.code() != SLUICE_E_UNSUPPORTED) CloseStream();
   return status;
+}
+
+sdk::Status CaptureNode::TakeFences(const Connection::Lock& /*lock*/) {
+  const std::string who = target_->Text();
+  for (uint32_t i = 0; i < stream_->buffer_count(); ++i) {
+    const PeerBuffer& buffer = stream_->buffer(i);
+    if (!buffer.acquire) return {};
+    if (!render_node_) return Unsupported(*target_, "fences, and no device that knows them");
+    if (sdk::Status status = fences_.Add(context(), buffer, render_node_.get(), who);
+        !status.ok()) {
+      return Unsupported(*target_, status.c_message());
+    }
+  }
+  // Always signalled: a source that waits for a picture that was dropped would wait for ever.
+  stream_->SetRelease(
+      [this](uint32_t index, uint64_t point) { fences_.Release(index, point); });
+  return {};
 }
 
 sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink& sink) {
@@ -488,6 +517,10 @@ sdk::Status CaptureNode::Deliver(const Delivery& delivery) {
     context().CountDrop(kOutName, 1,
                         slot.out ? "the source wrote over a frame that was still read"
                                  : "the source filled a buffer that it was not lent yet");
+    if (!slot.out) {
+      const Connection::Lock lock(*connection_);
+      stream_->Drop(delivery.index);
+    }
     return {};
   }
   sluice_frame_info* info = slot.frame.InfoMut();
@@ -497,7 +530,8 @@ sdk::Status CaptureNode::Deliver(const Delivery& delivery) {
   }
   slot.out = true;
   ++delivered_;
-  return context().Emit(kOut, std::move(slot.frame));
+  return context().Emit(kOut, std::move(slot.frame),
+                        fences_.Acquire(delivery.index, delivery.acquire_point));
 }
 
 SourceClock::Stamp CaptureNode::StampOf(const Delivery& delivery) {

@@ -13,6 +13,7 @@
 #include "nodes/pipewire/capture_stream.h"
 #include "nodes/pipewire/connection.h"
 #include "nodes/pipewire/find_target.h"
+#include "nodes/pipewire/peer_fences.h"
 #include "nodes/pipewire/source_clock.h"
 
 namespace sluice::pipewire {
@@ -83,6 +84,8 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   /// A buffer that nobody fills.
   sdk::Status AddSpare(const sluice_layout& layout, uint32_t views, sdk::PoolSink& sink,
                        Kept* kept) const;
+  /// Takes the fences of the peer's buffers. Errors: UNSUPPORTED.
+  sdk::Status TakeFences(const Connection::Lock& lock);
   sdk::Status AddBuffer(const PeerBuffer& buffer, const sluice_layout& layout, bool mapped,
                         sdk::PoolSink& sink, Kept* kept) const;
   bool IsLent(const sluice_port_config& port) const;
@@ -111,6 +114,9 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   std::shared_ptr<Connection> connection_;
   std::optional<Target> target_;
   std::vector<VideoFormat> formats_;
+  sdk::UniqueFd render_node_;   ///< where fences can be imported; kept once it was needed
+  bool fences_refused_ = false;  ///< they could not be imported: the next stream does without
+  PeerFences fences_;
   std::unique_ptr<CaptureStream> stream_;
   std::optional<Lent> lent_;
   std::vector<Slot> slots_;

@@ -97,6 +97,7 @@ CaptureStream::CaptureStream(std::shared_ptr<Connection> connection, Target targ
 CaptureStream::~CaptureStream() {
   const Connection::Lock lock(*connection_);
   connection_->RemoveListener(this);
+  for (uint32_t i = 0; i < buffers_.size(); ++i) Release(i);
   if (stream_ != nullptr) {
     spa_hook_remove(&hook_);
     pw_stream_destroy(stream_);
@@ -261,7 +262,21 @@ void CaptureStream::Run(bool run, size_t most) {
 void CaptureStream::Return(uint32_t index) {
   if (!held(index)) return;
   buffers_[index].held = false;
+  Release(index);
   pw_stream_queue_buffer(stream_, buffers_[index].handle);
+}
+
+void CaptureStream::Release(uint32_t index) {
+  if (release_ && buffers_[index].release_point != 0) {
+    release_(index, std::exchange(buffers_[index].release_point, 0));
+  }
+}
+
+void CaptureStream::SetRelease(std::function<void(uint32_t index, uint64_t point)> release) {
+  release_ = std::move(release);
+  for (uint32_t i = 0; i < buffers_.size(); ++i) {
+    if (!latest_ || latest_->index != i) Release(i);
+  }
 }
 
 void CaptureStream::Deliver(pw_buffer* handle) {
@@ -277,38 +292,41 @@ void CaptureStream::Deliver(pw_buffer* handle) {
   const uint32_t bytes = chunk->size;
   const int32_t flags = chunk->flags;
   const auto* header = MetaOf<spa_meta_header>(buffer, SPA_META_Header);
-  if (bytes != 0) geometry_ = GeometryOf(buffer, SLUICE_MAX_PLANES);
-  if (changed_ || !complete_) {
-    pw_stream_queue_buffer(stream_, handle);
-    return;
-  }
+  if (bytes != 0) geometry_ = GeometryOf(buffer, BlockCount(buffer));
   Delivery delivery;
   delivery.index = static_cast<uint32_t>(found - buffers_.begin());
   delivery.received_ns = NowNs();
   delivery.bytes = bytes;
   delivery.corrupted = (flags & SPA_CHUNK_FLAG_CORRUPTED) != 0;
-  if (found->checked) delivery.geometry = GeometryOf(buffer, found->checked->blocks.size());
+  delivery.geometry = GeometryOf(buffer, BlockCount(buffer));
   if (header != nullptr) {
     delivery.corrupted |= (header->flags & SPA_META_HEADER_FLAG_CORRUPTED) != 0;
     delivery.counted = true;
     delivery.sequence = header->seq;
     delivery.pts_ns = header->pts;
   }
-  if (const auto* crop = MetaOf<spa_meta_region>(buffer, SPA_META_VideoCrop)) {
-    if (crop->region.position.x >= 0 && crop->region.position.y >= 0) {
-      delivery.crop_x = static_cast<uint32_t>(crop->region.position.x);
-      delivery.crop_y = static_cast<uint32_t>(crop->region.position.y);
-      delivery.crop_width = crop->region.size.width;
-      delivery.crop_height = crop->region.size.height;
+  if (const auto* meta = MetaOf<spa_meta_region>(buffer, SPA_META_VideoCrop)) {
+    const spa_region crop = meta->region;
+    if (crop.position.x >= 0 && crop.position.y >= 0) {
+      delivery.crop_x = static_cast<uint32_t>(crop.position.x);
+      delivery.crop_y = static_cast<uint32_t>(crop.position.y);
+      delivery.crop_width = crop.size.width;
+      delivery.crop_height = crop.size.height;
     }
   }
 #if PW_CHECK_VERSION(1, 2, 0)
   if (const auto* sync = MetaOf<spa_meta_sync_timeline>(buffer, SPA_META_SyncTimeline)) {
     delivery.acquire_point = sync->acquire_point;
-    delivery.release_point = sync->release_point;
+    // One that was never given back counts as read all the same.
+    Release(delivery.index);
+    found->release_point = sync->release_point;
   }
 #endif
   found->held = true;
+  if (changed_) {
+    Return(delivery.index);
+    return;
+  }
   if (running_) {
     ready_.push_back(std::move(delivery));
     while (most_ready_ != 0 && ready_.size() > most_ready_) {
@@ -322,7 +340,11 @@ void CaptureStream::Deliver(pw_buffer* handle) {
   const bool kept_back = request_.lent != 0 && delivery.index >= request_.lent;
   if (latest_ && latest_->index != delivery.index) Return(latest_->index);
   latest_.reset();
-  if (!kept_back) latest_ = std::move(delivery);
+  if (kept_back) {
+    Release(delivery.index);
+  } else {
+    latest_ = std::move(delivery);
+  }
 }
 
 void CaptureStream::Lose(int32_t code, const std::string& text) {

@@ -30,7 +30,7 @@ struct Delivery {
   int64_t pts_ns = -1;  ///< CLOCK_MONOTONIC as the peer stamped it; -1: it did not
   int64_t received_ns = 0;
   uint32_t crop_x = 0, crop_y = 0, crop_width = 0, crop_height = 0;  ///< 0x0: all of it
-  uint64_t acquire_point = 0, release_point = 0;                     ///< 0: none
+  uint64_t acquire_point = 0;  ///< 0: none
 };
 
 /// A stream from one node of PipeWire, with one format and one set of buffers.
@@ -87,6 +87,13 @@ class CaptureStream final : private Connection::Listener {
   bool held(uint32_t index) const { return index < buffers_.size() && buffers_[index].held; }
   /// Gives a held buffer back to the peer. Nothing happens to one that is not held.
   void Return(uint32_t index);
+  /// Says that the picture in a held buffer is not read, and keeps the buffer.
+  void Drop(uint32_t index) {
+    if (held(index)) Release(index);
+  }
+  /// Called for each picture that has a release point, when its buffer is given back or the stream
+  /// ends; for those before, now.
+  void SetRelease(std::function<void(uint32_t index, uint64_t point)> release);
 
   /// Not ok: it is over, and why.
   const sdk::Status& lost() const { return lost_; }
@@ -98,6 +105,7 @@ class CaptureStream final : private Connection::Listener {
     pw_buffer* handle = nullptr;
     std::optional<PeerBuffer> checked;
     bool held = false;
+    uint64_t release_point = 0;  ///< of the picture in it; 0: none, or signalled
   };
 
   sdk::Status MakeStream();
@@ -106,6 +114,7 @@ class CaptureStream final : private Connection::Listener {
   void OfferBuffers();
   void Lose(int32_t code, const std::string& text);
   void Deliver(pw_buffer* handle);
+  void Release(uint32_t index);
 
   // Connection::Listener:
   void OnDisconnected(const sdk::Status& reason) override;
@@ -143,6 +152,7 @@ class CaptureStream final : private Connection::Listener {
   bool running_ = false;
   bool changed_ = false;
   sdk::Status lost_;
+  std::function<void(uint32_t index, uint64_t point)> release_;
   std::vector<Delivery> ready_;
   size_t most_ready_ = 0;
   uint64_t skipped_ = 0;

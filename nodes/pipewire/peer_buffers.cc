@@ -200,10 +200,15 @@ bool PeerBuffer::Only(uint32_t type) const {
   });
 }
 
-sdk::Expected<PeerBuffer> CheckBuffer(const spa_buffer& buffer, pw_mempool* pool) {
-  PeerBuffer checked;
+uint32_t BlockCount(const spa_buffer& buffer) {
   uint32_t count = buffer.n_datas;
   while (count > 0 && buffer.datas[count - 1].type == kSyncobj) --count;
+  return count;
+}
+
+sdk::Expected<PeerBuffer> CheckBuffer(const spa_buffer& buffer, pw_mempool* pool) {
+  PeerBuffer checked;
+  const uint32_t count = BlockCount(buffer);
   const uint32_t fences = buffer.n_datas - count;
   if (count == 0 || count > kMaxBlocks || (fences != 0 && fences != 2)) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED,

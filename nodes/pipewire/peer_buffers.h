@@ -82,6 +82,8 @@ struct Geometry {
 
   bool operator==(const Geometry&) const = default;
 };
+/// How many blocks of the buffer are memory; the rest are fences.
+uint32_t BlockCount(const spa_buffer& buffer);
 /// Of a filled buffer.
 Geometry GeometryOf(const spa_buffer& buffer, size_t block_count);
 
