@@ -20,7 +20,6 @@ sdk::Expected<std::unique_ptr<FilterOutNode>> FilterOutNode::Create(const sdk::N
   FilterPair::Options options;
   options.remote = params.String("remote");
   options.name = params.String("name");
-  options.description = "Sluice filter";
   auto pair = FilterPair::Join(FilterPair::kOut, options, context);
   if (!pair.ok()) return pair.status();
   return std::make_unique<FilterOutNode>(context, params, *std::move(pair));

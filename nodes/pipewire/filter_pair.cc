@@ -48,7 +48,10 @@ sdk::Expected<std::shared_ptr<FilterPair>> FilterPair::Join(Half half, const Opt
   pair->joined_[half] = true;
   pair->Locked([&] {
     pair->contexts_[half] = context;
-    if (half == kIn) pair->input_.emplace(context);
+    if (half == kIn) {
+      pair->options_.description = options.description;
+      pair->input_.emplace(context);
+    }
     if (half == kOut) pair->output_.emplace(context, kPatienceNs);
   });
   return pair;

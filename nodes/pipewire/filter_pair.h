@@ -28,7 +28,7 @@ class FilterPair final : private Connection::Listener {
   struct Options {
     std::string remote;
     std::string name;         ///< node.name; the two halves have it in common
-    std::string description;  ///< for people
+    std::string description;  ///< for people; that of the input's half
   };
 
   /// The pair of this name, of which the caller is one half until Leave().
@@ -85,7 +85,7 @@ class FilterPair final : private Connection::Listener {
   void OnBuffer(const void* port, pw_buffer* buffer, bool added);
   void OnProcess();  // on PipeWire's thread for data
 
-  const Options options_;
+  Options options_;
   std::array<bool, 2> joined_{};  ///< guarded by the mutex of all pairs
   // Before the loop's lock, and never on the loop's thread: a half that is made anew closes the
   // filter while the other half works.

@@ -108,9 +108,13 @@ void ExpectWhole(const Json& seen) {
 }
 
 TEST_F(FilterTest, IsOneNodeWithAnInputAndAnOutput) {
-  Run({kIn, kOut});
+  Run({kOut,
+       "zin: { type: pipewire.filter_in, name: flt, description: For people, size: 320x240,"
+       " format: AB24 }"},
+      "zin -> fout");
   auto node = client_->WaitForNode("flt");
   ASSERT_TRUE(node) << node.error().ToString();
+  EXPECT_EQ(node->property("node.description"), "For people");
   ASSERT_TRUE(client_->WaitUntil("both ports", [&] {
     for (const NodeSeen& seen : client_->nodes()) {
       if (seen.name() == "flt") return seen.inputs.size() == 1 && seen.outputs.size() == 1;
@@ -136,6 +140,21 @@ TEST_F(FilterTest, IsPatchedWithPwLink) {
   const Json report = Stop();
   ASSERT_EQ(report["copies"].size(), 1u) << "what leaves is read where it is: " << report["copies"];
   EXPECT_THAT(report["copies"][0].dump(), HasSubstr("come and go with their links"));
+}
+
+TEST_F(FilterTest, ASourceOfAnotherSizeIsRefusedByItsLinkAlone) {
+  Run({kIn, kOut});
+  Peer wrong = StartPeer({"source", "--name", "wrong", "--width", "640", "--height", "480"});
+  auto link = client_->Link("wrong", "flt");
+  EXPECT_FALSE(link && client_->WaitForLinkState(*link, "active"));
+  Peer source = StartSource();
+  Peer sink = StartSink("sink", {"--frames", "20"});
+  Link("source", "flt");
+  Link("flt", "sink");
+  auto seen = sink.Ended();
+  ASSERT_TRUE(seen) << seen.error().ToString();
+  ExpectWhole(*seen);
+  Stop();
 }
 
 TEST_F(FilterTest, FramesGoThroughTheGpu) {
