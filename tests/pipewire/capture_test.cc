@@ -242,6 +242,19 @@ TEST_F(CaptureTest, SaysThatASourceHasStopped) {
   EXPECT_THAT(Report()["errors"].dump(), HasSubstr("has sent no frame for 1000 ms"));
 }
 
+TEST_F(CaptureTest, FollowsASourceThatChangesItsSize) {
+  auto source = Process::Start({"tests/pipewire/changing_source"});
+  ASSERT_TRUE(source) << source.error().ToString();
+  ASSERT_TRUE(client_->WaitForNode("changing"));
+  Capture("target: changing, frames: 100");
+  const Json report = Ended();
+  EXPECT_EQ(Sums().size(), 100u);
+  EXPECT_GE(report["epochs"], 2) << report;
+  EXPECT_EQ(report["bytes_copied"], 0) << report;
+  EXPECT_THAT(report["pools"].dump(), HasSubstr("128x96"));
+  EXPECT_THAT(report["pools"].dump(), HasSubstr("64x48"));
+}
+
 TEST_F(CaptureTest, GoesOnWhenItsSourceWasKilledTwentyTimes) {
   Peer source = StartSource({"--announce", "12"});
   Capture("target: source, on_error: { action: restart, attempts: 0, backoff: 20ms, max_backoff: 100ms }");
