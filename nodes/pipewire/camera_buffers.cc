@@ -9,6 +9,8 @@
 
 #include <sluice/format.h>
 
+#include "nodes/pipewire/sync_timeline.h"
+
 namespace sluice::pipewire {
 namespace {
 
@@ -52,6 +54,32 @@ void AddMeta(uint32_t type, std::size_t size, PodList& pods) {
   pods.Add(static_cast<const spa_pod*>(spa_pod_builder_add_object(
       pods.Next().get(), SPA_TYPE_OBJECT_ParamMeta, SPA_PARAM_Meta, SPA_PARAM_META_type,
       SPA_POD_Id(type), SPA_PARAM_META_size, SPA_POD_Int(static_cast<int32_t>(size)))));
+}
+
+const spa_pod* BuildBuffers(PodBuilder& builder, const SharedPool& pool, bool dmabuf, bool sync) {
+  const auto count = static_cast<int32_t>(pool.buffers.size());
+  const uint32_t blocks = BlocksOf(pool, dmabuf);
+  const sluice_plane& first = pool.layout.planes[0];
+  const uint64_t size = blocks == 1 ? pool.layout.size : first.size;
+  spa_pod_builder* b = builder.get();
+  spa_pod_frame object;
+  spa_pod_builder_push_object(b, &object, SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers);
+  // Some readers insist on more buffers than the pool has; they get some twice.
+  spa_pod_builder_add(
+      b, SPA_PARAM_BUFFERS_buffers,
+      SPA_POD_CHOICE_RANGE_Int(count, count, std::max(count, kMostBuffers)),
+      SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(static_cast<int32_t>(blocks + (sync ? SyncPair::kDatas : 0))),
+      SPA_PARAM_BUFFERS_size, SPA_POD_Int(static_cast<int32_t>(Clamp32(size))),
+      SPA_PARAM_BUFFERS_stride, SPA_POD_Int(static_cast<int32_t>(Clamp32(first.stride))),
+      SPA_PARAM_BUFFERS_dataType,
+      SPA_POD_CHOICE_FLAGS_Int(1 << (dmabuf ? SPA_DATA_DmaBuf : SPA_DATA_MemFd)), 0);
+#if PW_CHECK_VERSION(1, 2, 0)
+  if (sync) {
+    spa_pod_builder_prop(b, SPA_PARAM_BUFFERS_metaType, SPA_POD_PROP_FLAG_MANDATORY);
+    spa_pod_builder_int(b, 1 << SPA_META_SyncTimeline);
+  }
+#endif
+  return static_cast<const spa_pod*>(spa_pod_builder_pop(b, &object));
 }
 
 }  // namespace
@@ -101,22 +129,25 @@ VideoFormat FormatOf(const SharedPool& pool, bool dmabuf) {
   return format;
 }
 
-void AddBufferParams(const SharedPool& pool, bool dmabuf, PodList& pods) {
-  const auto count = static_cast<int32_t>(pool.buffers.size());
-  const uint32_t blocks = BlocksOf(pool, dmabuf);
-  const sluice_plane& first = pool.layout.planes[0];
-  const uint64_t size = blocks == 1 ? pool.layout.size : first.size;
-  const int32_t type = 1 << (dmabuf ? SPA_DATA_DmaBuf : SPA_DATA_MemFd);
-  // Some readers insist on more buffers than the pool has; they get some twice.
-  pods.Add(static_cast<const spa_pod*>(spa_pod_builder_add_object(
-      pods.Next().get(), SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers, SPA_PARAM_BUFFERS_buffers,
-      SPA_POD_CHOICE_RANGE_Int(count, count, std::max(count, kMostBuffers)),
-      SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(static_cast<int32_t>(blocks)), SPA_PARAM_BUFFERS_size,
-      SPA_POD_Int(static_cast<int32_t>(Clamp32(size))), SPA_PARAM_BUFFERS_stride,
-      SPA_POD_Int(static_cast<int32_t>(Clamp32(first.stride))), SPA_PARAM_BUFFERS_dataType,
-      SPA_POD_CHOICE_FLAGS_Int(type))));
+void AddBufferParams(const SharedPool& pool, bool dmabuf, PodList& pods, bool sync) {
+#if PW_CHECK_VERSION(1, 2, 0)
+  if (sync && dmabuf) {
+    pods.Add(BuildBuffers(pods.Next(), pool, true, true));
+    pods.Add(BuildBuffers(pods.Next(), pool, true, false));
+    AddMeta(SPA_META_SyncTimeline, sizeof(spa_meta_sync_timeline), pods);
+  } else {
+    pods.Add(BuildBuffers(pods.Next(), pool, dmabuf, false));
+  }
+#else
+  static_cast<void>(sync);
+  pods.Add(BuildBuffers(pods.Next(), pool, dmabuf, false));
+#endif
   AddMeta(SPA_META_Header, sizeof(spa_meta_header), pods);
   AddMeta(SPA_META_VideoCrop, sizeof(spa_meta_region), pods);
+}
+
+bool WantsSync(const SharedPool& pool, bool dmabuf, const spa_buffer& buffer) {
+  return dmabuf && buffer.n_datas == BlocksOf(pool, true) + SyncPair::kDatas;
 }
 
 sdk::Expected<std::vector<sdk::UniqueFd>> FillBuffer(const SharedPool& pool,
@@ -124,12 +155,14 @@ sdk::Expected<std::vector<sdk::UniqueFd>> FillBuffer(const SharedPool& pool,
                                                      spa_buffer& buffer) {
   const std::optional<sluice_memory>& memory = dmabuf ? from.dmabuf : from.shm;
   const uint32_t type = dmabuf ? SPA_DATA_DmaBuf : SPA_DATA_MemFd;
-  if (!memory || buffer.n_datas < BlocksOf(pool, dmabuf)) {
+  const uint32_t blocks = BlocksOf(pool, dmabuf);
+  if (!memory || buffer.n_datas < blocks) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "a buffer of %u pieces is asked for",
                               buffer.n_datas);
   }
   std::vector<sdk::UniqueFd> fds;
-  for (uint32_t i = 0; i < buffer.n_datas; ++i) {
+  const uint32_t filled = WantsSync(pool, dmabuf, buffer) ? blocks : buffer.n_datas;
+  for (uint32_t i = 0; i < filled; ++i) {
     spa_data& data = buffer.datas[i];
     // Before it is filled, `type` has a bit for each type that both ends take.
     if ((data.type & 1u << type) == 0) {
@@ -158,12 +191,14 @@ sdk::Expected<std::vector<sdk::UniqueFd>> FillBuffer(const SharedPool& pool,
 
 void DescribeFrame(const SharedPool& pool, const sdk::FrameRef& frame, int64_t now_ns,
                    spa_buffer& buffer) {
+  uint32_t blocks = buffer.n_datas;
+  if (WantsSync(pool, buffer.datas[0].type == SPA_DATA_DmaBuf, buffer)) blocks -= SyncPair::kDatas;
   const sluice_frame_info& info = frame.Info();
   const bool corrupt = (info.flags & SLUICE_FRAME_CORRUPT) != 0;
-  for (uint32_t i = 0; i < buffer.n_datas; ++i) {
+  for (uint32_t i = 0; i < blocks; ++i) {
     const sluice_plane& plane = pool.layout.planes[std::min(i, pool.layout.plane_count - 1)];
     uint64_t size = plane.size;
-    if (buffer.n_datas == 1) {
+    if (blocks == 1) {
       const sluice_plane& last = pool.layout.planes[pool.layout.plane_count - 1];
       size = last.offset + last.size - plane.offset;
       if (info.bytes_used != 0) size = std::min(size, info.bytes_used);

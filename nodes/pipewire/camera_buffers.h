@@ -41,8 +41,11 @@ uint32_t BlocksOf(const SharedPool& pool, bool dmabuf);
 
 /// The pool's format, as one end of a link can have it.
 VideoFormat FormatOf(const SharedPool& pool, bool dmabuf);
-/// SPA_PARAM_Buffers and SPA_PARAM_Meta for buffers of the pool.
-void AddBufferParams(const SharedPool& pool, bool dmabuf, PodList& pods);
+/// SPA_PARAM_Buffers and SPA_PARAM_Meta for buffers of the pool; with `sync`, first those that have
+/// a SyncPair each.
+void AddBufferParams(const SharedPool& pool, bool dmabuf, PodList& pods, bool sync = false);
+/// Whether PipeWire asks for a SyncPair in this one.
+bool WantsSync(const SharedPool& pool, bool dmabuf, const spa_buffer& buffer);
 
 /// Puts `from` into what PipeWire asks to be filled. The fds in it are duplicates, which the
 /// returned ones own. Errors: UNSUPPORTED (the other end takes no such memory), IO.

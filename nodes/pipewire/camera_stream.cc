@@ -21,6 +21,8 @@ constexpr const char* kInPort = "in";
 constexpr int64_t kPollNs = 4'000'000;
 /// A cycle that has not ended by then is given up on: a reader in it hangs.
 constexpr int64_t kCycleNs = 100'000'000;
+/// The same after one that was given up on.
+constexpr int64_t kLateCycleNs = 5'000'000;
 
 std::atomic_ref<uint32_t> CountOf(pw_buffer* buffer, bool* found) {
   static uint32_t none = 0;
@@ -107,6 +109,7 @@ sdk::Status CameraStream::Connect() {
     return sdk::Status::Error(SLUICE_E_IO, "PipeWire's loop: %s", strerror(errno));
   }
   connection_->AddListener(this);
+  FindSync();
   PodList formats;
   AddFormats(formats);
   const int result = pw_stream_connect(
@@ -123,6 +126,15 @@ sdk::Status CameraStream::Connect() {
   // From here on a buffer that is queued waits for its trigger; before, it would be one.
   pw_stream_trigger_process(stream_);
   return {};
+}
+
+/// Explicit sync is offered where a pair of syncobjs can be had.
+void CameraStream::FindSync() {
+  if (!pool_.dmabuf()) return;
+  sync_device_ = SyncPair::FindDevice();
+  if (sync_device_ && !SyncPair::Make(context_, sync_device_.get(), "nobody").ok()) {
+    sync_device_.reset();
+  }
 }
 
 CameraStream::~CameraStream() {
@@ -258,7 +270,7 @@ void CameraStream::OnFormat(const spa_pod* param) {
   }
   agreed_ = *std::move(format);
   PodList params;
-  AddBufferParams(pool_, agreed_->dmabuf(), params);
+  AddBufferParams(pool_, agreed_->dmabuf(), params, bool{sync_device_});
   pw_stream_update_params(stream_, params.data(), params.size());
 }
 
@@ -268,14 +280,27 @@ void CameraStream::OnAddBuffer(pw_buffer* buffer) {
   // One more than the pool has is a second name of a buffer, and never published.
   const bool spare = free == slots_.end();
   const std::size_t index =
-      spare ? fds_.size() % slots_.size() : static_cast<std::size_t>(free - slots_.begin());
+      spare ? bound_.size() % slots_.size() : static_cast<std::size_t>(free - slots_.begin());
+  const bool dmabuf = agreed_ && agreed_->dmabuf();
   sdk::Expected<std::vector<sdk::UniqueFd>> fds =
-      FillBuffer(pool_, pool_.buffers[index], agreed_ && agreed_->dmabuf(), *buffer->buffer);
+      FillBuffer(pool_, pool_.buffers[index], dmabuf, *buffer->buffer);
   if (!fds.ok()) {
     context_.Log(SLUICE_LOG_WARNING, "%s", fds.status().c_message());
     return;
   }
-  fds_[buffer] = *std::move(fds);
+  Bound bound;
+  if (WantsSync(pool_, dmabuf, *buffer->buffer)) {
+    sdk::Expected<SyncPair> pair =
+        SyncPair::Make(context_, sync_device_.get(), ("readers of " + options_.name).c_str());
+    if (!pair.ok()) {
+      context_.Log(SLUICE_LOG_WARNING, "%s", pair.status().c_message());
+      return;
+    }
+    bound.sync = std::make_shared<SyncPair>(*std::move(pair));
+    bound.sync->Fill(*buffer->buffer, BlocksOf(pool_, true));
+  }
+  bound.fds = *std::move(fds);
+  bound_[buffer] = std::move(bound);
   buffer->user_data = nullptr;
   if (spare) return;
   free->buffer = buffer;
@@ -290,7 +315,7 @@ void CameraStream::OnRemoveBuffer(pw_buffer* buffer) {
     slot->held = false;
     buffer->user_data = nullptr;
   }
-  fds_.erase(buffer);
+  bound_.erase(buffer);
   renegotiating_ = false;
 }
 
@@ -301,6 +326,15 @@ void CameraStream::OnProcess() {
 
 void CameraStream::OnTriggerDone() {
   if (cycle_since_ns_ == 0) return;
+  hung_ = false;
+  EndCycle();
+}
+
+int64_t CameraStream::CyclePatienceNs() const {
+  return hung_ ? std::max(kLateCycleNs, options_.interval_ns) : kCycleNs;
+}
+
+void CameraStream::EndCycle() {
   cycle_since_ns_ = 0;
   cycle_ended_ns_ = NowNs();
   ledger_.CycleEnded(cycle_ended_ns_);
@@ -309,7 +343,10 @@ void CameraStream::OnTriggerDone() {
 
 void CameraStream::OnTimer() {
   armed_for_ns_ = 0;
-  if (cycle_since_ns_ != 0 && NowNs() - cycle_since_ns_ >= kCycleNs) OnTriggerDone();
+  if (cycle_since_ns_ != 0 && NowNs() - cycle_since_ns_ >= CyclePatienceNs()) {
+    hung_ = true;
+    EndCycle();
+  }
   Look();
   Advance();
 }
@@ -348,8 +385,11 @@ void CameraStream::OnGlobal(const Global& global) {
 void CameraStream::OnGlobalRemoved(const Global& global) {
   const auto found = peers_.find(global.id);
   if (found == peers_.end()) return;
-  spa_hook_remove(&found->second->hook);
-  pw_proxy_destroy(found->second->proxy);
+  Peer& peer = *found->second;
+  // One that fails may be gone before it says so.
+  if (!peer.agreed && !peer.refused) SayRefused(peer, "the link went away before they agreed");
+  spa_hook_remove(&peer.hook);
+  pw_proxy_destroy(peer.proxy);
   peers_.erase(found);
   ++unlinked_;
   if (peers_.empty()) ForgetReaders();
@@ -360,11 +400,15 @@ void CameraStream::OnLinkInfo(Peer& peer, const pw_link_info& info) {
   if (!std::exchange(peer.active, info.state == PW_LINK_STATE_ACTIVE) && peer.active) {
     pw_loop_signal_event(connection_->loop(), event_);
   }
+  if (info.state >= PW_LINK_STATE_PAUSED) peer.agreed = true;
   if (info.state != PW_LINK_STATE_ERROR || std::exchange(peer.refused, true)) return;
+  SayRefused(peer, info.error != nullptr ? info.error : "the link failed");
+}
+
+void CameraStream::SayRefused(const Peer& peer, const char* why) {
   const sluice_format& format = pool_.format;
   Say("%s cannot read the camera %s (%s): it is %s, %ux%u, in %s", NameOf(peer.node).c_str(),
-      options_.name.c_str(), info.error != nullptr ? info.error : "the link failed",
-      FourccName(format.fourcc).c_str(), format.width, format.height,
+      options_.name.c_str(), why, FourccName(format.fourcc).c_str(), format.width, format.height,
       pool_.shm() ? "shared memory" : "dma-bufs");
 }
 
@@ -458,15 +502,17 @@ void CameraStream::Say(const char* format, ...) {
 
 void CameraStream::Advance() {
   Collect();
+  CheckReleases();
   TryPublish();
   TryEnd();
   Arm();
 }
 
-/// Takes back what PipeWire returns, and gives back what nobody reads.
+/// Takes back what PipeWire returns, and gives back what nobody reads. Not during a cycle: its data
+/// thread puts buffers into the same queue then.
 void CameraStream::Collect() {
-  if (!fds_.empty() && stream_ != nullptr) {
-    for (std::size_t tries = fds_.size(); tries > 0; --tries) {
+  if (!bound_.empty() && stream_ != nullptr && cycle_since_ns_ == 0) {
+    for (std::size_t tries = bound_.size(); tries > 0; --tries) {
       pw_buffer* buffer = pw_stream_dequeue_buffer(stream_);
       if (buffer == nullptr) {
         if (errno != EBUSY) break;
@@ -481,11 +527,43 @@ void CameraStream::Collect() {
   const int64_t now_ns = NowNs();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    if (slot.frame && ledger_.TakeHome(i, ReadersOf(slot), now_ns)) {
-      slot.reported = false;
-      slot.frame.Release();
-    }
+    if (!slot.frame) continue;
+    const uint32_t readers = ReadersOf(slot);
+    slot.taken |= readers > 0;
+    if (ledger_.TakeHome(i, readers, now_ns)) GiveHome(slot);
   }
+}
+
+std::shared_ptr<SyncPair> CameraStream::SyncOf(const Slot& slot) const {
+  const auto found = bound_.find(slot.buffer);
+  return found == bound_.end() ? nullptr : found->second.sync;
+}
+
+/// Nobody counts as a reader of the frame. Its reader's GPU may be at work still.
+void CameraStream::GiveHome(Slot& slot) {
+  slot.reported = false;
+  const std::shared_ptr<SyncPair> sync = SyncOf(slot);
+  if (sync == nullptr || sync->Released() != 0) return slot.frame.Release();
+  unreleased_.push_back({sync, sync->point(), NowNs(), slot.taken});
+  slot.frame.Release(sync->Release());
+}
+
+/// A release point that nobody signals: its reader never took the frame, died, or forgot it.
+void CameraStream::CheckReleases() {
+  const int64_t now_ns = NowNs();
+  std::erase_if(unreleased_, [&](const Unreleased& one) {
+    if (one.sync->point() != one.point || one.sync->Released() != 0) return true;
+    if (Watched() && now_ns - one.since_ns < options_.patience_ns) return false;
+    // A reader that is late does not take a frame at all, and so has none to release.
+    if (Watched() && one.taken) {
+      Say("a reader does not signal the release points of the camera %s for %lld ms; they are taken "
+          "as signalled. Linked: %s",
+          options_.name.c_str(), static_cast<long long>(options_.patience_ns / 1'000'000),
+          PeerNames().c_str());
+    }
+    one.sync->ReleaseNow();
+    return true;
+  });
 }
 
 void CameraStream::TryPublish() {
@@ -502,11 +580,11 @@ void CameraStream::TryPublish() {
   const uint32_t index = waiting_->frame.BufferId().index;
   Slot& slot = slots_[index];
   if (slot.buffer == nullptr) {
-    if (fds_.empty()) return;
+    if (bound_.empty()) return;
     return Fail(sdk::Status::Error(
         SLUICE_E_UNSUPPORTED,
         "PipeWire asks for %zu buffers, the pool has %zu: raise link.max-buffers or take fewer",
-        fds_.size(), slots_.size()));
+        bound_.size(), slots_.size()));
   }
   if (slot.held) Publish(index);
 }
@@ -527,9 +605,12 @@ bool CameraStream::FencePassed() {
                           context_.host().memory()->import_sync_file(
                               waiting_->frame.c(), SLUICE_ACCESS_WRITE, waiting_->fence.get()) >= 0;
     if (!implicit) {
-      WatchFence(waiting_->fence.get());
-      return false;
+      // Its readers wait for the acquire point, where there is one.
+      const bool passed_on = SyncOf(slots_[waiting_->frame.BufferId().index]) != nullptr;
+      if (!passed_on) WatchFence(waiting_->fence.get());
+      return passed_on;
     }
+    return true;
   }
   waiting_->fence.reset();
   return true;
@@ -551,10 +632,19 @@ void CameraStream::Publish(std::size_t index) {
   Slot& slot = slots_[index];
   const int64_t now_ns = NowNs();
   DescribeFrame(pool_, waiting_->frame, now_ns, *slot.buffer->buffer);
+  if (const std::shared_ptr<SyncPair> sync = SyncOf(slot); sync != nullptr) {
+    // Nobody reads it, or it would not be held: the turn before is over in any case.
+    if (sync->Released() == 0) sync->ReleaseNow();
+    if (sdk::Status status = sync->Publish(*slot.buffer->buffer, waiting_->fence.get());
+        !status.ok()) {
+      return Fail(status);
+    }
+    waiting_->fence.reset();
+  }
   // A frame that is published again is in the buffer that its readers have: one lease will do.
   slot.frame = std::move(waiting_->frame);
   slot.held = false;
-  slot.reported = false;
+  slot.reported = slot.taken = false;
   slot.unlinked_before = unlinked_;
   ledger_.Published(index, now_ns);
   cycle_since_ns_ = now_ns;
@@ -585,8 +675,11 @@ void CameraStream::TryEnd() {
 void CameraStream::Arm() {
   const int64_t now_ns = NowNs();
   int64_t at_ns = INT64_MAX;
-  if (cycle_since_ns_ != 0) at_ns = cycle_since_ns_ + kCycleNs;
+  if (cycle_since_ns_ != 0) at_ns = cycle_since_ns_ + CyclePatienceNs();
   if (waiting_ && streaming_ && due_ns_ > now_ns) at_ns = std::min(at_ns, due_ns_);
+  if (!unreleased_.empty()) {
+    at_ns = std::min(at_ns, unreleased_.front().since_ns + options_.patience_ns);
+  }
   if (ledger_.MustPoll() || ending_) at_ns = std::min(at_ns, now_ns + kPollNs);
   if (at_ns == INT64_MAX) at_ns = 0;
   // One that is set for an earlier time comes back here.

@@ -18,6 +18,7 @@
 #include "nodes/pipewire/camera_ledger.h"
 #include "nodes/pipewire/connection.h"
 #include "nodes/pipewire/formats.h"
+#include "nodes/pipewire/sync_timeline.h"
 
 namespace sluice::pipewire {
 
@@ -63,7 +64,20 @@ class CameraStream final : private Connection::Listener {
     pw_buffer* buffer = nullptr;   ///< what it is bound to, while there are buffers
     bool held = false;             ///< `buffer` is dequeued
     bool reported = false;         ///< that somebody keeps it
+    bool taken = false;            ///< somebody was seen to read it
     uint64_t unlinked_before = 0;  ///< unlinked_ when it was published
+  };
+  /// What was put into one of PipeWire's buffers.
+  struct Bound {
+    std::vector<sdk::UniqueFd> fds;
+    std::shared_ptr<SyncPair> sync;  ///< or null
+  };
+  /// A frame whose reader has not said yet that it is done.
+  struct Unreleased {
+    std::shared_ptr<SyncPair> sync;
+    uint64_t point = 0;
+    int64_t since_ns = 0;
+    bool taken = false;  ///< somebody was seen to read it
   };
   struct Waiting {
     sdk::Frame frame;
@@ -77,6 +91,7 @@ class CameraStream final : private Connection::Listener {
     pw_proxy* proxy = nullptr;
     spa_hook hook{};
     bool active = false;
+    bool agreed = false;  ///< on format and buffers
     bool refused = false;
   };
 
@@ -97,9 +112,13 @@ class CameraStream final : private Connection::Listener {
   void OnProcess();
   void OnTriggerDone();
   void OnTimer();
+  void EndCycle();
+  int64_t CyclePatienceNs() const;
+  void SayRefused(const Peer& peer, const char* why);
   void OnLinkInfo(Peer& peer, const pw_link_info& info);
 
   sdk::Status Connect();
+  void FindSync();
   void AddFormats(PodList& pods) const;
 
   void Advance();
@@ -111,6 +130,9 @@ class CameraStream final : private Connection::Listener {
   void Look();
   [[gnu::format(printf, 2, 3)]] void Say(const char* format, ...);
   void TryEnd();
+  std::shared_ptr<SyncPair> SyncOf(const Slot& slot) const;
+  void GiveHome(Slot& slot);
+  void CheckReleases();
   void Renegotiate();
   void ForgetReaders();
   void Arm();
@@ -137,7 +159,9 @@ class CameraStream final : private Connection::Listener {
 
   ReaderLedger ledger_;
   std::vector<Slot> slots_;
-  std::map<pw_buffer*, std::vector<sdk::UniqueFd>> fds_;  ///< that were put into them
+  std::map<pw_buffer*, Bound> bound_;
+  sdk::UniqueFd sync_device_;  ///< for timelines; none: no explicit sync
+  std::vector<Unreleased> unreleased_;
   std::optional<VideoFormat> agreed_;
   std::optional<Waiting> waiting_;
   std::optional<uint64_t> ending_;
@@ -148,6 +172,7 @@ class CameraStream final : private Connection::Listener {
   bool ending_soon_ = false;
   bool renegotiating_ = false;  ///< until the buffers there are go
   int64_t cycle_since_ns_ = 0;  ///< of the cycle under way; 0: none is
+  bool hung_ = false;           ///< the last one was given up on
   int64_t cycle_ended_ns_ = 0;
   int64_t due_ns_ = 0;     ///< before which no frame is published
   uint64_t unlinked_ = 0;  ///< links that went away
