@@ -195,6 +195,7 @@ sdk::Status CaptureNode::Connect(const CaptureStream::Request& request, int64_t 
     status = stream_->Connect(lock, deadline_ns);
     if (status.ok() && stream_->AwaitPicture(lock, NowNs() + kFirstPictureNs)) {
       hint_ = stream_->geometry();
+      hint_format_ = stream_->format();
       if (stream_->peer_counts_readers()) stream_->AwaitParked(lock, NowNs() + kParkNs);
     }
   }
@@ -275,7 +276,11 @@ sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink&
                               target_->Text().c_str(), count, lent.real);
   }
   // Of a source that has sent nothing yet, by the time before; else its rows have no gaps.
-  if (hint_ && hint_->blocks.size() >= stream_->buffer(0).blocks.size()) lent.geometry = *hint_;
+  const VideoFormat& format = stream_->format();
+  if (hint_ && hint_format_.entry == format.entry && hint_format_.size == format.size &&
+      hint_format_.modifiers == format.modifiers) {
+    lent.geometry = *hint_;
+  }
   lent.geometry.blocks.resize(stream_->buffer(0).blocks.size());
   for (uint32_t i = 0; i < lent.real; ++i) {
     const PeerBuffer& buffer = stream_->buffer(i);
@@ -511,6 +516,7 @@ sdk::Status CaptureNode::Deliver(const Delivery& delivery) {
   if (elsewhere) {
     context().CountDrop(kOutName, 1, "the source moved its rows: a new epoch");
     hint_ = delivery.geometry;
+    hint_format_ = stream_->format();
     return Renegotiate();
   }
   if (!slot.frame) {

@@ -123,6 +123,7 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   std::vector<Kept> kept_;
   /// Where the rows of the latest picture were, for a source that sends none for a while.
   std::optional<Geometry> hint_;
+  VideoFormat hint_format_;
   std::vector<std::shared_ptr<Mapping>> copy_from_;
 
   bool active_ = false;         ///< between Start() and Stop()

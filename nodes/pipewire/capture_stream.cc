@@ -435,7 +435,9 @@ void CaptureStream::OnAddBuffer(void* data, pw_buffer* buffer) {
 
 void CaptureStream::OnRemoveBuffer(void* data, pw_buffer* /*buffer*/) {
   auto* me = static_cast<CaptureStream*>(data);
-  // They go all together.
+  // They go all together, and their fences with them.
+  for (uint32_t i = 0; i < me->buffers_.size(); ++i) me->Release(i);
+  me->release_ = nullptr;
   me->buffers_.clear();
   me->ready_.clear();
   me->latest_.reset();
