@@ -249,8 +249,7 @@ sdk::Status CaptureNode::TakeFences(const Connection::Lock& /*lock*/) {
     }
   }
   // Always signalled: a source that waits for a picture that was dropped would wait for ever.
-  stream_->SetRelease(
-      [this](uint32_t index, uint64_t point) { fences_.Release(index, point); });
+  stream_->SetRelease([this](uint32_t index, uint64_t point) { fences_.Release(index, point); });
   return {};
 }
 
@@ -292,8 +291,7 @@ sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink&
                     [](const PeerBlock& block) { return !block.sealed; })) {
       return Unsupported(*target_, "its memory is not sealed: it may shrink while it is read");
     }
-    auto layout =
-        LayoutOf(*stream_->format().entry, stream_->format().size, buffer, lent.geometry);
+    auto layout = LayoutOf(*stream_->format().entry, stream_->format().size, buffer, lent.geometry);
     if (!layout.ok()) return Unsupported(*target_, layout.status().c_message());
     if (i == 0) lent.layout = *layout;
     if (!SameLayout(lent.layout, *layout)) {
@@ -408,8 +406,7 @@ void CaptureNode::ReleasePool(uint32_t pool, uint32_t epoch) {
     CloseStream();
     lent_.reset();
   }
-  std::erase_if(kept_,
-                [&](const Kept& kept) { return kept.pool == pool && kept.epoch == epoch; });
+  std::erase_if(kept_, [&](const Kept& kept) { return kept.pool == pool && kept.epoch == epoch; });
 }
 
 sdk::Status CaptureNode::Start() {
@@ -603,9 +600,9 @@ sdk::Status CaptureNode::Fill(const std::vector<Delivery>& delivered) {
 sdk::Status CaptureNode::CheckTime() {
   if (timeout_ns_ == 0) return {};
   // It cannot be late while it has no buffer.
-  const bool waits =
-      !lent_ || std::any_of(slots_.begin(), slots_.end(),
-                            [](const Slot& slot) { return static_cast<bool>(slot.frame); });
+  const bool waits = !lent_ || std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    return static_cast<bool>(slot.frame);
+  });
   if (!waits) last_event_ns_ = NowNs();
   const int64_t due = last_event_ns_ + timeout_ns_;
   if (NowNs() >= due) {
@@ -641,8 +638,8 @@ sdk::Status CaptureNode::Copy(const Delivery& delivery) {
     const Connection::Lock lock(*connection_);
     if (delivery.index < stream_->buffer_count() && !stream_->changed()) {
       const PeerBuffer& buffer = stream_->buffer(delivery.index);
-      auto layout = LayoutOf(*stream_->format().entry, stream_->format().size, buffer,
-                             delivery.geometry);
+      auto layout =
+          LayoutOf(*stream_->format().entry, stream_->format().size, buffer, delivery.geometry);
       auto map = frame->Map(SLUICE_MAP_WRITE);
       if (!map.ok()) return map.status();
       copied = layout.ok() && CopyPlanes(buffer, delivery.index, *layout, *map, &bytes);

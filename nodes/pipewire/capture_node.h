@@ -114,7 +114,7 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   std::shared_ptr<Connection> connection_;
   std::optional<Target> target_;
   std::vector<VideoFormat> formats_;
-  sdk::UniqueFd render_node_;   ///< where fences can be imported; kept once it was needed
+  sdk::UniqueFd render_node_;    ///< where fences can be imported; kept once it was needed
   bool fences_refused_ = false;  ///< they could not be imported: the next stream does without
   PeerFences fences_;
   std::unique_ptr<CaptureStream> stream_;

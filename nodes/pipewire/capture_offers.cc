@@ -46,12 +46,12 @@ void Complete(const FormatEntry& entry, Size size, CaptureGroup* group) {
   sluice_color usual{};
   usual.primaries = SLUICE_PRIMARIES_BT709;
   usual.transfer = entry.rgb || jpeg ? SLUICE_TRANSFER_SRGB : SLUICE_TRANSFER_BT709;
-  usual.matrix = entry.rgb                         ? SLUICE_MATRIX_RGB
-                 : entry.drm == SLUICE_FORMAT_R8   ? 0
-                 : large && !jpeg                  ? SLUICE_MATRIX_BT709
-                                                   : SLUICE_MATRIX_BT601;
-  usual.range = entry.rgb || jpeg || entry.drm == SLUICE_FORMAT_R8 ? SLUICE_RANGE_FULL
-                                                                   : SLUICE_RANGE_LIMITED;
+  usual.matrix = entry.rgb                       ? SLUICE_MATRIX_RGB
+                 : entry.drm == SLUICE_FORMAT_R8 ? 0
+                 : large && !jpeg                ? SLUICE_MATRIX_BT709
+                                                 : SLUICE_MATRIX_BT601;
+  usual.range =
+      entry.rgb || jpeg || entry.drm == SLUICE_FORMAT_R8 ? SLUICE_RANGE_FULL : SLUICE_RANGE_LIMITED;
   if (!entry.rgb && !entry.compressed() && entry.drm != SLUICE_FORMAT_R8) {
     usual.siting = SLUICE_SITING_LEFT;
   }

@@ -97,8 +97,8 @@ TEST(CheckBufferTest, RefusesNoBlocksTooManyAndMixedOnes) {
   EXPECT_LT(many.Check(), 0);
   EXPECT_LT(Claim().Add(12345, fd.get(), 0, kBytes).Check(), 0);
 #if PW_CHECK_VERSION(1, 2, 0)
-  EXPECT_LT(
-      Claim().Add(SPA_DATA_MemFd, fd.get(), 0, kBytes).Add(SPA_DATA_SyncObj, 3, 0, 0).Check(), 0);
+  EXPECT_LT(Claim().Add(SPA_DATA_MemFd, fd.get(), 0, kBytes).Add(SPA_DATA_SyncObj, 3, 0, 0).Check(),
+            0);
 #endif
 }
 

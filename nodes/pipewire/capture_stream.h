@@ -30,7 +30,7 @@ struct Delivery {
   int64_t pts_ns = -1;  ///< CLOCK_MONOTONIC as the peer stamped it; -1: it did not
   int64_t received_ns = 0;
   uint32_t crop_x = 0, crop_y = 0, crop_width = 0, crop_height = 0;  ///< 0x0: all of it
-  uint64_t acquire_point = 0;  ///< 0: none
+  uint64_t acquire_point = 0;                                        ///< 0: none
 };
 
 /// A stream from one node of PipeWire, with one format and one set of buffers.

@@ -47,7 +47,8 @@ const Global* FindNamed(const Connection& connection, const std::string& wanted)
     const Global* newest = nullptr;
     for (const auto& [id, global] : connection.globals()) {
       if (!Is(global, PW_TYPE_INTERFACE_Node)) continue;
-      const bool fits = *key == '\0' ? std::to_string(id) == wanted : global.Property(key) == wanted;
+      const bool fits =
+          *key == '\0' ? std::to_string(id) == wanted : global.Property(key) == wanted;
       if (!fits) continue;
       const auto serial = [](const Global& one) {
         return Number(one.Property(PW_KEY_OBJECT_SERIAL));
@@ -173,8 +174,8 @@ sdk::Status AskNode(Connection& connection, const Connection::Lock& lock, uint32
     events.param = OnNodeParam;
     return events;
   }();
-  auto* node = static_cast<pw_node*>(pw_registry_bind(
-      connection.registry(), id, PW_TYPE_INTERFACE_Node, PW_VERSION_NODE, 0));
+  auto* node = static_cast<pw_node*>(
+      pw_registry_bind(connection.registry(), id, PW_TYPE_INTERFACE_Node, PW_VERSION_NODE, 0));
   if (node == nullptr) return sdk::Status::Error(SLUICE_E_NOT_FOUND, "node %u is gone", id);
   spa_hook hook{};
   pw_node_add_listener(node, &hook, &kEvents, params);
@@ -193,8 +194,8 @@ sdk::Status AskPort(Connection& connection, const Connection::Lock& lock, uint32
     events.param = OnNodeParam;
     return events;
   }();
-  auto* port = static_cast<pw_port*>(pw_registry_bind(
-      connection.registry(), id, PW_TYPE_INTERFACE_Port, PW_VERSION_PORT, 0));
+  auto* port = static_cast<pw_port*>(
+      pw_registry_bind(connection.registry(), id, PW_TYPE_INTERFACE_Port, PW_VERSION_PORT, 0));
   if (port == nullptr) return sdk::Status::Error(SLUICE_E_NOT_FOUND, "port %u is gone", id);
   spa_hook hook{};
   pw_port_add_listener(port, &hook, &kEvents, params);
@@ -227,8 +228,8 @@ std::string Target::Text() const {
 
 sdk::Expected<Target> FindTarget(Connection& connection, const Connection::Lock& lock,
                                  const std::string& wanted, int64_t deadline_ns) {
-  const Global* found = wanted.empty() ? FindDefault(connection, lock, deadline_ns)
-                                       : FindNamed(connection, wanted);
+  const Global* found =
+      wanted.empty() ? FindDefault(connection, lock, deadline_ns) : FindNamed(connection, wanted);
   if (found != nullptr) return TargetOf(*found);
   return sdk::Status::Error(SLUICE_E_NOT_FOUND, "no video source%s%s in PipeWire; %s",
                             wanted.empty() ? "" : " ", wanted.c_str(),
@@ -236,17 +237,16 @@ sdk::Expected<Target> FindTarget(Connection& connection, const Connection::Lock&
 }
 
 bool HasSessionManager(const Connection& connection) {
-  return std::any_of(
-      connection.globals().begin(), connection.globals().end(), [](const auto& entry) {
-        return Is(entry.second, PW_TYPE_INTERFACE_Metadata) &&
-               entry.second.Property(PW_KEY_METADATA_NAME) == "default";
-      });
+  return std::any_of(connection.globals().begin(), connection.globals().end(),
+                     [](const auto& entry) {
+                       return Is(entry.second, PW_TYPE_INTERFACE_Metadata) &&
+                              entry.second.Property(PW_KEY_METADATA_NAME) == "default";
+                     });
 }
 
 sdk::Expected<std::vector<VideoFormat>> EnumerateFormats(Connection& connection,
                                                          const Connection::Lock& lock,
-                                                         Target* target,
-                                                         int64_t deadline_ns) {
+                                                         Target* target, int64_t deadline_ns) {
   Params params;
   if (sdk::Status status = AskNode(connection, lock, target->id, deadline_ns, &params);
       !status.ok()) {
@@ -263,9 +263,9 @@ sdk::Expected<std::vector<VideoFormat>> EnumerateFormats(Connection& connection,
     }
   }
   if (!params.formats.empty()) return std::move(params.formats);
-  return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s: %s", target->Text().c_str(),
-                            params.any ? "none of its formats is known"
-                                       : "it does not say what it can send");
+  return sdk::Status::Error(
+      SLUICE_E_UNSUPPORTED, "%s: %s", target->Text().c_str(),
+      params.any ? "none of its formats is known" : "it does not say what it can send");
 }
 
 }  // namespace sluice::pipewire

@@ -103,8 +103,8 @@ sdk::Expected<PeerBlock> CheckFd(uint32_t index, const spa_data& data) {
     return block;
   }
   struct stat info {};
-  const bool driver = fstat(block.fd.get(), &info) == 0 &&
-                      (S_ISCHR(info.st_mode) || IsDmabuf(block.fd.get()));
+  const bool driver =
+      fstat(block.fd.get(), &info) == 0 && (S_ISCHR(info.st_mode) || IsDmabuf(block.fd.get()));
   if (driver && data.maxsize != 0) {
     // A driver's buffer (V4L2), called so for those who take no dma-bufs: to be mapped.
     auto mapping = Mapping::OfFd(block.fd.get(), block.offset, data.maxsize);
@@ -122,10 +122,9 @@ sdk::Expected<PeerBlock> CheckFd(uint32_t index, const spa_data& data) {
   block.fd_size = static_cast<uint64_t>(info.st_size);
   block.size = data.maxsize;
   if (block.size == 0 || block.offset + block.size > block.fd_size) {
-    return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT,
-                              "block %u of the peer's buffer: bytes %llu to %llu of %llu", index,
-                              Long(block.offset), Long(block.offset + block.size),
-                              Long(block.fd_size));
+    return sdk::Status::Error(
+        SLUICE_E_INVALID_ARGUMENT, "block %u of the peer's buffer: bytes %llu to %llu of %llu",
+        index, Long(block.offset), Long(block.offset + block.size), Long(block.fd_size));
   }
   block.sealed = IsSealed(block.fd.get());
   return block;
@@ -169,8 +168,8 @@ sdk::Expected<PeerBlock> CheckBlock(uint32_t index, const spa_data& data, pw_mem
 
 sdk::Expected<std::shared_ptr<Mapping>> Mapping::OfFd(int fd, uint64_t offset, uint64_t size) {
   const uint64_t inset = offset % PageSize();
-  void* base = mmap(nullptr, inset + size, PROT_READ, MAP_SHARED, fd,
-                    static_cast<off_t>(offset - inset));
+  void* base =
+      mmap(nullptr, inset + size, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(offset - inset));
   if (base == MAP_FAILED) {
     return sdk::Status::Error(SLUICE_E_IO, "the peer's buffer cannot be mapped: %s",
                               strerror(errno));
@@ -195,9 +194,8 @@ Mapping::~Mapping() { munmap(base_, size_); }
 // --- Checks --------------------------------------------------------------------------------------
 
 bool PeerBuffer::Only(uint32_t type) const {
-  return !blocks.empty() && std::all_of(blocks.begin(), blocks.end(), [&](const PeerBlock& block) {
-    return block.type == type;
-  });
+  return !blocks.empty() && std::all_of(blocks.begin(), blocks.end(),
+                                        [&](const PeerBlock& block) { return block.type == type; });
 }
 
 uint32_t BlockCount(const spa_buffer& buffer) {
@@ -270,10 +268,9 @@ sdk::Expected<sluice_layout> LayoutOf(const FormatEntry& entry, Size size, const
                                       const Geometry& geometry) {
   const size_t count = buffer.blocks.size();
   const auto refuse = [&](uint32_t plane, const char* why, uint64_t have, uint64_t need) {
-    return sdk::Status::Error(SLUICE_E_UNSUPPORTED,
-                              "%s %ux%u, plane %u of the peer's buffer: %s (%llu, %llu needed)",
-                              FourccName(entry.drm).c_str(), size.width, size.height, plane, why,
-                              Long(have), Long(need));
+    return sdk::Status::Error(
+        SLUICE_E_UNSUPPORTED, "%s %ux%u, plane %u of the peer's buffer: %s (%llu, %llu needed)",
+        FourccName(entry.drm).c_str(), size.width, size.height, plane, why, Long(have), Long(need));
   };
   if (count != 1 && count != entry.plane_count) {
     return refuse(0, "as many blocks as planes, or one", count, entry.plane_count);

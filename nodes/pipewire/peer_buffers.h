@@ -52,9 +52,9 @@ struct PeerBlock {
   uint32_t type = 0;  ///< SPA_DATA_MemPtr, SPA_DATA_MemFd or SPA_DATA_DmaBuf
   sdk::UniqueFd fd;   ///< none for MemPtr
   uint64_t fd_size = 0;
-  uint64_t offset = 0;  ///< of the block in its fd
-  uint64_t size = 0;    ///< bytes from there on that may be read
-  bool sealed = false;  ///< its end cannot vanish under a reader
+  uint64_t offset = 0;               ///< of the block in its fd
+  uint64_t size = 0;                 ///< bytes from there on that may be read
+  bool sealed = false;               ///< its end cannot vanish under a reader
   std::shared_ptr<Mapping> mapping;  ///< of a MemPtr: our own, which nobody takes away
 };
 

@@ -1,7 +1,7 @@
 #include "nodes/pipewire/peer_fences.h"
 
-#include <libdrm/drm.h>
 #include <fcntl.h>
+#include <libdrm/drm.h>
 #include <sys/ioctl.h>
 
 #include <utility>

@@ -34,8 +34,8 @@ SourceClock::Stamp SourceClock::Next(const Delivery& delivery) {
 
   int64_t pts = delivery.pts_ns - first_pts_ns_;
   // The smallest stamps are far from any overflow; the largest are not.
-  const bool usable = delivery.pts_ns >= 0 && pts > last_pts_ns_ &&
-                      pts - last_pts_ns_ < INT64_MAX / 2;
+  const bool usable =
+      delivery.pts_ns >= 0 && pts > last_pts_ns_ && pts - last_pts_ns_ < INT64_MAX / 2;
   by_arrival_ = by_arrival_ || !usable;
   if (by_arrival_) pts = std::max(delivery.received_ns - first_received_ns_, last_pts_ns_ + 1);
   last_pts_ns_ = pts;

@@ -39,7 +39,8 @@ class GuestCaptureTest : public DaemonTest {
     std::ofstream(graph) << "sluice: 1\nnodes:\n  cam: { type: pipewire.capture, target: " << source
                          << ", frames: 20, " << parameters
                          << " }\n  out: { type: core.checksum }\nedges:\n  - cam -> out\n";
-    auto sluice = Process::Start({"engine/cli/sluice", "run", "--force", "--report", report, graph});
+    auto sluice =
+        Process::Start({"engine/cli/sluice", "run", "--force", "--report", report, graph});
     EXPECT_TRUE(sluice) << sluice.error().ToString();
     if (!sluice) return {};
     auto status = sluice->Wait();

@@ -220,7 +220,8 @@ TEST_F(CaptureTest, NamesTheSourcesThereAreWhereItsOwnIsMissing) {
   std::ofstream(Path("graph.yaml")) << "sluice: 1\nnodes:\n"
                                        "  cam: { type: pipewire.capture, target: nobody }\n"
                                        "  out: { type: core.null }\nedges:\n  - cam -> out\n";
-  auto sluice = Process::Start({"sh", "-c", "engine/cli/sluice run " + Path("graph.yaml") + " 2>&1"});
+  auto sluice =
+      Process::Start({"sh", "-c", "engine/cli/sluice run " + Path("graph.yaml") + " 2>&1"});
   ASSERT_TRUE(sluice);
   auto said = sluice->ReadAll();
   ASSERT_TRUE(said) << said.error().ToString();
@@ -257,7 +258,9 @@ TEST_F(CaptureTest, FollowsASourceThatChangesItsSize) {
 
 TEST_F(CaptureTest, GoesOnWhenItsSourceWasKilledTwentyTimes) {
   Peer source = StartSource({"--announce", "12"});
-  Capture("target: source, on_error: { action: restart, attempts: 0, backoff: 20ms, max_backoff: 100ms }");
+  Capture(
+      "target: source, on_error: { action: restart, attempts: 0, backoff: 20ms, max_backoff: 100ms "
+      "}");
   size_t first = 0, last = 0;
   for (int i = 0; i < 20; ++i) {
     if (i > 0) source = StartSource({"--announce", "12"});
@@ -275,7 +278,9 @@ TEST_F(CaptureTest, GoesOnWhenItsSourceWasKilledTwentyTimes) {
 
 TEST_F(CaptureTest, GoesOnWhenTheDaemonWasKilledTwentyTimes) {
   Peer source = StartSource({"--announce", "12"});
-  Capture("target: source, on_error: { action: restart, attempts: 0, backoff: 20ms, max_backoff: 100ms }");
+  Capture(
+      "target: source, on_error: { action: restart, attempts: 0, backoff: 20ms, max_backoff: 100ms "
+      "}");
   size_t first = 0, last = 0;
   for (int i = 0; i < 20; ++i) {
     if (i > 0) source = StartSource({"--announce", "12"});

@@ -1,4 +1,5 @@
-// A camera, "changing", whose picture has another size after every 40 frames: 64x48 and 128x96 in turn.
+// A camera, "changing", whose picture has another size after every 40 frames: 64x48 and 128x96 in
+// turn.
 
 #include <pipewire/pipewire.h>
 #include <spa/param/video/format-utils.h>
@@ -33,7 +34,8 @@ const spa_pod* BuildFormat(spa_pod_builder& builder, const Camera& camera) {
 
 void OnParam(void* data, uint32_t id, const spa_pod* param) {
   spa_video_info_raw agreed{};
-  if (param == nullptr || id != SPA_PARAM_Format || spa_format_video_raw_parse(param, &agreed) < 0) {
+  if (param == nullptr || id != SPA_PARAM_Format ||
+      spa_format_video_raw_parse(param, &agreed) < 0) {
     return;
   }
   const auto stride = static_cast<int32_t>(agreed.size.width * 4);
