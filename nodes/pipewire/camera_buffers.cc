@@ -68,7 +68,8 @@ const spa_pod* BuildBuffers(PodBuilder& builder, const SharedPool& pool, bool dm
   spa_pod_builder_add(
       b, SPA_PARAM_BUFFERS_buffers,
       SPA_POD_CHOICE_RANGE_Int(count, count, std::max(count, kMostBuffers)),
-      SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(static_cast<int32_t>(blocks + (sync ? SyncPair::kDatas : 0))),
+      SPA_PARAM_BUFFERS_blocks,
+      SPA_POD_Int(static_cast<int32_t>(blocks + (sync ? SyncPair::kDatas : 0))),
       SPA_PARAM_BUFFERS_size, SPA_POD_Int(static_cast<int32_t>(Clamp32(size))),
       SPA_PARAM_BUFFERS_stride, SPA_POD_Int(static_cast<int32_t>(Clamp32(first.stride))),
       SPA_PARAM_BUFFERS_dataType,

@@ -7,8 +7,8 @@
 
 #include <spa/buffer/buffer.h>
 
-#include <sluice/frame.hpp>
 #include <sluice/memory.h>
+#include <sluice/frame.hpp>
 #include <sluice/unique_fd.hpp>
 
 #include "nodes/pipewire/formats.h"

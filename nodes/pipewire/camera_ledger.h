@@ -64,10 +64,10 @@ class ReaderLedger {
  private:
   struct Slot {
     State state = State::kHome;
-    uint32_t cycles = 0;          ///< that ended since it was published
+    uint32_t cycles = 0;  ///< that ended since it was published
     int64_t published_ns = 0;
-    int64_t handed_over_ns = 0;   ///< when the last of kHandOverCycles ended
-    bool alone = false;           ///< nobody was linked since
+    int64_t handed_over_ns = 0;  ///< when the last of kHandOverCycles ended
+    bool alone = false;          ///< nobody was linked since
   };
 
   bool HandedOver(const Slot& slot, int64_t now_ns) const;

@@ -39,9 +39,10 @@ sdk::Status CameraNode::Probe(sdk::OfferSink& offers) {
   if (memory_ != "shm") {
     sdk::OfferBuilder dmabuf;
     for (const FormatEntry& entry : AllFormats()) dmabuf.Format(entry.drm);
-    dmabuf.Modifiers({SLUICE_MODIFIER_LINEAR, 0x0100000000000001, 0x0100000000000002,
-                      0x0100000000000003, 0x0100000000000009, 0x0700000000000001,
-                      0x0600000000000001, 0x0600000000000002})
+    dmabuf
+        .Modifiers({SLUICE_MODIFIER_LINEAR, 0x0100000000000001, 0x0100000000000002,
+                    0x0100000000000003, 0x0100000000000009, 0x0700000000000001, 0x0600000000000001,
+                    0x0600000000000002})
         .Views(SLUICE_VIEW_DMABUF)
         .Sync(SLUICE_SYNC_SYNC_FILE | SLUICE_SYNC_CPU_DONE)
         .Buffers(0, kMostBuffers)
@@ -91,8 +92,7 @@ sdk::Status CameraNode::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk
   const uint32_t views = views_ | frame.Views();
   SharedBuffer& buffer = pool_.buffers[id.index];
   if (memory_ != "shm" && (views & SLUICE_VIEW_DMABUF) != 0) {
-    sdk::Expected<sluice_memory> memory =
-        sdk::Memory(context().host(), frame, SLUICE_VIEW_DMABUF);
+    sdk::Expected<sluice_memory> memory = sdk::Memory(context().host(), frame, SLUICE_VIEW_DMABUF);
     if (!memory.ok()) return memory.status();
     buffer.dmabuf = *memory;
   }

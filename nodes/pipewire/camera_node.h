@@ -45,7 +45,7 @@ class CameraNode final : public sdk::Node<CameraNode> {
   uint32_t views_ = 0;  ///< of the port's buffers
   SharedPool pool_;
   sluice_buffer_id pool_id_{};  ///< whose buffers they are; its index means nothing
-  std::mutex stream_mutex_;  ///< for who asks from outside; the engine's verbs take turns
+  std::mutex stream_mutex_;     ///< for who asks from outside; the engine's verbs take turns
   std::unique_ptr<CameraStream> stream_;
   uint64_t published_ = 0;  ///< by streams that are gone
 };

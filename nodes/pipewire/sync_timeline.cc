@@ -1,7 +1,7 @@
 #include "nodes/pipewire/sync_timeline.h"
 
-#include <libdrm/drm.h>
 #include <fcntl.h>
+#include <libdrm/drm.h>
 #include <sys/ioctl.h>
 
 #include <cerrno>
@@ -72,8 +72,7 @@ void FillOne(spa_data& data, int fd) {
 sdk::UniqueFd SyncPair::FindDevice() {
   for (const int first : {kFirstRenderNode, 0}) {
     for (int i = first; i < first + kNodes; ++i) {
-      const std::string path =
-          sdk::Format("/dev/dri/%s%d", first == 0 ? "card" : "renderD", i);
+      const std::string path = sdk::Format("/dev/dri/%s%d", first == 0 ? "card" : "renderD", i);
       sdk::UniqueFd fd(open(path.c_str(), O_RDWR | O_CLOEXEC));
       if (fd && HasTimelines(fd.get())) return fd;
     }
@@ -103,8 +102,8 @@ void SyncPair::Fill(spa_buffer& buffer, uint32_t planes) const {
 }
 
 sdk::Status SyncPair::Publish(spa_buffer& buffer, int fence) {
-  auto* meta = static_cast<spa_meta_sync_timeline*>(spa_buffer_find_meta_data(
-      &buffer, SPA_META_SyncTimeline, sizeof(spa_meta_sync_timeline)));
+  auto* meta = static_cast<spa_meta_sync_timeline*>(
+      spa_buffer_find_meta_data(&buffer, SPA_META_SyncTimeline, sizeof(spa_meta_sync_timeline)));
   if (meta == nullptr) return sdk::Status(SLUICE_E_IO, "a buffer without its points");
   ++point_;
   meta->flags = 0;

@@ -14,8 +14,8 @@
 namespace sluice::pipewire {
 
 /// A pair of timeline syncobjs of one buffer, as SPA_META_SyncTimeline has them: when its picture
-/// is there, and when a reader's GPU is done with it. Spec: PipeWire's doc/dox/internals/dma-buf.dox,
-/// drivers/gpu/drm/drm_syncobj.c. Threads: any one at a time.
+/// is there, and when a reader's GPU is done with it. Spec: PipeWire's
+/// doc/dox/internals/dma-buf.dox, drivers/gpu/drm/drm_syncobj.c. Threads: any one at a time.
 class SyncPair {
  public:
   /// How many spa_datas it is.

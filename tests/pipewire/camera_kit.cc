@@ -122,7 +122,7 @@ std::set<uint64_t> FedCamera::Inodes() {
   std::vector<HeldFrame> all;
   while (HeldFrame frame = runner_->NewFrame()) {
     sluice_memory memory{};
-    struct stat status{};
+    struct stat status {};
     if (runner_->host().host().memory()->fds(frame.frame()->c(), SLUICE_VIEW_SHM, &memory) >= 0 &&
         fstat(memory.parts[0].fd, &status) == 0) {
       inodes.insert(status.st_ino);

@@ -39,8 +39,9 @@ class FedCamera {
   int32_t Start();
   void Stop();
 
-  /// Shows the next picture: waits for a free buffer, paints, and hands it in; then until it was published. False when
-  /// `patience` is over; a picture that was handed in is then waited for by the next call.
+  /// Shows the next picture: waits for a free buffer, paints, and hands it in; then until it was
+  /// published. False when `patience` is over; a picture that was handed in is then waited for by
+  /// the next call.
   bool Feed(std::chrono::milliseconds patience = std::chrono::seconds(30));
   /// Shows `count` pictures.
   bool FeedMany(int count);

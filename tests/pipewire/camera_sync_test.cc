@@ -1,4 +1,5 @@
-// Explicit sync of the virtual camera, with the whole engine: in the guest, which has a DRM device with timelines.
+// Explicit sync of the virtual camera, with the whole engine: in the guest, which has a DRM device
+// with timelines.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -32,7 +33,8 @@ class CameraSyncTest : public DaemonTest {
   void SetUp() override {
     if (access("/dev/udmabuf", R_OK | W_OK) != 0) GTEST_SKIP() << "no /dev/udmabuf";
     DaemonTest::SetUp();
-    graph_ = std::string(getenv("TEST_TMPDIR") != nullptr ? getenv("TEST_TMPDIR") : "/tmp") + "/explicit.yaml";
+    graph_ = std::string(getenv("TEST_TMPDIR") != nullptr ? getenv("TEST_TMPDIR") : "/tmp") +
+             "/explicit.yaml";
     std::ofstream(graph_) << kGraph;
     auto engine = Process::Start({"engine/cli/sluice", "run", graph_});
     ASSERT_TRUE(engine) << engine.error().ToString();
@@ -43,7 +45,8 @@ class CameraSyncTest : public DaemonTest {
   }
 
   nlohmann::json Read(std::vector<std::string> more, bool kill = false) {
-    more.insert(more.begin(), {"sink", "--no-band", "--memory", "dmabuf", "--sync-timeline", "--announce", "1"});
+    more.insert(more.begin(),
+                {"sink", "--no-band", "--memory", "dmabuf", "--sync-timeline", "--announce", "1"});
     auto reader = Peer::Start(more);
     EXPECT_TRUE(reader) << reader.error().ToString();
     auto link = client_->Link("sluice-camera", "peer-sink");
