@@ -6,6 +6,12 @@
 #include <fmt/format.h>
 
 namespace sluice::media {
+namespace {
+
+/// Of a heap whose front has the lowest index.
+bool ByIndex(const Buffer* a, const Buffer* b) { return a->id().index > b->id().index; }
+
+}  // namespace
 
 std::string_view Name(BufferState state) {
   constexpr std::string_view kNames[] = {"free",     "writing",     "lent",
@@ -90,9 +96,9 @@ Result<RefPtr<BufferPool>> BufferPool::Create(Options options, Allocator& alloca
         allocator.Allocate(fmt::format("sluice:{}:{}", options.name, i), options.layout.size);
     if (!memory) return tl::unexpected(std::move(memory).error());
     if ((*memory)->size() < options.layout.size) {
-      return Fail(Code::kInternal, fmt::format("{} gave {} bytes for {}, not {}", allocator.name(),
-                                               (*memory)->size(), options.name,
-                                               options.layout.size));
+      return Fail(Code::kInternal,
+                  fmt::format("{} gave {} bytes for {}, not {}", allocator.name(),
+                              (*memory)->size(), options.name, options.layout.size));
     }
     memories.push_back(std::move(*memory));
   }
@@ -104,8 +110,9 @@ Result<RefPtr<BufferPool>> BufferPool::Create(Options options,
   if (options.buffers == 0) options.buffers = static_cast<uint32_t>(memories.size());
   SLUICE_RETURN_IF_ERROR(CheckCount(options));
   if (options.buffers != memories.size()) {
-    return Fail(Code::kInvalidArgument, fmt::format("{} wants {} buffers, {} were made",
-                                                    options.name, options.buffers, memories.size()));
+    return Fail(Code::kInvalidArgument,
+                fmt::format("{} wants {} buffers, {} were made", options.name, options.buffers,
+                            memories.size()));
   }
   for (size_t i = 0; i < memories.size(); ++i) {
     SLUICE_RETURN_IF_ERROR(CheckMemory(options, i, *memories[i]));
@@ -136,8 +143,7 @@ void BufferPool::Open() {
     free_frames_ = frames_.back().get();
   }
   free_.reserve(options_.buffers);
-  // Taken from the back: index 0 first.
-  for (auto it = buffers_.rbegin(); it != buffers_.rend(); ++it) free_.push_back(it->get());
+  for (const auto& buffer : buffers_) free_.push_back(buffer.get());
   free_count_ = options_.buffers;
 }
 
@@ -172,6 +178,9 @@ Frame* BufferPool::TryAcquire(MonotonicNs now_ns) {
   std::lock_guard lock(mutex_);
   if (retired_ || free_.empty() || free_frames_ == nullptr) return nullptr;
   if (options_.dynamic_reserve != 0 && producer_held_ >= options_.dynamic_reserve) return nullptr;
+  // The lowest index: the same buffers come again while few are needed, whatever order they come
+  // home in.
+  std::pop_heap(free_.begin(), free_.end(), ByIndex);
   Buffer& buffer = *free_.back();
   free_.pop_back();
   free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
@@ -323,8 +332,8 @@ bool BufferPool::RecordFailuresLocked(const Buffer& buffer) {
   for (const Buffer::Pending& pending : buffer.pending_) {
     if (pending.fence.State() != sync::FenceState::kFailed) continue;
     failed = true;
-    failures_.push_back({buffer.id_, holder_names_[pending.holder],
-                         pending.fence.timeline->signaller(), 0, true});
+    failures_.push_back(
+        {buffer.id_, holder_names_[pending.holder], pending.fence.timeline->signaller(), 0, true});
   }
   return failed;
 }
@@ -337,6 +346,7 @@ void BufferPool::MakeFreeLocked(Buffer& buffer) {
   if (options_.poison) Poison(buffer);
   SetState(buffer, BufferState::kFree);
   free_.push_back(&buffer);
+  std::push_heap(free_.begin(), free_.end(), ByIndex);
   free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
 }
 

@@ -207,7 +207,7 @@ class BufferPool final : public RefCounted<BufferPool> {
   std::atomic<uint64_t> bytes_mapped_{0};
 
   mutable std::mutex mutex_;
-  std::vector<Buffer*> free_;      // guarded by mutex_, as all below
+  std::vector<Buffer*> free_;      // a heap; guarded by mutex_, as all below
   Frame* free_frames_ = nullptr;
   uint32_t producer_held_ = 0;     // buffers
   uint32_t busy_ = 0;              // buffers neither free nor retired nor dead in quarantine

@@ -246,12 +246,11 @@ Status Epoch::TestImport(const graph::PlanNet& net, media::BufferPool& pool, gra
   }
   Status tested;
   for (media::Frame* frame : frames) {
-    if (tested) {
-      tested = node.instance->TestImport(desc.direction,
-                                         planned.type->IndexInDirection(port.port), *frame);
-    }
-    frame->Release();
+    tested = node.instance->TestImport(desc.direction,
+                                       planned.type->IndexInDirection(port.port), *frame);
+    if (!tested) break;
   }
+  for (media::Frame* frame : frames) frame->Release();
   if (tested) return {};
   Error error = node.Explain(tested.error());
   if (error.code == Code::kUnsupported) {

@@ -1,30 +1,31 @@
 #include "nodes/pipewire/camera_ledger.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::pipewire {
 
 void ReaderLedger::Published(std::size_t buffer, int64_t now_ns) {
-  slots_[buffer] = {State::kLent, 0, now_ns, 0, false};
+  ++published_;
+  for (Slot& slot : slots_) {
+    if (slot.state != State::kLent && slot.state != State::kBack) continue;
+    if (slot.newer < kHandOverFrames && ++slot.newer == kHandOverFrames) {
+      slot.handed_over_ns = now_ns;
+    }
+  }
+  slots_[buffer] = {.state = State::kLent, .published_ns = now_ns};
 }
 
 void ReaderLedger::GivenBack(std::size_t buffer) {
   if (slots_[buffer].state == State::kLent) slots_[buffer].state = State::kBack;
 }
 
-void ReaderLedger::CycleEnded(int64_t now_ns) {
-  for (Slot& slot : slots_) {
-    if (slot.state != State::kLent && slot.state != State::kBack) continue;
-    if (slot.cycles < kHandOverCycles && ++slot.cycles == kHandOverCycles) {
-      slot.handed_over_ns = now_ns;
-    }
-  }
-}
+void ReaderLedger::CycleEnded() { ended_ = published_; }
 
 void ReaderLedger::Removed(std::size_t buffer, uint32_t readers) {
   Slot& slot = slots_[buffer];
   if (slot.state == State::kHome) return;
-  const bool unread = readers == 0 && (slot.alone || slot.cycles >= kHandOverCycles);
+  const bool unread = readers == 0 && (slot.alone || slot.newer >= kHandOverFrames);
   slot.state = unread ? State::kHome : State::kRemoved;
 }
 
@@ -33,11 +34,22 @@ void ReaderLedger::NobodyLinked() {
 }
 
 bool ReaderLedger::HandedOver(const Slot& slot, int64_t now_ns) const {
-  return slot.cycles >= kHandOverCycles && now_ns - slot.handed_over_ns >= kHandOverNs;
+  return slot.newer >= kHandOverFrames && now_ns - slot.handed_over_ns >= kHandOverNs;
+}
+
+/// Whether the readers' streams have had a cycle to take note of what was given back to them.
+bool ReaderLedger::Noted(Slot& slot, uint32_t readers, int64_t now_ns) const {
+  const bool unread = slot.state == State::kBack && readers == 0;
+  if (!std::exchange(slot.unread, unread) && unread) {
+    slot.unread_after = published_;
+    slot.unread_ns = now_ns;
+  }
+  return unread && (ended_ > slot.unread_after || now_ns - slot.unread_ns >= kNoteNs);
 }
 
 bool ReaderLedger::TakeHome(std::size_t buffer, uint32_t readers, int64_t now_ns) {
   Slot& slot = slots_[buffer];
+  const bool noted = Noted(slot, readers, now_ns);
   bool home = false;
   switch (slot.state) {
     case State::kHome:
@@ -45,7 +57,7 @@ bool ReaderLedger::TakeHome(std::size_t buffer, uint32_t readers, int64_t now_ns
     case State::kLent:
       break;
     case State::kBack:
-      home = slot.alone || (HandedOver(slot, now_ns) && readers == 0);
+      home = slot.alone || (HandedOver(slot, now_ns) && noted);
       break;
     case State::kRemoved:
       // Its count went with it.
@@ -66,7 +78,7 @@ bool ReaderLedger::Overdue(std::size_t buffer, uint32_t readers, int64_t now_ns)
 bool ReaderLedger::MustPoll() const {
   return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
     return slot.state == State::kRemoved ||
-           (slot.state != State::kHome && slot.cycles >= kHandOverCycles);
+           (slot.state != State::kHome && slot.newer >= kHandOverFrames);
   });
 }
 

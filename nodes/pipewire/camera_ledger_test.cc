@@ -15,44 +15,72 @@ constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kPatience = 2'000 * kMs;
 using State = ReaderLedger::State;
 
+/// Publishes a frame in `buffer` and has its cycle end.
+void Cycle(ReaderLedger& ledger, std::size_t buffer, int64_t now_ns) {
+  ledger.Published(buffer, now_ns);
+  ledger.GivenBack(buffer);
+  ledger.CycleEnded();
+}
+
 TEST(ReaderLedgerTest, AFrameComesHomeWhenItWasHandedOverAndNobodyReads) {
   ReaderLedger ledger(kPatience);
-  ledger.Reset(2);
+  ledger.Reset(3);
   ledger.Published(0, 0);
   EXPECT_EQ(ledger.StateOf(0), State::kLent);
   ledger.GivenBack(0);
-  EXPECT_FALSE(ledger.TakeHome(0, 0, 0)) << "its own cycle has not ended";
-  ledger.CycleEnded(1 * kMs);
-  EXPECT_FALSE(ledger.TakeHome(0, 0, 900 * kMs)) << "it is the newest: a reader may be late";
+  ledger.CycleEnded();
+  EXPECT_FALSE(ledger.TakeHome(0, 1, 900 * kMs)) << "it is the newest: a reader may be late";
+  Cycle(ledger, 1, 916 * kMs);
+  EXPECT_FALSE(ledger.TakeHome(0, 0, 931 * kMs)) << "it still lies in the place of its cycle";
   EXPECT_FALSE(ledger.MustPoll()) << "the next frame will tell";
 
-  ledger.Published(1, 16 * kMs);
-  ledger.CycleEnded(17 * kMs);
+  Cycle(ledger, 2, 932 * kMs);
   EXPECT_TRUE(ledger.MustPoll());
-  EXPECT_FALSE(ledger.TakeHome(0, 0, 17 * kMs)) << "a reader may just be counting itself";
-  EXPECT_FALSE(ledger.TakeHome(0, 1, 30 * kMs)) << "it is read";
-  EXPECT_TRUE(ledger.TakeHome(0, 0, 30 * kMs));
-  EXPECT_EQ(ledger.out(), 1u);
+  EXPECT_FALSE(ledger.TakeHome(0, 0, 933 * kMs)) << "a reader may just be counting itself";
+  EXPECT_FALSE(ledger.TakeHome(0, 1, 940 * kMs)) << "it is read";
+  EXPECT_FALSE(ledger.TakeHome(0, 0, 941 * kMs)) << "its reader's stream has not run since";
+  Cycle(ledger, 1, 948 * kMs);
+  EXPECT_TRUE(ledger.TakeHome(0, 0, 949 * kMs));
+  EXPECT_EQ(ledger.out(), 2u);
+}
+
+TEST(ReaderLedgerTest, AReaderThatGivesBackAtOnceKeepsNothingLongerThanItsHandOver) {
+  ReaderLedger ledger(kPatience);
+  ledger.Reset(3);
+  for (std::size_t i : {0, 1}) {
+    Cycle(ledger, i, static_cast<int64_t>(i) * 16 * kMs);
+    EXPECT_FALSE(ledger.TakeHome(0, 0, static_cast<int64_t>(i) * 16 * kMs + kMs));
+  }
+  Cycle(ledger, 2, 32 * kMs);
+  EXPECT_TRUE(ledger.TakeHome(0, 0, 34 * kMs));
+}
+
+TEST(ReaderLedgerTest, WithoutAnotherCycleAFrameComesHomeAfterAWhile) {
+  ReaderLedger ledger(kPatience);
+  ledger.Reset(3);
+  for (std::size_t i : {0, 1, 2}) Cycle(ledger, i, 0);
+  EXPECT_FALSE(ledger.TakeHome(0, 0, 10 * kMs));
+  EXPECT_FALSE(ledger.TakeHome(0, 0, 109 * kMs));
+  EXPECT_TRUE(ledger.TakeHome(0, 0, 110 * kMs));
 }
 
 TEST(ReaderLedgerTest, WhatPipeWireDidNotGiveBackStaysOut) {
   ReaderLedger ledger(kPatience);
-  ledger.Reset(1);
+  ledger.Reset(3);
   ledger.Published(0, 0);
-  ledger.CycleEnded(1 * kMs);
-  ledger.CycleEnded(2 * kMs);
+  Cycle(ledger, 1, 1 * kMs);
+  Cycle(ledger, 2, 2 * kMs);
   EXPECT_FALSE(ledger.TakeHome(0, 0, 9'000 * kMs));
   EXPECT_TRUE(ledger.MustPoll());
 }
 
 TEST(ReaderLedgerTest, AReaderIsOverdueAfterItsPatience) {
   ReaderLedger ledger(kPatience);
-  ledger.Reset(1);
-  ledger.Published(0, 0);
-  ledger.GivenBack(0);
-  ledger.CycleEnded(1 * kMs);
-  EXPECT_FALSE(ledger.Overdue(0, 1, 3'000 * kMs)) << "the newest frame may be looked at for ever";
-  ledger.CycleEnded(2 * kMs);
+  ledger.Reset(3);
+  Cycle(ledger, 0, 0);
+  Cycle(ledger, 1, 1 * kMs);
+  EXPECT_FALSE(ledger.Overdue(0, 1, 3'000 * kMs)) << "a new frame may be looked at for ever";
+  Cycle(ledger, 2, 2 * kMs);
   EXPECT_FALSE(ledger.Overdue(0, 1, 1'999 * kMs));
   EXPECT_FALSE(ledger.Overdue(0, 0, 3'000 * kMs));
   EXPECT_TRUE(ledger.Overdue(0, 1, 2'000 * kMs));
@@ -73,17 +101,14 @@ TEST(ReaderLedgerTest, WithNobodyLinkedAFrameIsHomeWhateverIsCounted) {
 
 TEST(ReaderLedgerTest, WhatPipeWireDroppedIsKeptFromItsReadersForTheirPatience) {
   ReaderLedger ledger(kPatience);
-  ledger.Reset(3);
-  for (std::size_t i : {0, 1, 2}) {
-    ledger.Published(i, 0);
-    ledger.GivenBack(i);
-    ledger.CycleEnded(1 * kMs);
-  }
+  ledger.Reset(4);
+  for (std::size_t i : {0, 1, 2, 3}) Cycle(ledger, i, 0);
   ledger.Removed(0, 0);
   EXPECT_EQ(ledger.StateOf(0), State::kHome);
   ledger.Removed(1, 1);
-  ledger.Removed(2, 0);  // the newest
-  for (std::size_t i : {1, 2}) {
+  ledger.Removed(2, 0);  // the newest two
+  ledger.Removed(3, 0);
+  for (std::size_t i : {1, 2, 3}) {
     EXPECT_FALSE(ledger.TakeHome(i, 0, 1'999 * kMs)) << i;
     EXPECT_TRUE(ledger.TakeHome(i, 0, 2'000 * kMs)) << i;
   }
@@ -144,11 +169,12 @@ class Model {
       reader.reading.reset();
     } else if (reader.taken) {
       Count(reader);
-    } else if (reader.woken && newest_) {
+    } else if (const std::optional<std::size_t>& place = places_[random_() % 2];
+               reader.woken && place) {
       reader.woken = false;
-      reader.taken = newest_;
+      reader.taken = place;
       reader.taken_ns = now_ns_;
-      reader.saw = content_[*newest_];
+      reader.saw = content_[*place];
     }
   }
   void Count(Reader& reader) {
@@ -161,7 +187,7 @@ class Model {
   void Produce() {
     if (in_cycle_) {
       in_cycle_ = false;
-      ledger_.CycleEnded(now_ns_);
+      ledger_.CycleEnded();
       return;
     }
     // What a reader has taken it counts soon: that much is asked of the machine.
@@ -175,7 +201,7 @@ class Model {
       if (out_[i]) continue;
       content_[i] = ++published_;
       out_[i] = true;
-      newest_ = i;
+      places_[published_ % 2] = i;
       ledger_.Published(i, now_ns_);
       ledger_.GivenBack(i);  // the daemon does, at the end of its cycle, whoever reads
       for (Reader& reader : readers_) reader.woken = true;
@@ -200,7 +226,7 @@ class Model {
   ReaderLedger ledger_;
   int64_t now_ns_ = 0;
   bool in_cycle_ = false;
-  std::optional<std::size_t> newest_;
+  std::optional<std::size_t> places_[2];  ///< of a link, for even and odd cycles
   Reader readers_[kReaders];
   bool out_[kBuffers] = {};
   int content_[kBuffers] = {};

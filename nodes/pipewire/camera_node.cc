@@ -27,7 +27,7 @@ CameraNode::CameraNode(sdk::NodeContext context, const sdk::Params& params)
     : Node(context),
       remote_(params.String("remote")),
       memory_(params.String("memory", "auto")),
-      buffers_(static_cast<uint32_t>(params.Int("buffers", 4))) {
+      buffers_(static_cast<uint32_t>(params.Int("buffers", 6))) {
   options_.name = params.String("name", "sluice");
   options_.description = params.String("description", "Sluice camera");
   options_.patience_ns = params.DurationNs("timeout", 2'000'000'000);

@@ -326,7 +326,7 @@ int64_t CameraStream::CyclePatienceNs() const {
 void CameraStream::EndCycle() {
   cycle_since_ns_ = 0;
   cycle_ended_ns_ = NowNs();
-  ledger_.CycleEnded(cycle_ended_ns_);
+  ledger_.CycleEnded();
   Advance();
 }
 

@@ -24,6 +24,7 @@ constexpr int64_t kFirstPictureNs = 1'500'000'000;
 constexpr int64_t kParkNs = 400'000'000;
 /// How many frames wait to be copied: a source that finds all of its buffers in use may stop.
 constexpr size_t kMostUncopied = 2;
+constexpr int64_t kSpareNs = 2'000'000;
 constexpr const char* kCopyReason = "the source's memory cannot be lent";
 
 /// Of 32, the rest is for those who read them.
@@ -219,9 +220,7 @@ sdk::Status CaptureNode::Allocate(int32_t /*direction*/, uint32_t /*port*/,
   const uint32_t types = dmabuf ? Bit(SPA_DATA_DmaBuf) : kPlainMemory;
   if (lent_) CloseStream();
   lent_.reset();
-  if (sdk::Status status = OpenStream(request.format, types, Reserve()); !status.ok()) {
-    return status;
-  }
+  if (sdk::Status status = OpenLending(request, types); !status.ok()) return status;
   sdk::Status status;
   {
     const Connection::Lock lock(*connection_);
@@ -235,6 +234,20 @@ sdk::Status CaptureNode::Allocate(int32_t /*direction*/, uint32_t /*port*/,
   // What cannot be lent this way may be lent in another one.
   if (!status.ok() && status.code() != SLUICE_E_UNSUPPORTED) CloseStream();
   return status;
+}
+
+/// A source that counts its readers leaves alone what it was not given back: the whole pool can be
+/// its own. One that does not fills its buffers in turn, and gets no more than are given back to
+/// it.
+sdk::Status CaptureNode::OpenLending(const sluice_pool_request& request, uint32_t types) {
+  const uint32_t wanted = target_ && target_->plain_dmabufs ? Reserve() : request.buffers;
+  if (sdk::Status status = OpenStream(request.format, types, wanted); !status.ok()) return status;
+  {
+    const Connection::Lock lock(*connection_);
+    if (stream_->peer_counts_readers() || stream_->buffer_count() <= Reserve()) return {};
+  }
+  CloseStream();
+  return OpenStream(request.format, types, Reserve());
 }
 
 sdk::Status CaptureNode::TakeFences(const Connection::Lock& /*lock*/) {
@@ -266,7 +279,10 @@ sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink&
     return sdk::Status::Error(SLUICE_E_DEVICE_LOST, "%s has taken its buffers away",
                               target_->Text().c_str());
   }
-  lent.real = std::min({count, request.buffers, Reserve()});
+  lent.real =
+      std::min(count, stream_->peer_counts_readers() ? request.buffers
+                                                     : std::min(request.buffers, Reserve()));
+  stream_->Lend(lent.real);
   // One is being filled, one is on its way, one is read.
   if (lent.real < 3) return Unsupported(*target_, "it has too few buffers to lend any");
   if (count > lent.real && !stream_->peer_counts_readers()) {
@@ -440,6 +456,7 @@ void CaptureNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
     stream_->Run(false);
   }
   for (Slot& slot : slots_) slot = {};
+  spare_.Release();
   active_ = renegotiating_ = false;
 }
 
@@ -571,6 +588,7 @@ void CaptureNode::Describe(const Delivery& delivery, const SourceClock::Stamp& s
 }
 
 sdk::Status CaptureNode::Fill(const std::vector<Delivery>& delivered) {
+  spare_.Release();
   while (true) {
     auto frame = context().Acquire(kOut);
     if (!frame.ok()) {
@@ -586,8 +604,13 @@ sdk::Status CaptureNode::Fill(const std::vector<Delivery>& delivered) {
                                 "buffer %u of pool %u, epoch %u, is none of the source's", id.index,
                                 id.pool, id.epoch);
     }
-    // A spare one: all that is home of the others was above it.
-    if (id.index >= lent_->real) return {};
+    if (id.index >= lent_->real) {
+      // A spare one: nothing else is home. Kept for a while, as giving it back would bring us here
+      // again at once.
+      spare_ = *std::move(frame);
+      context().WakeAt(NowNs() + kSpareNs);
+      return {};
+    }
     slots_[id.index].frame = *std::move(frame);
     slots_[id.index].out = false;
     const bool fresh =

@@ -85,6 +85,7 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   sdk::Status AddSpare(const sluice_layout& layout, uint32_t views, sdk::PoolSink& sink,
                        Kept* kept) const;
   /// Takes the fences of the peer's buffers. Errors: UNSUPPORTED.
+  sdk::Status OpenLending(const sluice_pool_request& request, uint32_t types);
   sdk::Status TakeFences(const Connection::Lock& lock);
   sdk::Status AddBuffer(const PeerBuffer& buffer, const sluice_layout& layout, bool mapped,
                         sdk::PoolSink& sink, Kept* kept) const;
@@ -120,6 +121,7 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   std::unique_ptr<CaptureStream> stream_;
   std::optional<Lent> lent_;
   std::vector<Slot> slots_;
+  sdk::Frame spare_;  ///< one that nobody fills, while nothing else is home
   std::vector<Kept> kept_;
   /// Where the rows of the latest picture were, for a source that sends none for a while.
   std::optional<Geometry> hint_;

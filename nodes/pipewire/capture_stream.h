@@ -73,6 +73,8 @@ class CaptureStream final : private Connection::Listener {
   size_t buffer_count() const { return buffers_.size(); }
   const PeerBuffer& buffer(uint32_t index) const { return *buffers_[index].checked; }
   /// Whether the peer waits for readers before it writes again.
+  /// The first so many of its buffers are lent; the others stay with us.
+  void Lend(uint32_t buffers) { request_.lent = buffers; }
   bool peer_counts_readers() const { return peer_counts_readers_; }
   /// Of the latest picture.
   const std::optional<Geometry>& geometry() const { return geometry_; }
@@ -135,7 +137,7 @@ class CaptureStream final : private Connection::Listener {
 
   const std::shared_ptr<Connection> connection_;
   const Target target_;
-  const Request request_;
+  Request request_;
   const std::function<void()> wake_;
   pw_stream* stream_ = nullptr;
   spa_source* arrived_ = nullptr;  ///< signalled when frames can be dequeued

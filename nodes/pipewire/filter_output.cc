@@ -148,7 +148,7 @@ void FilterOutput::OnProcess() {
     ledger_.GivenBack(static_cast<std::size_t>(slot - slots_.data()));
   }
   // Its driver begins no cycle before the last one has ended.
-  ledger_.CycleEnded(NowNs());
+  ledger_.CycleEnded();
   ReleaseUnread();
   Publish();
 }
