@@ -163,7 +163,7 @@ sdk::Status CaptureNode::OpenStream(const sluice_format& format, uint32_t data_t
   request.format.rate = format.rate;
   request.data_types = data_types;
   request.buffers = buffers;
-  request.lent = buffers;
+  request.lent = std::min(buffers, Reserve());
   if ((data_types & Bit(SPA_DATA_DmaBuf)) != 0) {
     const bool listed = std::any_of(formats_.begin(), formats_.end(), [&](const VideoFormat& one) {
       return one.entry == request.format.entry &&
@@ -282,7 +282,6 @@ sdk::Status CaptureNode::Lend(const sluice_pool_request& request, sdk::PoolSink&
   lent.real =
       std::min(count, stream_->peer_counts_readers() ? request.buffers
                                                      : std::min(request.buffers, Reserve()));
-  stream_->Lend(lent.real);
   // One is being filled, one is on its way, one is read.
   if (lent.real < 3) return Unsupported(*target_, "it has too few buffers to lend any");
   if (count > lent.real && !stream_->peer_counts_readers()) {

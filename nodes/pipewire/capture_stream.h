@@ -73,8 +73,6 @@ class CaptureStream final : private Connection::Listener {
   size_t buffer_count() const { return buffers_.size(); }
   const PeerBuffer& buffer(uint32_t index) const { return *buffers_[index].checked; }
   /// Whether the peer waits for readers before it writes again.
-  /// The first so many of its buffers are lent; the others stay with us.
-  void Lend(uint32_t buffers) { request_.lent = buffers; }
   bool peer_counts_readers() const { return peer_counts_readers_; }
   /// Of the latest picture.
   const std::optional<Geometry>& geometry() const { return geometry_; }
