@@ -64,8 +64,10 @@ sdk::Status CameraNode::Configure(const sdk::Configuration& configuration) {
   const sdk::Expected<const sluice_port_config*> port = configuration.Port(kInPort);
   if (!port.ok()) return port.status();
   Close();
-  pool_ = SharedPool{(*port)->format, (*port)->layout, {}};
-  pool_.buffers.resize((*port)->buffers);
+  pool_.format = (*port)->format;
+  pool_.layout = (*port)->layout;
+  // A pool that lives on in a new epoch is not imported again: its buffers stay.
+  if (pool_.buffers.size() < (*port)->buffers) pool_.buffers.resize((*port)->buffers);
   views_ = (*port)->views;
   options_.interval_ns = IntervalNs((*port)->format.rate, configuration.realtime());
   return {};
