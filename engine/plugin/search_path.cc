@@ -106,12 +106,13 @@ class Builder {
 
   void AddRunfiles(const fs::path& executable) {
     std::vector<fs::path> trees;
-    if (executable.is_absolute()) trees.push_back(executable.string() + ".runfiles");
-    // `bazel test` and `bazel run` have one tree for the whole command, and say where.
+    // `bazel test` and `bazel run` have one tree for the whole command, and say where. The one
+    // beside the executable may be of an earlier build then.
     for (const char* name : {"RUNFILES_DIR", "TEST_SRCDIR"}) {
       const std::string tree = Variable(name);
       if (tree.starts_with('/')) trees.push_back(tree);
     }
+    if (executable.is_absolute()) trees.push_back(executable.string() + ".runfiles");
     for (const fs::path& tree : trees) {
       if (AddFamilies(tree / "sluice/nodes")) return;
     }

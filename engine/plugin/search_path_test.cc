@@ -84,13 +84,14 @@ TEST(SearchPathTest, FindsTheFamiliesOfNodesInRunfiles) {
   std::filesystem::create_directories(root / "sluice.runfiles/sluice/nodes/vulkan");
   std::filesystem::create_directories(root / "sluice.runfiles/sluice/nodes/core");
   std::filesystem::create_directories(root / "test/sluice/nodes/other");
-  SearchPathOptions options = Options({{"TEST_SRCDIR", (root / "test").string()}});
+  SearchPathOptions options = Options({});
   options.executable = (root / "sluice").string();
   const std::string nodes = (root / "sluice.runfiles/sluice/nodes/").string();
   EXPECT_EQ(Paths(FindSearchPath(options))[1], nodes + "core");
   EXPECT_EQ(Paths(FindSearchPath(options))[2], nodes + "vulkan");
-  // Without a tree of its own, that of the test counts.
-  options.executable = "/opt/app/bin/sluice";
+  // The tree of the test that runs it comes first: it is of this build.
+  options = Options({{"TEST_SRCDIR", (root / "test").string()}});
+  options.executable = (root / "sluice").string();
   EXPECT_EQ(Paths(FindSearchPath(options))[1], (root / "test/sluice/nodes/other").string());
 }
 
