@@ -4,8 +4,10 @@
 extern "C" {
 
 __attribute__((used, visibility("default"))) const char* __lsan_default_suppressions() {
-  // Drivers and their compiler keep process-wide state until exit.
-  return "leak:libvulkan_lvp.so\n"
+  // Drivers and their compiler keep process-wide state until exit. PipeWire 1.4.2's client of an exported node now and
+  // then loses two records of a port's link (152 bytes each) when the node goes while its ports are being set up.
+  return "leak:libpipewire-module-client-node.so\n"
+         "leak:libvulkan_lvp.so\n"
          "leak:libvulkan.so\n"
          "leak:libLLVM\n"
          "leak:libVkLayer_khronos_validation.so\n";
