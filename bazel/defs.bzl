@@ -12,7 +12,7 @@ _SYSTEM_LIBRARIES = {
     "gtest_main_sys": ["gtest_main"],
     "gtest_sys": ["gtest"],
     "libdrm_sys": ["libdrm"],
-    "openssl_sys": ["libcrypto"],
+    "nettle_sys": ["nettle"],
     "pipewire_sys": ["libpipewire-0.3"],
     "spdlog_sys": ["spdlog"],
     "udev_sys": ["libudev"],

@@ -27,6 +27,7 @@ __attribute__((used, visibility("default"))) const char* __tsan_default_suppress
          "race:libx265.so\n"
          "race:libvpx.so\n"
          "deadlock:libvulkan_lvp.so\n"
+         "deadlock:libVkLayer_khronos_validation.so\n"  // its own locks, in its own calls
          "mutex:libvulkan_lvp.so\n";
 }
 
