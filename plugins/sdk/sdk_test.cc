@@ -377,6 +377,31 @@ TEST_F(DomainTest, SaysWhyThereIsNone) {
   EXPECT_STREQ(error_, "no device i");  // cut to the host's buffer
 }
 
+TEST(PaceTest, FramesAreDueAsTheirPtsSay) {
+  sdk::Pace pace;
+  EXPECT_EQ(pace.DueNs(40, 1'000), 1'000);
+  EXPECT_EQ(pace.DueNs(80, 1'001), 1'040);
+  EXPECT_EQ(pace.DueNs(120, 1'040), 1'080);
+}
+
+TEST(PaceTest, WhatIsLateByLittleIsMadeUpFor) {
+  sdk::Pace pace;
+  pace.DueNs(0, 1'000);
+  EXPECT_EQ(pace.DueNs(40, 1'040 + sdk::Pace::kMostLateNs), 1'040);
+  EXPECT_EQ(pace.DueNs(80, 1'040 + sdk::Pace::kMostLateNs), 1'080);
+}
+
+// A virtual camera that nobody read for an hour would show that hour at twice its speed.
+TEST(PaceTest, AfterAPauseItGoesOnAtItsOwnPace) {
+  constexpr int64_t kHourNs = 3'600'000'000'000;
+  sdk::Pace pace;
+  pace.DueNs(0, 1'000);
+  EXPECT_EQ(pace.DueNs(40, kHourNs), kHourNs);
+  EXPECT_EQ(pace.DueNs(80, kHourNs), kHourNs + 40);
+  pace.Restart();
+  EXPECT_EQ(pace.DueNs(120, 2 * kHourNs), 2 * kHourNs);
+}
+
 TEST(ParamsTest, GettersReadEachTypeAndFallBack) {
   Parameters values;
   values.Int("n", -3).Float("x", 0.5).Bool("b", true).Size("s", 640, 360).Rate("r", 30000, 1001);

@@ -18,13 +18,15 @@ extern "C" {
 
 #define SLUICE_DOMAIN_FACTORY_ID "sluice.domain-factory/1"
 
-/* A border port of an island. */
+/* A port of a node of an island. */
 typedef struct sluice_island_port {
   uint32_t node; /* index into nodes */
   uint32_t port; /* index among the node's ports of that direction */
 } sluice_island_port;
 
-/* An edge inside an island: its memory belongs to the domain. */
+/* An edge inside an island: its memory belongs to the domain, and no frame
+ * travels on it. An output that is read outside too is among the border's
+ * outputs as well, and gets a frame for those readers. */
 typedef struct sluice_island_edge {
   sluice_island_port from;
   sluice_island_port to;
@@ -39,6 +41,8 @@ typedef struct sluice_island_desc {
   uint32_t edge_count;
   uint32_t input_count;
   const sluice_island_edge *edges;
+  /* The border: connected ports that frames pass, in the order of `nodes` and
+   * of their ports. Either may be empty (a source or a sink of the domain). */
   const sluice_island_port *inputs;
   const sluice_island_port *outputs;
   uint32_t output_count;
@@ -48,7 +52,10 @@ typedef struct sluice_island_desc {
 typedef struct sluice_island sluice_island;
 
 /* One firing. All frames are borrowed for the call: the host keeps the leases
- * and releases inputs, and emits outputs, with the fences returned. */
+ * and releases inputs, and emits outputs, with the fences returned. None is NULL.
+ * An input that `latest` samples may be the same frame as in the firing before.
+ * The info of each output is that of the frame that drives its node (all inputs
+ * but sampled ones); the domain may change it, by info_mut(). */
 typedef struct sluice_batch {
   uint64_t sequence;
   uint32_t input_count;
@@ -78,7 +85,8 @@ typedef struct sluice_domain {
   /* [process-thread of the island] Submits once. `fences`: output_count + 1
    * entries to fill; the last one says when all inputs have been read. The
    * timelines are borrowed from the domain, which outlives the frames.
-   * A negative result: nothing was submitted. */
+   * A negative result: nothing was submitted; the node that set_error() was
+   * called for is named, or else the island. */
   int32_t (*submit)(void *self, sluice_island *island, const sluice_batch *batch,
                     sluice_fence *fences);
   /* [main-thread] Buffers of {pool, epoch} will be unmapped: drop imports of

@@ -25,6 +25,7 @@ extern "C" {
 #define SLUICE_FORMAT_R8 SLUICE_FOURCC('R', '8', ' ', ' ')   /* one byte a pixel */
 #define SLUICE_FORMAT_P010 SLUICE_FOURCC('P', '0', '1', '0') /* Y, UV planes, 10 bits high in 16 */
 #define SLUICE_FORMAT_AB4H SLUICE_FOURCC('A', 'B', '4', 'H') /* R G B A half floats */
+#define SLUICE_FORMAT_XB4H SLUICE_FOURCC('X', 'B', '4', 'H') /* R G B x half floats */
 #define SLUICE_FORMAT_UYVY SLUICE_FOURCC('U', 'Y', 'V', 'Y') /* U Y0 V Y1, 4:2:2 packed */
 #define SLUICE_FORMAT_NV21 SLUICE_FOURCC('N', 'V', '2', '1') /* Y, VU planes, 4:2:0 */
 #define SLUICE_FORMAT_NV16 SLUICE_FOURCC('N', 'V', '1', '6') /* Y, UV planes, 4:2:2 */

@@ -25,7 +25,10 @@ typedef struct sluice_memory_part {
 
 /* A buffer as fds. Planes say which part they lie in. */
 typedef struct sluice_memory {
-  uint32_t view; /* SLUICE_VIEW_DMABUF or SLUICE_VIEW_SHM */
+  /* SLUICE_VIEW_DMABUF or SLUICE_VIEW_SHM; SLUICE_VIEW_DEVICE for a buffer that only
+   * the port's device knows, by its sluice_buffer_id: part_count 0, and as many
+   * bytes as its layout has. */
+  uint32_t view;
   uint32_t part_count;
   sluice_memory_part parts[SLUICE_MAX_PLANES];
 } sluice_memory;
@@ -98,6 +101,25 @@ typedef struct sluice_allocator {
    * has closed its fds. Also called for a pool whose allocate() failed. */
   void (*release_pool)(void *self, uint32_t pool, uint32_t epoch);
 } sluice_allocator;
+
+/* Through sluice_host.get_extension, for outputs with `acquire: dynamic` whose node made the
+ * pool's memory and is told by somebody outside which buffer was filled: a peer's frame lies where
+ * the peer put it, and not in whatever buffer is free. `index`: in the order of add_buffer(), of the
+ * port's pool of this epoch. A node that uses it need not hold what the peer has: the pool gives
+ * no buffer to anybody but this port. */
+#define SLUICE_OWN_BUFFERS_API_ID "sluice.own-buffers/1"
+
+typedef struct sluice_own_buffers_api {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [thread-safe] As sluice_node_host_api.acquire, but this one. Errors: WOULD_BLOCK while it is
+   * not free, and as there; INVALID_ARGUMENT (no such buffer). */
+  int32_t (*acquire)(sluice_node_host *node, uint32_t output, uint32_t index, sluice_frame **out);
+  /* [thread-safe] 1: all its leases are home and what they left to wait for has passed, so that it
+   * may go back to whoever fills it; 0: not yet, or never again. A node whose manifest says `live` is
+   * woken for each buffer that becomes free. Errors: INVALID_ARGUMENT, CANCELLED while stopping. */
+  int32_t (*is_free)(sluice_node_host *node, uint32_t output, uint32_t index);
+} sluice_own_buffers_api;
 
 /* Through sluice_node.get_extension, for nodes that import what others make. */
 #define SLUICE_IMPORTER_ID "sluice.importer/1"

@@ -48,7 +48,9 @@ typedef struct sluice_param_set {
 #define SLUICE_PORT_INPUT 0
 #define SLUICE_PORT_OUTPUT 1
 
-/* What one epoch of one port is. */
+/* What one epoch of one port is. Inside an island (sluice/domain.h) no buffer
+ * passes it: views, buffers and sync are zero, and the layout is what the format
+ * would need. */
 typedef struct sluice_port_config {
   const char *name;
   uint32_t index;     /* among the ports of its direction, in manifest order */
@@ -150,6 +152,19 @@ typedef struct sluice_node_host_api {
   void (*unwatch_fd)(sluice_node_host *node, int32_t fd);
 } sluice_node_host_api;
 
+/* Through sluice_host.get_extension, for nodes whose frames go to somebody outside. */
+#define SLUICE_INPUTS_API_ID "sluice.inputs/1"
+
+typedef struct sluice_inputs_api {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [thread-safe] request_renegotiate() of an input: whoever is given its frames needs others. What
+   * is under way comes first, and the node must not keep it waiting for that somebody. probe()
+   * follows. Where what it offers then leads to no plan, probe() comes once more, without a
+   * reconfigure() between: the node may take its wish back. That holds for outputs as well. */
+  int32_t (*request_renegotiate)(sluice_node_host *node, uint32_t input);
+} sluice_inputs_api;
+
 typedef struct sluice_node {
   void *self;
   /* [main-thread, created or (renegotiating) active] Opens what it needs and
@@ -159,7 +174,12 @@ typedef struct sluice_node {
   int32_t (*configure)(void *self, const sluice_configuration *configuration);
   /* [main-thread, configured] Pools exist. May be NULL. */
   int32_t (*start)(void *self);
-  /* [process-thread, active] NULL for nodes of a domain that does their work. */
+  /* [process-thread, active] NULL for nodes of a domain that does their work.
+   * A domain's node without inputs may have it all the same: it is called before
+   * each firing of its island, and its answer says whether that comes (DONE),
+   * not before a wake (NEED_MORE) or never again (END). All its outputs are the
+   * same reserved frame, or NULL, borrowed: what it writes into info_mut() travels
+   * with the frames that it drives. It emits nothing. */
   int32_t (*process)(void *self, const sluice_invocation *invocation);
   /* [process-thread, active] No more input comes: process() is called with
    * DRAINING until it returns END. May be NULL: the node ends at once. */
@@ -185,8 +205,9 @@ typedef struct sluice_node {
 typedef struct sluice_ending {
   uint32_t struct_size;
   uint32_t reserved;
-  /* [thread-safe, active] The run is being ended: sources end, the others finish what is under way
-   * and drain. What waits for somebody who is not there is completed instead. */
+  /* [thread-safe, active] The run, or this epoch of it, is being ended: sources end, the others finish
+   * what is under way and drain. What waits for somebody who is not there is completed instead.
+   * A node that is reconfigured afterwards may wait again. */
   void (*soon)(void *self);
 } sluice_ending;
 

@@ -7,7 +7,34 @@
 #include <span>
 
 #include <sluice/domain.h>
+#include <sluice/passes.h>
 #include <sluice/node.hpp>
+
+namespace sluice::sdk {
+
+/// Takes the passes that a domain would make of an island.
+class PassSink {
+ public:
+  explicit PassSink(const sluice_pass_sink* sink) : sink_(sink) {}
+  /// Copies.
+  void Add(const sluice_pass& pass) { sink_->add(sink_->self, &pass); }
+
+ private:
+  const sluice_pass_sink* sink_;
+};
+
+/// Takes what a device measured of an island's passes.
+class PassTimeSink {
+ public:
+  explicit PassTimeSink(const sluice_pass_time_sink* sink) : sink_(sink) {}
+  /// Copies.
+  void Add(const sluice_pass_time& time) { sink_->add(sink_->self, &time); }
+
+ private:
+  const sluice_pass_time_sink* sink_;
+};
+
+}  // namespace sluice::sdk
 
 namespace sluice::sdk::internal {
 
@@ -20,6 +47,11 @@ namespace sluice::sdk::internal {
 ///     Status Submit(Island&, const sluice_batch&, std::span<sluice_fence>); [process-thread] void
 ///     ForgetPool(uint32_t pool, uint32_t epoch);                                [main-thread]
 ///     Status WaitIdle(int64_t deadline_ns);                                          [main-thread]
+/// and may state both of
+///     Expected<uint64_t> Predict(const sluice_island_desc&, std::span<const sluice_format> inputs,
+///                                std::span<const sluice_format> outputs, PassSink&); [main-thread]
+///     Status Measured(const Island&, PassTimeSink&);                                 [main-thread]
+/// which answer SLUICE_PASSES_ID; Predict gives the bytes inside of the island.
 /// A node of the plugin gets its T by DomainCast<T>(context().Domain()).
 template <class T>
 struct DomainInstance {
@@ -76,6 +108,30 @@ struct DomainInstance {
     DomainInstance& me = From(self);
     return me.Run([&] { return me.Code(me.domain->WaitIdle(deadline_ns)); });
   }
+  static int32_t Predict(void* self, const sluice_island_desc* desc, const sluice_format* inputs,
+                         const sluice_format* outputs, const sluice_pass_sink* sink,
+                         uint64_t* inner_bytes) noexcept {
+    DomainInstance& me = From(self);
+    return me.Run([&]() -> int32_t {
+      PassSink passes(sink);
+      auto bytes = me.domain->Predict(*desc, std::span(inputs, desc->input_count),
+                                      std::span(outputs, desc->output_count), passes);
+      // That there is nothing to say is no news.
+      if (!bytes.ok()) return bytes.status().code();
+      *inner_bytes = *bytes;
+      return SLUICE_OK;
+    });
+  }
+  static int32_t Measured(void* self, const sluice_island* island,
+                          const sluice_pass_time_sink* sink) noexcept {
+    DomainInstance& me = From(self);
+    return me.Run([&]() -> int32_t {
+      PassTimeSink times(sink);
+      return me.domain->Measured(*reinterpret_cast<const typename T::Island*>(island), times)
+          .code();
+    });
+  }
+
   static void Destroy(void* self) noexcept {
     auto* me = static_cast<DomainInstance*>(self);
     me->Run([&]() -> int32_t {

@@ -21,7 +21,9 @@ class Host {
         frames_(Find<sluice_frame_api>(SLUICE_FRAME_API_ID)),
         timelines_(Find<sluice_timeline_api>(SLUICE_TIMELINE_API_ID)),
         nodes_(Find<sluice_node_host_api>(SLUICE_NODE_HOST_API_ID)),
-        memory_(Find<sluice_memory_api>(SLUICE_MEMORY_API_ID)) {}
+        memory_(Find<sluice_memory_api>(SLUICE_MEMORY_API_ID)),
+        own_buffers_(Find<sluice_own_buffers_api>(SLUICE_OWN_BUFFERS_API_ID)),
+        inputs_(Find<sluice_inputs_api>(SLUICE_INPUTS_API_ID)) {}
 
   /// Whether the host has what the SDK needs.
   /// Errors: UNSUPPORTED.
@@ -59,6 +61,9 @@ class Host {
   const sluice_timeline_api* timelines() const { return timelines_; }
   const sluice_node_host_api* nodes() const { return nodes_; }
   const sluice_memory_api* memory() const { return memory_; }
+  /// Null where the host is older, as is the next.
+  const sluice_own_buffers_api* own_buffers() const { return own_buffers_; }
+  const sluice_inputs_api* inputs() const { return inputs_; }
 
  private:
   const sluice_host* host_ = nullptr;
@@ -66,6 +71,8 @@ class Host {
   const sluice_timeline_api* timelines_ = nullptr;
   const sluice_node_host_api* nodes_ = nullptr;
   const sluice_memory_api* memory_ = nullptr;
+  const sluice_own_buffers_api* own_buffers_ = nullptr;
+  const sluice_inputs_api* inputs_ = nullptr;
 };
 
 }  // namespace sluice::sdk

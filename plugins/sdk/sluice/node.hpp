@@ -52,6 +52,22 @@ class NodeContext {
     if (code < 0) return Status(code);
     return Frame(host_.frames(), frame);
   }
+  /// The same, but buffer `index` of a pool that this node made; for whoever is told by somebody
+  /// outside which one was filled. Never waits.
+  /// Errors: WOULD_BLOCK while it is not free, and as Acquire(); INVALID_ARGUMENT (no such buffer);
+  /// UNSUPPORTED (the host is older).
+  Expected<Frame> AcquireBuffer(uint32_t port, uint32_t index) const {
+    if (host_.own_buffers() == nullptr) return Status(SLUICE_E_UNSUPPORTED);
+    sluice_frame* frame = nullptr;
+    const int32_t code = host_.own_buffers()->acquire(node_, port, index, &frame);
+    if (code < 0) return Status(code);
+    return Frame(host_.frames(), frame);
+  }
+  /// Whether all leases of buffer `index` are home, and what they left to wait for has passed: it
+  /// may go back to whoever fills it. A live node is woken for each that becomes free.
+  bool IsFree(uint32_t port, uint32_t index) const {
+    return host_.own_buffers() != nullptr && host_.own_buffers()->is_free(node_, port, index) == 1;
+  }
   /// Ends the ASYNC invocation `id`, exactly once. `result`: SLUICE_PROCESS_* or an error code.
   void Complete(uint64_t id, int32_t result = SLUICE_PROCESS_DONE) const {
     api()->complete(node_, id, result);
@@ -73,6 +89,15 @@ class NodeContext {
   /// The formats of this output no longer hold.
   Status RequestRenegotiate(uint32_t port) const {
     return Check(api()->request_renegotiate(node_, port), "request-renegotiate");
+  }
+  /// The same for an input whose frames go to somebody outside who needs others. What is under way
+  /// comes first. Where Probe() then offers what leads to no plan, it is called once more before
+  /// Reconfigure(), and may offer more. Errors: UNSUPPORTED (the host is older).
+  Status RequestRenegotiateInput(uint32_t port) const {
+    if (host_.inputs() == nullptr) {
+      return Status::Error(SLUICE_E_UNSUPPORTED, "the host lacks %s", SLUICE_INPUTS_API_ID);
+    }
+    return Check(host_.inputs()->request_renegotiate(node_, port), "request-renegotiate");
   }
 
   /// Says what the next negative result means.

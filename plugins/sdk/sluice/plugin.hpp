@@ -7,6 +7,7 @@
 #include <sluice/doctor.hpp>
 #include <sluice/domain.hpp>
 #include <sluice/node.hpp>
+#include <sluice/profile.hpp>
 
 namespace sluice::sdk::internal {
 
@@ -20,8 +21,20 @@ concept DomainType = requires {
 };
 
 template <class T>
+concept PassesType = DomainType<T> && requires(T& domain, const sluice_island_desc& desc,
+                                               std::span<const sluice_format> formats,
+                                               PassSink& sink) {
+  domain.Predict(desc, formats, formats, sink);
+};
+
+template <class T>
 concept DoctorType = requires(Findings& findings) {
   T::Examine(findings);
+};
+
+template <class T>
+concept ProfilerType = requires(Measurements& measurements) {
+  T::Measure(measurements);
 };
 
 template <class T>
@@ -31,12 +44,14 @@ const char* NameOf() {
   return nullptr;
 }
 
-/// The factories and the entry of a plugin with the node, domain and doctor classes Ts.
+/// The factories and the entry of a plugin with the node, domain, doctor and profiler classes Ts.
 template <class... Ts>
 struct Plugin {
-  static_assert(((NodeType<Ts> + DomainType<Ts> + DoctorType<Ts> == 1) && ...),
+  static_assert(((NodeType<Ts> + DomainType<Ts> + DoctorType<Ts> + ProfilerType<Ts> == 1) && ...),
                 "every class states kType (a node) or kDomain (a domain) or has a static "
-                "Examine(Findings&) (a doctor)");
+                "Examine(Findings&) (a doctor) or Measure(Measurements&) (a profiler)");
+  static_assert((0u + ... + (PassesType<Ts> ? 1u : 0u)) <= 1,
+                "one domain of a plugin at most can tell its passes");
 
   static uint32_t NodeCount() noexcept { return (0u + ... + (NodeType<Ts> ? 1u : 0u)); }
   static uint32_t DomainCount() noexcept { return (0u + ... + (DomainType<Ts> ? 1u : 0u)); }
@@ -103,7 +118,23 @@ struct Plugin {
       return &kDomains;
     }
     if ((DoctorType<Ts> || ...) && std::strcmp(id, SLUICE_DOCTOR_ID) == 0) return &kDoctor;
+    if (std::strcmp(id, SLUICE_PASSES_ID) == 0) return Passes();
+    if ((ProfilerType<Ts> || ...) && std::strcmp(id, SLUICE_PROFILE_ID) == 0) return &kProfile;
     return nullptr;
+  }
+
+  static const void* Passes() noexcept {
+    const void* table = nullptr;
+    const auto take = [&]<class T>(std::type_identity<T>) {
+      if constexpr (PassesType<T>) {
+        static constexpr sluice_passes kPasses{sizeof(sluice_passes), 0,
+                                               DomainInstance<T>::Predict,
+                                               DomainInstance<T>::Measured};
+        table = &kPasses;
+      }
+    };
+    (take(std::type_identity<Ts>{}), ...);
+    return table;
   }
 
   static void Examine(sluice_finding_sink* sink) noexcept {
@@ -117,12 +148,25 @@ struct Plugin {
     (ask(std::type_identity<Ts>{}), ...);
   }
 
+  static void Measure(const sluice_profile_request* request,
+                      const sluice_profile_sink* sink) noexcept {
+    Measurements measurements(request, sink);
+    const auto ask = [&]<class T>(std::type_identity<T>) {
+      if constexpr (ProfilerType<T>) {
+        Guard([&]() -> int32_t { return T::Measure(measurements), SLUICE_OK; },
+              [&](int32_t, const char* text) { measurements.Problem(text); });
+      }
+    };
+    (ask(std::type_identity<Ts>{}), ...);
+  }
+
   static constexpr sluice_node_factory kNodes{sizeof(sluice_node_factory), 0, NodeCount, NodeId,
                                               CreateNode};
   static constexpr sluice_domain_factory kDomains{sizeof(sluice_domain_factory), 0, DomainCount,
                                                   DomainId, CreateDomain};
 
   static constexpr sluice_doctor kDoctor{sizeof(sluice_doctor), 0, Examine};
+  static constexpr sluice_profile kProfile{sizeof(sluice_profile), 0, Measure};
 
   static constexpr sluice_entry Entry(uint64_t manifest_hash) {
     return {{SLUICE_ABI_MAJOR, SLUICE_ABI_MINOR}, manifest_hash, Init, Deinit, GetFactory};
@@ -132,7 +176,8 @@ struct Plugin {
 }  // namespace sluice::sdk::internal
 
 /// Exports the plugin with these node and domain classes; a doctor class, with a static
-/// Examine(Findings&), answers `sluice doctor`. Use it once, at global scope, with
+/// Examine(Findings&), answers `sluice doctor`, a profiler class, with a static
+/// Measure(Measurements&), `sluice doctor --measure`. Use it once, at global scope, with
 /// SLUICE_MANIFEST_HASH defined as the first 16 hexadecimal digits of the manifest's SHA-256:
 ///     -DSLUICE_MANIFEST_HASH=0x$(sha256sum my.sluice.yaml | cut -c1-16)ull
 #define SLUICE_EXPORT_PLUGIN(...)                                   \

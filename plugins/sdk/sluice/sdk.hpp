@@ -1,4 +1,5 @@
-/// Everything of the C++ SDK: a header-only wrapper over the C ABI, without logic of its own.
+/// Everything of the C++ SDK: a header-only wrapper over the C ABI, without logic of its own
+/// (but for Pace, so that all sources keep time alike).
 ///
 /// Read plugins/examples/invert first. The C headers (abi.h, node.h, frame.h, format.h, domain.h)
 /// say what each call means; these classes only hold leases, catch exceptions and fill tables.
@@ -15,6 +16,7 @@
 #include <sluice/memory.hpp>
 #include <sluice/node.hpp>
 #include <sluice/offer.hpp>
+#include <sluice/pace.hpp>
 #include <sluice/params.hpp>
 #include <sluice/plugin.hpp>
 #include <sluice/status.hpp>

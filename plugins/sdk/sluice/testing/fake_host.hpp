@@ -24,10 +24,15 @@ class NodeEvents {
   virtual int32_t Offer(const char* port, const sluice_offer& offer) = 0;
   virtual int32_t Emit(uint32_t output, FakeFrame* frame, const sluice_fence* fence) = 0;
   virtual int32_t Acquire(uint32_t output, sluice_frame** out) = 0;
+  virtual int32_t AcquireBuffer(uint32_t /*output*/, uint32_t /*index*/, sluice_frame** /*out*/) {
+    return SLUICE_E_UNSUPPORTED;
+  }
+  virtual int32_t IsFree(uint32_t /*output*/, uint32_t /*index*/) { return SLUICE_E_UNSUPPORTED; }
   virtual void Complete(uint64_t invocation, int32_t result) = 0;
   virtual void Wake() = 0;
   virtual void WakeAt(int64_t at_ns) = 0;
   virtual int32_t RequestRenegotiate(uint32_t output) = 0;
+  virtual int32_t RequestRenegotiateInput(uint32_t /*input*/) { return SLUICE_E_UNSUPPORTED; }
   virtual void SetError(int32_t code, const char* message) = 0;
   virtual void CountCopy(const char* port, uint64_t bytes, const char* reason) = 0;
   virtual void CountDrop(const char* port, uint64_t frames, const char* reason) = 0;
@@ -61,6 +66,8 @@ class FakeHost {
     extensions_[SLUICE_TIMELINE_API_ID] = &TimelineApi();
     extensions_[SLUICE_NODE_HOST_API_ID] = &NodeHostApi();
     extensions_[SLUICE_MEMORY_API_ID] = &MemoryApi();
+    extensions_[SLUICE_OWN_BUFFERS_API_ID] = &OwnBuffersApi();
+    extensions_[SLUICE_INPUTS_API_ID] = &InputsApi();
   }
   FakeHost(const FakeHost&) = delete;
   FakeHost& operator=(const FakeHost&) = delete;
@@ -105,6 +112,8 @@ class FakeHost {
   static const sluice_timeline_api& TimelineApi();
   static const sluice_node_host_api& NodeHostApi();
   static const sluice_memory_api& MemoryApi();
+  static const sluice_own_buffers_api& OwnBuffersApi();
+  static const sluice_inputs_api& InputsApi();
 
  private:
   // The ABI hands back a sluice_host; this finds its FakeHost. Standard layout, host first.
@@ -302,6 +311,32 @@ inline const sluice_node_host_api& FakeHost::NodeHostApi() {
       [](N* n) { return NodeEvents::From(n)->Domain(); },
       [](N* n, int32_t fd, uint32_t events) { return NodeEvents::From(n)->WatchFd(fd, events); },
       [](N* n, int32_t fd) { NodeEvents::From(n)->UnwatchFd(fd); },
+  };
+  return api;
+}
+
+inline const sluice_inputs_api& FakeHost::InputsApi() {
+  static const sluice_inputs_api api = {
+      sizeof(sluice_inputs_api),
+      0,
+      [](sluice_node_host* n, uint32_t input) {
+        return NodeEvents::From(n)->RequestRenegotiateInput(input);
+      },
+  };
+  return api;
+}
+
+inline const sluice_own_buffers_api& FakeHost::OwnBuffersApi() {
+  using N = sluice_node_host;
+  static const sluice_own_buffers_api api = {
+      sizeof(sluice_own_buffers_api),
+      0,
+      [](N* n, uint32_t output, uint32_t index, sluice_frame** out) {
+        return NodeEvents::From(n)->AcquireBuffer(output, index, out);
+      },
+      [](N* n, uint32_t output, uint32_t index) {
+        return NodeEvents::From(n)->IsFree(output, index);
+      },
   };
   return api;
 }

@@ -63,6 +63,7 @@ inline std::vector<PlaneShape> PlanesOf(uint32_t fourcc) {
     case SLUICE_FORMAT_R8:
       return {{1, 1, 1}};
     case SLUICE_FORMAT_AB4H:
+    case SLUICE_FORMAT_XB4H:
       return {{1, 1, 8}};
     case SLUICE_FORMAT_AB24:
     case SLUICE_FORMAT_XB24:
@@ -341,18 +342,26 @@ class FakePool {
 
   /// A lease on a free buffer whose release fences have signalled, or null.
   FakeFrame* TakeBuffer(Holder holder) {
-    for (const auto& buffer : buffers_) {
-      if (buffer->leases != 0 || !Reusable(*buffer)) continue;
-      buffer->emitted = false;
-      buffer->releases.clear();
-      FakeFrame* frame = NewLease(*buffer, holder);
-      if (frame == nullptr) return nullptr;
-      frame->info = {};
-      frame->info.pts_ns = SLUICE_PTS_NONE;
-      frame->emitted = false;
-      return frame;
+    for (uint32_t index = 0; index < buffers_.size(); ++index) {
+      if (IsFree(index)) return TakeBuffer(holder, index);
     }
     return nullptr;
+  }
+  /// The same of this one.
+  FakeFrame* TakeBuffer(Holder holder, uint32_t index) {
+    if (!IsFree(index)) return nullptr;
+    FakeBuffer& buffer = *buffers_[index];
+    buffer.emitted = false;
+    buffer.releases.clear();
+    FakeFrame* frame = NewLease(buffer, holder);
+    if (frame == nullptr) return nullptr;
+    frame->info = {};
+    frame->info.pts_ns = SLUICE_PTS_NONE;
+    frame->emitted = false;
+    return frame;
+  }
+  bool IsFree(uint32_t index) const {
+    return index < buffers_.size() && buffers_[index]->leases == 0 && Reusable(*buffers_[index]);
   }
   /// Another lease on the same buffer, or null.
   FakeFrame* Share(const FakeFrame& frame) {

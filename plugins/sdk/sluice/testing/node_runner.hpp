@@ -302,6 +302,22 @@ class NodeRunner final : public NodeEvents {
     return SLUICE_OK;
   }
   int32_t Acquire(uint32_t output, sluice_frame** out) override {
+    return AcquireFrom(output, out, [](FakePool& pool) { return pool.TakeBuffer(Holder::kNode); });
+  }
+  int32_t AcquireBuffer(uint32_t output, uint32_t index, sluice_frame** out) override {
+    return AcquireFrom(output, out,
+                       [index](FakePool& pool) { return pool.TakeBuffer(Holder::kNode, index); });
+  }
+  int32_t IsFree(uint32_t output, uint32_t index) override {
+    const std::lock_guard lock(mutex_);
+    const std::lock_guard host_lock(host_.mutex());
+    if (output >= outputs_.size()) return SLUICE_E_INVALID_ARGUMENT;
+    if (stopping_) return SLUICE_E_CANCELLED;
+    return outputs_[output].pool->IsFree(index) ? 1 : 0;
+  }
+  template <class Take>
+  int32_t AcquireFrom(uint32_t output, sluice_frame** out, Take take) {
+    *out = nullptr;
     const std::lock_guard lock(mutex_);
     const std::lock_guard host_lock(host_.mutex());
     if (output >= outputs_.size() || !outputs_[output].spec.dynamic) {
@@ -313,7 +329,7 @@ class NodeRunner final : public NodeEvents {
     if (refuse_acquire_ || port.pool->CountAcquiredByNode() >= port.spec.reserve) {
       return SLUICE_E_WOULD_BLOCK;
     }
-    FakeFrame* frame = port.pool->TakeBuffer(Holder::kNode);
+    FakeFrame* frame = take(*port.pool);
     if (frame == nullptr) return SLUICE_E_WOULD_BLOCK;
     frame->by_node = true;
     *out = frame->c();
@@ -347,6 +363,10 @@ class NodeRunner final : public NodeEvents {
     const std::lock_guard lock(mutex_);
     ++renegotiations_;
     return SLUICE_OK;
+  }
+  int32_t RequestRenegotiateInput(uint32_t input) override {
+    if (input >= inputs_.size()) return SLUICE_E_INVALID_ARGUMENT;
+    return RequestRenegotiate(input);
   }
   void SetError(int32_t code, const char* message) override {
     const std::lock_guard lock(mutex_);
