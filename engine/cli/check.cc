@@ -1,4 +1,6 @@
 #include <memory>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -9,6 +11,8 @@
 #include "engine/cli/graph_file.h"
 #include "engine/cli/help.h"
 #include "engine/cli/std_streams.h"
+#include "engine/domain/domain.h"
+#include "engine/plugin/host.h"
 
 namespace sluice::cli {
 namespace {
@@ -18,6 +22,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::vector<std::string> graphs;
   std::vector<std::string> assignments;
+  std::string gpu;
   bool json = false;
   bool quiet = false;
 };
@@ -35,6 +40,29 @@ std::string Count(size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+/// Opens the devices that a graph's nodes need, and lets them go. Says what is missing.
+bool HasDevices(Session& session, const graph::Graph& graph, const std::string& selector,
+                std::set<std::string>* seen) {
+  bool all = true;
+  for (const graph::GraphNode& node : graph.nodes()) {
+    const std::string& id = node.type->domain;
+    if (id == "cpu" || !seen->insert(id).second) continue;
+    const auto maker = session.loader().FindDomain(id);
+    Error error;
+    if (maker) {
+      const auto domain =
+          domain::Domain::Create(plugin::Host(), *maker->factory, maker->passes, id, selector);
+      if (domain) continue;
+      error = domain.error();
+    } else {
+      error = maker.error();
+    }
+    ComplainError(fmt::format("{}: {}", id, error.message));
+    all = false;
+  }
+  return all;
+}
+
 int Check(Session& session, const Options& options) {
   const auto overrides = ParseOverrides(options.assignments);
   if (!overrides) {
@@ -42,6 +70,8 @@ int Check(Session& session, const Options& options) {
     return kExitUsage;
   }
   bool all_good = true;
+  bool all_there = true;
+  std::set<std::string> domains;
   std::string text;
   std::string hint;
   Json graphs = Json::array();
@@ -49,6 +79,9 @@ int Check(Session& session, const Options& options) {
     DiagnosticList diagnostics;
     const auto graph = LoadGraphFile(session, path, *overrides, &diagnostics);
     all_good = all_good && graph.has_value();
+    if (graph && !options.gpu.empty()) {
+      all_there = HasDevices(session, *graph, options.gpu, &domains) && all_there;
+    }
     Json findings = Json::array();
     for (const Diagnostic& finding : diagnostics.items()) findings.push_back(ToJson(finding));
     graphs.push_back(
@@ -68,17 +101,22 @@ int Check(Session& session, const Options& options) {
   } else if (!options.quiet) {
     status = Deliver(text);
   }
-  return all_good ? status : kExitUsage;
+  if (!all_good) return kExitUsage;
+  return all_there ? status : kExitMachine;
 }
 
 }  // namespace
 
 Command AddCheck(CLI::App& parent, Session& session) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand(
-      "check", "Say everything that is wrong with graphs, with line and column; opens nothing");
+  CLI::App* app = parent.add_subcommand("check",
+                                        "Say everything that is wrong with graphs, with line and "
+                                        "column; opens nothing but what --gpu names");
   app->add_option("GRAPH", options->graphs, "Graph files; - is stdin")->required();
   AddSetOption(*app, &options->assignments);
+  app->add_option("--gpu", options->gpu,
+                  "Also open the GPU nodes' device: its number, UUID or part of its name")
+      ->type_name("DEVICE");
   app->add_flag("--json", options->json, "Findings as a JSON object on stdout");
   app->add_flag("-q,--quiet", options->quiet, "Say nothing of graphs that are in order");
   AddExamples(*app,

@@ -149,11 +149,6 @@ Json PortToJson(const PortDesc& port) {
   return json;
 }
 
-std::string TieText(const graph::Tie& tie) {
-  const auto field = graph::TieFieldName(tie.field);
-  return fmt::format("{}.{} == {}.{}", tie.left_port, field, tie.right_port, field);
-}
-
 std::string Properties(const graph::NodeType& type) {
   std::vector<std::string> parts = {"domain " + type.domain, type.status};
   if (type.heavy) parts.push_back("heavy: runs apart from others");
@@ -179,7 +174,7 @@ std::string NodeToText(const ManifestNode& node, const PluginInfo& plugin) {
   text += PortsText(type.ports);
   if (!type.ties.empty()) {
     text += "\nEqual on both ports\n";
-    for (const graph::Tie& tie : type.ties) text += fmt::format("  {}\n", TieText(tie));
+    for (const graph::Tie& tie : type.ties) text += fmt::format("  {}\n", graph::ToString(tie));
   }
   return text + ParamsText(type.params);
 }
@@ -189,7 +184,7 @@ Json NodeToJson(const ManifestNode& node, const PluginInfo& plugin) {
   Json ports = Json::array();
   for (const PortDesc& port : type.ports) ports.push_back(PortToJson(port));
   Json ties = Json::array();
-  for (const graph::Tie& tie : type.ties) ties.push_back(TieText(tie));
+  for (const graph::Tie& tie : type.ties) ties.push_back(graph::ToString(tie));
   Json json = {{"id", type.id},
                {"kind", "node type"},
                {"summary", node.summary},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -13,6 +14,7 @@
 #include "engine/cli/std_streams.h"
 #include "engine/cli/version.h"
 #include "engine/cli/wrap.h"
+#include "engine/profile/store.h"
 
 namespace sluice::cli {
 namespace {
@@ -21,6 +23,9 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string gpu;
+  std::string profile;
+  uint64_t measure_mib = 0;
+  bool measure = false;
   bool json = false;
 };
 
@@ -36,13 +41,19 @@ std::string_view HealthName(Health health) {
   return "";
 }
 
+/// Where the profile is, or will be; "" = nowhere.
+std::string ProfilePath(const Options& options) {
+  return options.profile.empty() ? profile::DefaultPath(profile::ThisMachine()) : options.profile;
+}
+
 Findings ProbeAll(Session& session, const Options& options) {
   Findings findings;
   ProbeKernel(&findings);
   ProbeMemory(&findings);
   ProbeBandwidth(&findings);
   ProbeDevices(&findings);
-  ProbeDomains(session, options.gpu, &findings);
+  const auto domains = ProbeDomains(session, options.gpu, &findings);
+  if (!options.measure) ProbeProfile(ProfilePath(options), domains, &findings);
   AskPlugins(session, &findings);
   ProbePlugins(session, &findings);
   return findings;
@@ -81,14 +92,36 @@ Json ToJson(const Findings& findings, bool works) {
   return {{"version", kVersion}, {"works", works}, {"checks", std::move(checks)}};
 }
 
+/// Nothing where it was not asked for, or went wrong, which is said.
+std::optional<profile::Record> MeasureIfAsked(Session& session, const Options& options,
+                                              Findings* findings) {
+  if (!options.measure) return std::nullopt;
+  auto record =
+      Measure(session, {ProfilePath(options), options.gpu, options.measure_mib << 20}, findings);
+  if (record) return std::move(*record);
+  ComplainError(fmt::format("the profile is not kept: {}", record.error().message));
+  return std::nullopt;
+}
+
 int Doctor(Session& session, const Options& options) {
-  const Findings findings = ProbeAll(session, options);
+  Findings findings = ProbeAll(session, options);
+  const auto record = MeasureIfAsked(session, options, &findings);
   const bool works = std::none_of(findings.begin(), findings.end(), [](const Finding& finding) {
     return finding.required && finding.health == Health::kMissing;
   });
-  const int status =
-      options.json ? DeliverJson(ToJson(findings, works)) : Deliver(Text(findings, works));
-  return works ? status : kExitMachine;
+  int status = 0;
+  if (options.json) {
+    Json json = ToJson(findings, works);
+    if (record) {
+      json["profile_file"] = ProfilePath(options);
+      json["profile"] = profile::ToJson(*record);
+    }
+    status = DeliverJson(json);
+  } else {
+    status = Deliver(Text(findings, works));
+  }
+  if (!works) return kExitMachine;
+  return options.measure && !record ? kExitFailed : status;
 }
 
 }  // namespace
@@ -96,12 +129,27 @@ int Doctor(Session& session, const Options& options) {
 Command AddDoctor(CLI::App& parent, Session& session) {
   auto options = std::make_shared<Options>();
   CLI::App* app = parent.add_subcommand(
-      "doctor", "Say what this machine can do, and how to get what is missing; changes nothing");
+      "doctor",
+      "Say what this machine can do, and how to get what is missing; with --measure, "
+      "measure how fast it is, which plans are then made with");
   app->add_option("--gpu", options->gpu, "Device to look at: its number, UUID or part of its name")
       ->type_name("DEVICE");
+  CLI::Option* measure = app->add_flag(
+      "--measure", options->measure,
+      "Measure memory, devices and the links between them, for some seconds, and keep the figures "
+      "for `plan` and `run`; nothing else should be running");
+  app->add_option("--measure-mib", options->measure_mib,
+                  "Memory that each measurement goes over; 0 (default): more than caches hold")
+      ->type_name("MIB")
+      ->check(CLI::Range(0u, 65536u).description(""))
+      ->needs(measure);
+  app->add_option("--profile", options->profile,
+                  "File of the figures, instead of this machine's own")
+      ->type_name("FILE");
   app->add_flag("--json", options->json, "As a JSON object");
   AddExamples(*app,
               "sluice doctor\n"
+              "sluice doctor --measure\n"
               "sluice doctor --json | jq '.checks[] | select(.health != \"ok\")'\n"
               "\n"
               "Exit status: 0 the engine can run here, whatever else is missing; 3 it cannot.");

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "engine/cli/session.h"
+#include "engine/domain/domain.h"
+#include "engine/profile/record.h"
 
 namespace sluice::cli {
 
@@ -34,8 +36,24 @@ void ProbeMemory(Findings* findings);
 void ProbeBandwidth(Findings* findings);
 /// Render nodes; other devices are the plugins' to know.
 void ProbeDevices(Findings* findings);
-/// Opens every domain that plugins offer; `selector` chooses the device.
-void ProbeDomains(Session& session, const std::string& selector, Findings* findings);
+/// Opens every domain that plugins offer; `selector` chooses the device. Returns what was opened.
+std::vector<domain::DomainInfo> ProbeDomains(Session& session, const std::string& selector,
+                                             Findings* findings);
+/// What is known of the machine's speeds: whether there is a profile at `path`, how old it is, and
+/// whether it has the devices that were opened, with their drivers.
+void ProbeProfile(const std::string& path, const std::vector<domain::DomainInfo>& devices,
+                  Findings* findings);
+
+/// What to measure.
+struct MeasureOptions {
+  std::string path;    ///< where the profile is kept
+  std::string gpu;     ///< one device; "" = all
+  uint64_t bytes = 0;  ///< that a measurement goes over; 0 = enough
+};
+/// Measures the machine, adds each figure to `findings`, and keeps all in a file, with the devices
+/// that it has and that were not measured now. Takes seconds. Errors: the file cannot be written.
+Result<profile::Record> Measure(Session& session, const MeasureOptions& options,
+                                Findings* findings);
 void ProbePlugins(Session& session, Findings* findings);
 /// What plugins know about their devices. What several say about one device is one finding.
 void AskPlugins(Session& session, Findings* findings);

@@ -25,20 +25,23 @@ std::string Describe(const domain::DomainInfo& info) {
   return text;
 }
 
-Finding ProbeDomain(Session& session, const std::string& id, const std::string& selector) {
+Finding ProbeDomain(Session& session, const std::string& id, const std::string& selector,
+                    std::vector<domain::DomainInfo>* opened) {
   Finding finding{.section = "domains", .name = id, .health = Health::kMissing};
-  const auto factory = session.loader().FindDomain(id);
-  if (!factory) {
-    finding.detail = factory.error().message;
+  const auto maker = session.loader().FindDomain(id);
+  if (!maker) {
+    finding.detail = maker.error().message;
     return finding;
   }
   // The plugin's message says what to install.
-  const auto domain = domain::Domain::Create(plugin::Host(), **factory, id, selector);
+  const auto domain =
+      domain::Domain::Create(plugin::Host(), *maker->factory, maker->passes, id, selector);
   if (!domain) {
     finding.detail = domain.error().message;
     return finding;
   }
   const domain::DomainInfo& info = (*domain)->info();
+  opened->push_back(info);
   finding.health = info.is_software ? Health::kLimited : Health::kOk;
   finding.detail = Describe(info);
   if (info.is_software) {
@@ -68,12 +71,15 @@ void AddFinding(sluice_finding_sink* sink, const sluice_finding* finding) {
 
 }  // namespace
 
-void ProbeDomains(Session& session, const std::string& selector, Findings* findings) {
+std::vector<domain::DomainInfo> ProbeDomains(Session& session, const std::string& selector,
+                                             Findings* findings) {
+  std::vector<domain::DomainInfo> opened;
   findings->push_back(
       {.section = "domains", .name = "cpu", .detail = "built in; without a copy: shm|cpu"});
   for (const std::string& id : session.registry().DomainNames()) {
-    findings->push_back(ProbeDomain(session, id, selector));
+    findings->push_back(ProbeDomain(session, id, selector, &opened));
   }
+  return opened;
 }
 
 void AddOrMerge(Finding finding, Findings* findings) {

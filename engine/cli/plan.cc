@@ -10,6 +10,7 @@
 #include "engine/cli/exit_code.h"
 #include "engine/cli/graph_file.h"
 #include "engine/cli/help.h"
+#include "engine/cli/profile_option.h"
 #include "engine/cli/std_streams.h"
 #include "engine/runtime/engine.h"
 
@@ -23,6 +24,7 @@ struct Options {
   std::string graph;
   std::vector<std::string> assignments;
   std::string gpu;
+  std::string profile;
   std::string format = "table";
   bool json = false;
   bool rehearse = false;
@@ -46,10 +48,13 @@ std::string JsonText(const graph::Plan& plan, const Notes& notes) {
 int Plan(Session& session, const Options& options) {
   const auto graph = LoadGraphOrComplain(session, options.graph, options.assignments);
   if (!graph) return kExitUsage;
+  auto profile = LoadProfileOrComplain(options.profile);
+  if (!profile) return kExitUsage;
   runtime::Engine::Options engine_options;
   engine_options.types = &session.registry();
   engine_options.loader = &session.loader();
   engine_options.gpu = options.gpu;
+  engine_options.profile = std::move(*profile);
   auto engine = runtime::Engine::Create(*graph, std::move(engine_options));
   if (!engine) {
     ComplainError(engine.error().message);
@@ -83,6 +88,7 @@ Command AddPlan(CLI::App& parent, Session& session) {
   app->add_option("--gpu", options->gpu,
                   "Device of the GPU nodes: its number, UUID or part of its name")
       ->type_name("DEVICE");
+  AddProfileOption(*app, &options->profile);
   CLI::Option* format =
       app->add_option("--format", options->format, "table (default), json, or dot for Graphviz")
           ->type_name("FORMAT")

@@ -9,6 +9,7 @@
 #include "engine/cli/graph_file.h"
 #include "engine/cli/help.h"
 #include "engine/cli/line_reader.h"
+#include "engine/cli/profile_option.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/report_file.h"
 #include "engine/cli/std_streams.h"
@@ -25,6 +26,7 @@ struct Options {
   std::string graph;
   std::vector<std::string> assignments;
   std::string gpu;
+  std::string profile;
   std::string report;
   std::string stop_after;
   std::string control;
@@ -71,11 +73,14 @@ void Change(Engine& engine, const std::string& line) {
 /// the reason said.
 tl::expected<Ended, int> Execute(Session& session, const Options& options,
                                  const graph::Graph& graph) {
+  auto profile = LoadProfileOrComplain(options.profile);
+  if (!profile) return tl::unexpected(kExitUsage);
   Progress progress(ModeOf(options));
   Engine::Options engine_options;
   engine_options.types = &session.registry();
   engine_options.loader = &session.loader();
   engine_options.gpu = options.gpu;
+  engine_options.profile = std::move(*profile);
   engine_options.overwrite = options.force;
   engine_options.workers = options.workers;
   engine_options.catch_signals = true;
@@ -184,6 +189,7 @@ Command AddRun(CLI::App& parent, Session& session) {
   app->add_option("--gpu", options->gpu,
                   "Device of the GPU nodes: its number, UUID or part of its name")
       ->type_name("DEVICE");
+  AddProfileOption(*app, &options->profile);
   app->add_flag("--force", options->force, "Replace output files that exist");
   app->add_option(
          "--stop-after", options->stop_after,

@@ -3,11 +3,13 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <sluice/domain.h>
+#include <sluice/passes.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/result.h"
@@ -31,6 +33,26 @@ struct DomainInfo {
 
 class Domain;
 
+/// One pass over memory that a domain makes of an island. Nodes are indices into
+/// IslandDescription::nodes.
+struct Pass {
+  std::string label;
+  std::string apart;  ///< why it is not one with the pass before it; "" for the first
+  std::vector<uint32_t> nodes;
+  uint64_t bytes_read = 0;  ///< a frame
+  uint64_t bytes_written = 0;
+};
+
+/// The device's own time of a pass since its island was made.
+struct PassTime {
+  std::string label;
+  std::vector<uint32_t> nodes;
+  uint64_t frames = 0;
+  uint64_t total_ns = 0;
+  uint64_t min_ns = 0;
+  uint64_t max_ns = 0;
+};
+
 /// Connected nodes of one domain that fire as one. Made by a Domain, which must
 /// outlive it.
 class Island {
@@ -44,14 +66,18 @@ class Island {
   /// failure nothing was submitted. Threads: [process-thread] of this island. Never waits.
   Status Submit(std::span<media::Frame* const> inputs, std::span<media::Frame* const> outputs,
                 std::span<sync::Fence> fences, sync::Fence* inputs_read);
+  /// Empty where the domain or its device does not tell. Threads: [main-thread], while
+  /// nothing is submitted.
+  std::vector<PassTime> Measured() const;
 
  private:
   friend class Domain;
-  Island(Domain* domain, sluice_island* island, size_t outputs)
-      : domain_(domain), island_(island), fences_(outputs + 1) {}
+  Island(Domain* domain, sluice_island* island, size_t outputs, size_t nodes)
+      : domain_(domain), island_(island), fences_(outputs + 1), nodes_(nodes) {}
   Domain* domain_;
   sluice_island* island_;
   std::vector<sluice_fence> fences_;
+  size_t nodes_;
   uint64_t sequence_ = 0;
 };
 
@@ -59,9 +85,10 @@ class Island {
 class Domain {
  public:
   /// `selector` chooses the device; "" leaves it to the domain. Errors: those of
-  /// the plugin, with its message (what to install, say).
+  /// the plugin, with its message (what to install, say). `passes` may be null.
   static Result<std::unique_ptr<Domain>> Create(const sluice_host* host,
                                                 const sluice_domain_factory& factory,
+                                                const sluice_passes* passes,
                                                 const std::string& domain_id,
                                                 const std::string& selector);
   ~Domain();
@@ -78,21 +105,34 @@ class Domain {
     uint32_t epoch = 1;
     std::vector<const sluice_node*> nodes;  ///< in an order that respects the inner edges
     std::vector<sluice_island_edge> edges;
-    std::vector<IslandPort> inputs;
-    std::vector<IslandPort> outputs;
+    std::vector<IslandPort> inputs;             ///< of the border; connected ports only
+    std::vector<IslandPort> outputs;            ///< the same
+    std::vector<sluice_format> input_formats;   ///< as inputs
+    std::vector<sluice_format> output_formats;  ///< as outputs
   };
+  struct Prediction {
+    std::vector<Pass> passes;
+    uint64_t inner_bytes = 0;  ///< device memory of the island's own
+  };
+  /// What it would make of an island whose nodes are probed. Nothing where it does not
+  /// tell. Threads: [main-thread].
+  std::optional<Prediction> Predict(const IslandDescription& description);
   /// Threads: [main-thread].
   Result<std::unique_ptr<Island>> CreateIsland(const IslandDescription& description);
   /// The buffers of a pool will be unmapped. Threads: [main-thread].
   void ForgetPool(uint32_t pool, uint32_t epoch);
   /// Blocks, for teardown. Errors: Timeout, DeviceLost.
   Status WaitIdle(MonotonicNs deadline_ns);
+  /// Nothing will run on this device any more: only another Domain helps. Does not block.
+  bool IsLost();
 
  private:
   friend class Island;
   Domain() = default;
   sluice_domain domain_{};
+  const sluice_passes* passes_ = nullptr;
   DomainInfo info_;
+  bool lost_ = false;
 };
 
 }  // namespace sluice::domain

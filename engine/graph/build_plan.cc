@@ -80,8 +80,10 @@ class PlanBuilder {
     plan_.cost_us = static_cast<double>(solution_.cost.time_ns) / 1e3;
     for (const ModelNode& node : model_.nodes) AddNode(node);
     for (uint32_t i = 0; i < model_.edges.size(); ++i) AddEdge(i);
-    for (uint32_t i = 0; i < model_.nets.size(); ++i) SLUICE_RETURN_IF_ERROR(AddNet(i));
+    for (uint32_t i = 0; i < model_.nets.size(); ++i) FillPorts(i);
     for (uint32_t i = 0; i < plan_.edges.size(); ++i) Synchronise(i);
+    JoinIslands();
+    for (uint32_t i = 0; i < model_.nets.size(); ++i) SLUICE_RETURN_IF_ERROR(AddNet(i));
     AddNodeCopies();
     AddLatencies();
     GroupNodes(&plan_);
@@ -104,6 +106,7 @@ class PlanBuilder {
     out.inserted_reason = node.inserted_reason;
     out.params = node.params;
     out.device = node.device;
+    out.domain_key = node.domain_key;
     for (const ModelPort& port : node.ports) {
       PlanPort planned;
       planned.name = port.desc->name;
@@ -160,11 +163,111 @@ class PlanBuilder {
     // A modifier other than linear has a layout that only its allocator knows.
     if (auto layout = media::ComputeLayout(out.format, out.alignment))
       out.buffer_bytes = layout->size;
-    FillPorts(index);
-    SLUICE_RETURN_IF_ERROR(Deepen(index, &out));
+    out.inner = plan_.nodes[net.producer.node].ports[net.producer.port].inner;
+    if (out.inner) {
+      MakeInner(&out);
+    } else {
+      SLUICE_RETURN_IF_ERROR(Deepen(index, &out));
+    }
     AddOfferCopies(index, out);
     plan_.nets.push_back(std::move(out));
     return {};
+  }
+
+  /// What was chosen for a pool says nothing of the domain's own memory.
+  static void MakeInner(PlanNet* net) {
+    net->views = 0;
+    net->allocator_kind = AllocatorKind::kEngine;
+    net->allocator.clear();
+    net->allocator_port = {};
+    net->device.clear();
+    net->dynamic_reserve = 0;
+  }
+
+  // ---- islands
+
+  /// Whether a node does anything but one firing for one frame of each of its inputs.
+  bool FiresOneToOne(uint32_t index) const {
+    const PlanNode& node = plan_.nodes[index];
+    if (node.type->async || node.type->parallel > 1) return false;
+    for (const PortDesc& port : node.type->ports) {
+      if (port.acquisition == Acquisition::kDynamic || !port.passthrough.empty()) return false;
+    }
+    return !ChangesRate(node);
+  }
+
+  /// An output whose rate is none of the rates that drive the node.
+  bool ChangesRate(const PlanNode& node) const {
+    std::vector<media::Rate> driving;
+    for (uint32_t p = 0; p < node.ports.size(); ++p) {
+      const PlanPort& port = node.ports[p];
+      const auto index = static_cast<uint32_t>(&node - plan_.nodes.data());
+      if (port.direction != Direction::kInput || !port.net || IsSampled({index, p})) continue;
+      driving.push_back(solution_.choices[*port.net].rate);
+    }
+    if (driving.empty()) return false;
+    return std::any_of(node.ports.begin(), node.ports.end(), [&](const PlanPort& port) {
+      if (port.direction != Direction::kOutput || !port.net) return false;
+      return std::find(driving.begin(), driving.end(), solution_.choices[*port.net].rate) ==
+             driving.end();
+    });
+  }
+
+  bool Cut(const PlanNode& node) const {
+    return node.graph_node && graph_.nodes()[*node.graph_node].island_cut;
+  }
+  /// An inserted node fails as whoever it stands before.
+  ErrorPolicy PolicyOf(uint32_t index) const {
+    while (!plan_.nodes[index].graph_node) {
+      const auto next = std::find_if(plan_.edges.begin(), plan_.edges.end(),
+                                     [&](const PlanEdge& e) { return e.from.node == index; });
+      if (next == plan_.edges.end()) return {};
+      index = next->to.node;
+    }
+    return graph_.nodes()[*plan_.nodes[index].graph_node].on_error;
+  }
+
+  bool MayJoin(const PlanEdge& edge) const {
+    const PlanNode& from = plan_.nodes[edge.from.node];
+    const PlanNode& to = plan_.nodes[edge.to.node];
+    if (from.type->domain == "cpu" || from.type->domain != to.type->domain) return false;
+    if (from.domain_key != to.domain_key || from.device != to.device ||
+        edge.bridge != SyncBridge::kDomain)
+      return false;
+    if (edge.queue.given || edge.queue.when_full != WhenFull::kBlock || edge.sampled) return false;
+    if (edge.hold != 0 || from.ports[edge.from.port].retains != 0) return false;
+    return PolicyOf(edge.from.node) == PolicyOf(edge.to.node);
+  }
+
+  void JoinIslands() {
+    std::vector<bool> may_join, apart;
+    for (uint32_t i = 0; i < plan_.nodes.size(); ++i) {
+      const PlanNode& node = plan_.nodes[i];
+      apart.push_back(node.type->domain == "cpu" || Cut(node) || !FiresOneToOne(i) ||
+                      input_.apart.contains(node.name));
+    }
+    for (const PlanEdge& edge : plan_.edges) may_join.push_back(MayJoin(edge));
+    FormIslands(may_join, apart, &plan_);
+    for (uint32_t net = 0; net < model_.nets.size(); ++net) CostInside(net);
+  }
+
+  /// What does not leave an island was reckoned over a pool's memory: it is the device's own.
+  void CostInside(uint32_t index) {
+    const Choice& choice = solution_.choices[index];
+    const Candidate& chosen = choice.candidate;
+    const auto bytes = static_cast<double>(media::VisibleBytes(
+        {chosen.fourcc, choice.size.width, choice.size.height, chosen.modifier, {}, {}}));
+    for (size_t i = 0; i < chosen.views.size(); ++i) {
+      const PortRef ref = model_.Participant(model_.nets[index], i);
+      if (!plan_.nodes[ref.node].ports[ref.port].inner) continue;
+      const ModelNode& node = model_.nodes[ref.node];
+      const auto pool_ns =
+          static_cast<double>(TouchNs(model_, node, model_.Port(ref).desc->access, chosen.views[i],
+                                      chosen.allocation, i == 0, bytes));
+      const double inner_us = bytes / model_.SpeedsOf(node.device).memory * 1e6;
+      plan_.cost_us = std::max(0.0, plan_.cost_us - pool_ns / 1e3) + inner_us;
+      plan_.islands[*plan_.nodes[ref.node].island].inner_us += inner_us;
+    }
   }
 
   Status Align(uint32_t index, PlanNet* net) {
@@ -248,6 +351,7 @@ class PlanBuilder {
       return fmt::format("{} allocates at most {}", allocation.name, allocation.max_buffers);
     }
     for (size_t i = 0; i < chosen.offers.size(); ++i) {
+      if (i > 0 && plan_.edges[model_.nets[index].edges[i - 1]].inner) continue;
       const uint32_t most = ChosenOffer(index, i).buffers_max;
       if (most == 0 || depth <= most) continue;
       const PortRef ref = model_.Participant(model_.nets[index], i);
@@ -275,6 +379,7 @@ class PlanBuilder {
     add(fmt::format("in flight {}", producer.name), producer.type->in_flight);
     for (size_t i = 0; i < net.edges.size(); ++i) {
       PlanEdge& edge = plan_.edges[net.edges[i]];
+      if (edge.inner) continue;
       const ModelNode& consumer = model_.nodes[edge.to.node];
       const std::string& to = model_.Port(edge.to).name;
       const Offer& taken = ChosenOffer(index, i + 1);
@@ -290,6 +395,7 @@ class PlanBuilder {
     uint32_t least = 0;
     std::string who;
     for (size_t i = 0; i < net.edges.size(); ++i) {
+      if (plan_.edges[net.edges[i]].inner) continue;
       const uint32_t minimum = ChosenOffer(index, i + 1).buffers_min;
       if (minimum <= least) continue;
       least = minimum;
@@ -304,6 +410,7 @@ class PlanBuilder {
     for (size_t i = 0; i < CandidateOf(index).offers.size(); ++i) {
       const Offer& offer = ChosenOffer(index, i);
       const PortRef ref = model_.Participant(model_.nets[index], i);
+      if (plan_.nodes[ref.node].ports[ref.port].inner) continue;
       const ModelNode& node = model_.nodes[ref.node];
       const Views view = CandidateOf(index).views[i];
       const bool transfers = node.Transfers(model_.Port(ref).desc->access, view);
@@ -345,8 +452,8 @@ class PlanBuilder {
     for (const PlanEdge& edge : plan_.edges) into[edge.to.node].push_back(&edge);
     for (uint32_t node : plan_.order) {
       for (const PlanEdge* edge : into[node]) {
-        const uint32_t here =
-            plan_.nodes[edge->from.node].latency_frames + edge->queue.depth + edge->hold;
+        const uint32_t waiting = edge->inner ? 0 : edge->queue.depth + edge->hold;
+        const uint32_t here = plan_.nodes[edge->from.node].latency_frames + waiting;
         plan_.nodes[node].latency_frames = std::max(plan_.nodes[node].latency_frames, here);
       }
     }
@@ -386,6 +493,7 @@ class PlanBuilder {
       WarnUncached(net);
       WarnStarving(net);
     }
+    for (const PlanIsland& island : plan_.islands) WarnStalling(island);
     if (!plan_.optimal) {
       plan_.warnings.push_back("the search was cut off at its bound; a cheaper plan may exist");
     }
@@ -403,15 +511,46 @@ class PlanBuilder {
 
   /// In real time one blocking arm of a fan-out holds up the others.
   void WarnStarving(const PlanNet& net) {
-    if (plan_.settings.clock != ClockMode::kRealtime || net.edges.size() < 2) return;
+    if (plan_.settings.clock != ClockMode::kRealtime) return;
+    const auto arms = std::count_if(net.edges.begin(), net.edges.end(),
+                                    [&](uint32_t edge) { return !plan_.edges[edge].inner; });
+    if (arms < 2) return;
     for (uint32_t index : net.edges) {
       const PlanEdge& edge = plan_.edges[index];
-      if (edge.from != net.producer || edge.queue.when_full != WhenFull::kBlock) continue;
+      if (edge.inner || edge.from != net.producer || edge.queue.when_full != WhenFull::kBlock)
+        continue;
       if (plan_.nodes[edge.to.node].type->live) continue;
       plan_.warnings.push_back(fmt::format(
           "{} -> {} blocks: when it is slow, the other arms of {} starve; "
           "`queue: {{ when_full: drop-oldest }}` lets it drop instead",
           plan_.PortName(edge.from), plan_.PortName(edge.to), plan_.PortName(net.producer)));
+    }
+  }
+
+  /// An island fires when all its outputs have room: one that blocks holds up the others.
+  void WarnStalling(const PlanIsland& island) {
+    if (plan_.settings.clock != ClockMode::kRealtime || island.nodes.size() < 2) return;
+    const auto index = plan_.nodes[island.nodes.front()].island;
+    std::vector<PortRef> outputs;
+    for (const PlanEdge& edge : plan_.edges) {
+      if (plan_.nodes[edge.from.node].island != index || edge.inner) continue;
+      if (std::find(outputs.begin(), outputs.end(), edge.from) == outputs.end()) {
+        outputs.push_back(edge.from);
+      }
+    }
+    if (outputs.size() < 2) return;
+    for (const PlanEdge& edge : plan_.edges) {
+      if (plan_.nodes[edge.from.node].island != index || edge.inner) continue;
+      if (edge.queue.when_full != WhenFull::kBlock || plan_.nodes[edge.to.node].type->live)
+        continue;
+      std::vector<std::string> others;
+      for (PortRef output : outputs) {
+        if (output != edge.from) others.push_back(plan_.PortName(output));
+      }
+      plan_.warnings.push_back(fmt::format(
+          "{} -> {} blocks: when it is slow, {} of the same island stall; `island: cut` on a node "
+          "between them splits it, `queue: {{ when_full: drop-oldest }}` lets it drop",
+          plan_.PortName(edge.from), plan_.PortName(edge.to), fmt::join(others, ", ")));
     }
   }
 

@@ -11,8 +11,14 @@ namespace sluice::graph {
 /// Errors: ResourceExhausted when a pool would be deeper than a port allows.
 Result<Plan> BuildPlan(const Model& model, const Solution& solution);
 
-/// Joins serial CPU nodes into run groups and puts each device node on an
-/// island of its own. Needs nodes, edges and order.
+/// Joins device nodes into islands, and says which edges, ports and nets are inside of
+/// one. `may_join`, by edge: nothing on it asks for a border. `apart`, by node: stays an
+/// island of its own. Islands are convex: no way leads out of one and back into it.
+/// Needs nodes, edges and order.
+void FormIslands(const std::vector<bool>& may_join, const std::vector<bool>& apart, Plan* plan);
+
+/// Joins serial CPU nodes into run groups; an island is a group of its own. Needs
+/// nodes, edges, islands and order.
 void GroupNodes(Plan* plan);
 
 }  // namespace sluice::graph

@@ -7,76 +7,39 @@
 namespace sluice::graph {
 namespace {
 
-/// Bits of a sample, and chroma samples for four pixels (0 = grey).
-struct Quality {
-  uint32_t bits;
-  uint32_t chroma;
-};
-
-Quality QualityOf(uint32_t fourcc) {
-  switch (fourcc) {
-    case media::kR8:
-      return {8, 0};
-    case media::kYu12:
-    case media::kNv12:
-    case media::kNv21:
-    case media::kMjpg:
-    case media::kH264:
-    case media::kHevc:
-      return {8, 1};
-    case media::kYuyv:
-    case media::kUyvy:
-    case media::kNv16:
-      return {8, 2};
-    case media::kP010:
-      return {10, 1};
-    case media::kAb4h:
-      return {16, 4};
-    case media::kRg16:
-      return {5, 4};
-    default:
-      return {8, 4};
-  }
-}
-
-/// What is lost against a port's first choice. Without this the cheapest format
+/// What is lost of what the producer could give. Without this the cheapest format
 /// would win, and a grey picture is cheaper than a coloured one.
-uint64_t Loss(uint32_t best, uint32_t fourcc, bool is_source) {
-  const Quality want = QualityOf(best), have = QualityOf(fourcc);
-  uint64_t loss = want.bits > have.bits ? want.bits - have.bits : 0;
+uint64_t Loss(const ModelNet& net, uint32_t first, uint32_t fourcc) {
+  const Quality want = first != 0 ? QualityOf(first) : Quality{}, have = QualityOf(fourcc);
+  const uint32_t bits = std::max(want.bits, net.arriving.bits);
+  uint64_t loss = bits > have.bits ? bits - have.bits : 0;
   if (want.chroma > 0 && have.chroma == 0) loss += 100;
-  if (is_source && want.chroma > have.chroma) loss += want.chroma - have.chroma;
+  if (net.arriving.chroma > have.chroma) loss += net.arriving.chroma - have.chroma;
+  if (net.arriving.alpha && !have.alpha) loss += 20;
   // What takes both takes the pixels: a compressed picture has to be decoded somewhere.
-  if (media::IsCompressed(fourcc) && !media::IsCompressed(best)) loss += 50;
+  if (media::IsCompressed(fourcc) && first != 0 && !media::IsCompressed(first)) loss += 50;
   return loss;
-}
-
-/// Sources and decoders: no other node has the pixels before them.
-bool MakesPixels(const NodeType& type) {
-  for (const PortDesc& port : type.ports) {
-    if (port.direction != Direction::kInput) continue;
-    for (const Offer& offer : port.offers) {
-      if (offer.fourccs.empty()) return false;
-      if (!std::all_of(offer.fourccs.begin(), offer.fourccs.end(), media::IsCompressed)) {
-        return false;
-      }
-    }
-  }
-  return true;
 }
 
 /// The cheapest first: ties between equally fast views go this way.
 constexpr Views kViewOrder[] = {kViewDevice, kViewDmabuf, kViewShm, kViewCpu};
 
-double Bandwidth(const Profile& profile, const ModelNode& node, Access access, Views view,
-                 Views all_views) {
+/// Of a participant: bytes that it reads or writes in a second.
+double Bandwidth(const Model& model, const ModelNode& node, Access access, Views view,
+                 const Allocation& allocation, bool writes) {
+  const Profile& profile = model.input->profile;
   if (access == Access::kDevice) {
-    if (node.facts && node.facts->is_software) return profile.software_device_bandwidth;
-    return view == kViewDevice ? profile.device_bandwidth : profile.host_link_bandwidth;
+    const DeviceSpeeds& speeds = model.SpeedsOf(node.device);
+    if (view == kViewDevice) return speeds.memory;
+    return writes ? speeds.host_write : speeds.host_read;
   }
   // Memory that a device allocated is not cached for the CPU.
-  if ((all_views & kViewDevice) != 0 && (all_views & kViewShm) == 0) {
-    return profile.cpu_device_bandwidth;
+  if ((allocation.views & kViewDevice) != 0 && (allocation.views & kViewShm) == 0) {
+    return model.SpeedsOf(allocation.device).cpu_read;
+  }
+  if (allocation.kind == AllocatorKind::kEngine && !writes) {
+    const auto measured = profile.allocator_read.find(allocation.name);
+    if (measured != profile.allocator_read.end()) return measured->second;
   }
   return profile.cpu_bandwidth;
 }
@@ -109,7 +72,6 @@ class Enumerator {
       ports_.push_back(&model.Port(ref));
       nodes_.push_back(&model.nodes[ref.node]);
     }
-    is_source_ = MakesPixels(*nodes_[0]->type);
   }
 
   CandidateSet Run() {
@@ -220,9 +182,7 @@ class Enumerator {
       const Access access = ports_[participant]->desc->access;
       const bool transfers = On(kOnMemory) && node.Transfers(access, view);
       if (transfers && net_.zero_copy && On(kOnCopies)) continue;
-      uint64_t time =
-          Nanoseconds(bytes, Bandwidth(input_.profile, node, access, view, allocation.views));
-      if (transfers) time += Nanoseconds(2 * bytes, input_.profile.cpu_bandwidth);
+      uint64_t time = TouchNs(model_, node, access, view, allocation, participant == 0, bytes);
       if (best != 0 && time >= *time_ns) continue;
       best = view;
       *time_ns = time;
@@ -275,8 +235,9 @@ class Enumerator {
     if (!offer.copies.empty()) {
       cost.time_ns += 2 * Nanoseconds(static_cast<double>(bytes), input_.profile.cpu_bandwidth);
     }
-    if (participant == 0 && !port.offers[0].fourccs.empty()) {
-      cost.loss = Loss(port.offers[0].fourccs[0], fourcc, is_source_);
+    if (participant == 0) {
+      const std::vector<uint32_t>& preferred = port.offers[0].fourccs;
+      cost.loss = Loss(net_, preferred.empty() ? 0 : preferred[0], fourcc);
     }
     return cost;
   }
@@ -373,7 +334,6 @@ class Enumerator {
   const ModelNet& net_;
   const Size nominal_;
   const uint32_t constraints_;
-  bool is_source_ = false;
   std::vector<const ModelPort*> ports_;
   std::vector<const ModelNode*> nodes_;
   CandidateSet set_;
@@ -387,6 +347,15 @@ Cost& Cost::operator+=(const Cost& other) {
   memory += other.memory;
   preference += other.preference;
   return *this;
+}
+
+uint64_t TouchNs(const Model& model, const ModelNode& node, Access access, Views view,
+                 const Allocation& allocation, bool writes, double bytes) {
+  uint64_t time = Nanoseconds(bytes, Bandwidth(model, node, access, view, allocation, writes));
+  if (node.Transfers(access, view)) {
+    time += Nanoseconds(2 * bytes, model.input->profile.cpu_bandwidth);
+  }
+  return time;
 }
 
 CandidateSet MakeCandidates(const Model& model, const ModelNet& net, Size nominal,

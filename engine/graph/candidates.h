@@ -25,7 +25,7 @@ enum Constraint : uint32_t {
 
 /// Compared from the first member on; adds member by member.
 struct Cost {
-  uint64_t loss = 0;     ///< colour or depth of sample thrown away against a port's first choice
+  uint64_t loss = 0;     ///< colour, depth of sample and alpha thrown away
   uint64_t time_ns = 0;  ///< for one frame
   uint64_t memory = 0;   ///< bytes of one buffer
   uint64_t preference = 0;
@@ -68,6 +68,11 @@ struct CandidateSet {
 /// `nominal`: the size that costs are estimated with.
 CandidateSet MakeCandidates(const Model& model, const ModelNet& net, Size nominal,
                             uint32_t constraints = kOnAll);
+
+/// Time for a node to read or write `bytes` by `view` of what `allocation` makes, transfers
+/// included.
+uint64_t TouchNs(const Model& model, const ModelNode& node, Access access, Views view,
+                 const Allocation& allocation, bool writes, double bytes);
 
 /// Why exclusions keep this net from something, for refusals.
 std::vector<std::string> ExclusionReasons(const Model& model, const ModelNet& net);

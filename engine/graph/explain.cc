@@ -231,7 +231,7 @@ std::vector<std::string> TieTexts(const Model& model, const FailedNet& failed) {
   std::set<std::string> texts;
   for (uint32_t i = 0; i < model.nodes.size(); ++i) {
     const ModelNode& node = model.nodes[i];
-    for (const Tie& tie : node.type->ties) {
+    for (const Tie& tie : node.ties) {
       if (failed.field && tie.field != *failed.field) continue;
       for (uint32_t p = 0; p < node.ports.size(); ++p) {
         if (node.ports[p].desc->name != tie.left_port && node.ports[p].desc->name != tie.right_port)
@@ -241,9 +241,7 @@ std::vector<std::string> TieTexts(const Model& model, const FailedNet& failed) {
             net && (*net == failed.net || std::find(failed.tied_to.begin(), failed.tied_to.end(),
                                                     *net) != failed.tied_to.end());
         if (concerned) {
-          texts.insert(fmt::format("{}: {}.{} == {}.{}", node.name, tie.left_port,
-                                   TieFieldName(tie.field), tie.right_port,
-                                   TieFieldName(tie.field)));
+          texts.insert(fmt::format("{}: {}", node.name, ToString(tie)));
         }
       }
     }

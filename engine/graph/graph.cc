@@ -46,9 +46,12 @@ namespace {
 /// Keys of a node that belong to the language, not to its type.
 const std::vector<std::string> kNodeKeys = {"type", "on_error", "sync", "end", "gpu", "island"};
 
-std::vector<std::string> PortNames(const NodeType& type, Direction direction) {
+std::vector<std::string> PortNames(const NodeType& type, Direction direction,
+                                   bool only_required = false) {
   std::vector<std::string> names;
-  for (const PortDesc* port : type.Ports(direction)) names.push_back(port->name);
+  for (const PortDesc& port : type.ports) {
+    if (port.direction == direction && (port.required || !only_required)) names.push_back(port.name);
+  }
   return names;
 }
 
@@ -183,6 +186,8 @@ class Validator {
     if (type == nullptr) return std::nullopt;  // already reported
     const std::vector<std::string> names = PortNames(*type, direction);
     if (end.port.empty()) {
+      const std::vector<std::string> needed = PortNames(*type, direction, true);
+      if (names.size() > 1 && needed.size() == 1) return FindPort(found->second, needed[0]);
       if (names.size() != 1) {
         diagnostics_->Error(
             names.empty() ? kErrPortDirection : kErrPortNeeded, end.mark,

@@ -31,6 +31,9 @@ void GroupNodes(Plan* plan) {
   for (const PlanEdge& edge : plan->edges) {
     if (IsInner(*plan, edge)) leader[find(edge.to.node)] = find(edge.from.node);
   }
+  for (const PlanIsland& island : plan->islands) {
+    for (uint32_t node : island.nodes) leader[find(node)] = find(island.nodes.front());
+  }
   std::map<uint32_t, uint32_t> group_of;
   for (uint32_t index : plan->order) {
     PlanNode& node = plan->nodes[index];
@@ -39,9 +42,6 @@ void GroupNodes(Plan* plan) {
     if (is_new) plan->run_groups.emplace_back();
     node.run_group = found->second;
     plan->run_groups[node.run_group].nodes.push_back(index);
-    if (!IsDevice(node)) continue;
-    node.island = static_cast<uint32_t>(plan->islands.size());
-    plan->islands.push_back({node.type->domain, node.device, {index}});
   }
 }
 

@@ -19,6 +19,10 @@ std::string UuidKey(const DeviceUuid& uuid) {
   return key;
 }
 
+std::string DeviceKey(const std::string& domain, const DomainFacts& facts) {
+  return facts.device_uuid != DeviceUuid{} ? UuidKey(facts.device_uuid) : "domain:" + domain;
+}
+
 const ParamValue* FindValue(const std::vector<NodeParam>& params, const std::string& name) {
   for (const NodeParam& param : params) {
     if (param.name == name) return &param.value;
@@ -31,7 +35,8 @@ bool HasAskedFourcc(const std::vector<NodeParam>& params, const Offer& offer) {
   const ParamValue* fourcc = FindValue(params, offer.fourcc_param);
   if (fourcc == nullptr || offer.fourccs.empty()) return true;
   auto token = media::ParseFourcc(fourcc->text);
-  return !token || std::find(offer.fourccs.begin(), offer.fourccs.end(), *token) != offer.fourccs.end();
+  return !token ||
+         std::find(offer.fourccs.begin(), offer.fourccs.end(), *token) != offer.fourccs.end();
 }
 
 /// Applies the parameters that an offer refers to.
@@ -49,6 +54,14 @@ void Narrow(const std::vector<NodeParam>& params, Offer* offer) {
   if (fourcc != nullptr) {
     if (auto token = media::ParseFourcc(fourcc->text)) offer->fourccs = {*token};
   }
+}
+
+bool Holds(const Tie& tie, const std::vector<NodeParam>& params) {
+  if (!tie.unless_param.empty() && FindValue(params, tie.unless_param) != nullptr) return false;
+  if (tie.when_param.empty()) return true;
+  const ParamValue* value = FindValue(params, tie.when_param);
+  return value != nullptr && std::find(tie.when_values.begin(), tie.when_values.end(),
+                                       value->ToString()) != tie.when_values.end();
 }
 
 template <typename T>
@@ -131,6 +144,11 @@ class Builder {
       model_.edges.push_back({edge.from, edge.to, 0, i, edge.queue, require});
     }
     for (const Insertion& insertion : insertions) Insert(insertion);
+    for (const auto& [id, facts] : input_.domains) {
+      model_.devices[DeviceKey(id, facts)] =
+          FindDevice(input_.profile, UuidKey(facts.device_uuid), facts.device_name, facts.driver,
+                     facts.is_software);
+    }
     for (ModelNode& node : model_.nodes) SLUICE_RETURN_IF_ERROR(FillOffers(&node));
     SortTopologically();
     return {};
@@ -142,16 +160,23 @@ class Builder {
     node.name = name;
     node.type = type;
     node.params = std::move(params);
-    if (auto found = input_.domains.find(type->domain); found != input_.domains.end()) {
-      node.facts = found->second;
-    }
+    std::copy_if(type->ties.begin(), type->ties.end(), std::back_inserter(node.ties),
+                 [&](const Tie& tie) { return Holds(tie, node.params); });
     if (type->domain != "cpu") {
-      node.device = node.facts && node.facts->device_uuid != DeviceUuid{}
-                        ? UuidKey(node.facts->device_uuid)
-                        : "domain:" + type->domain;
+      const auto named = input_.domain_of.find(name);
+      SetDomain(named != input_.domain_of.end() ? named->second : type->domain, &node);
     }
     model_.nodes.push_back(std::move(node));
     return model_.nodes.back();
+  }
+
+  void SetDomain(const std::string& key, ModelNode* node) {
+    node->domain_key = key;
+    node->facts.reset();
+    if (auto found = input_.domains.find(key); found != input_.domains.end()) {
+      node->facts = found->second;
+    }
+    node->device = DeviceKey(key, node->facts.value_or(DomainFacts{}));
   }
 
   void Insert(const Insertion& insertion) {
@@ -164,6 +189,7 @@ class Builder {
       if (desc.default_value) params.push_back({desc.name, *desc.default_value, false});
     }
     const auto index = static_cast<uint32_t>(model_.nodes.size());
+    std::string neighbour;
     for (ModelEdge& edge : model_.edges) {
       const ModelNode& consumer = model_.nodes[edge.to.node];
       if (consumer.name + "." + consumer.type->ports[edge.to.port].name != insertion.consumer)
@@ -172,12 +198,18 @@ class Builder {
       // the inserted node is an inner edge with the shortest queue.
       ModelEdge inner{
           edge.from, {index, in}, 0, std::nullopt, QueueConfig{1, WhenFull::kBlock, false}, false};
+      for (uint32_t side : {edge.from.node, edge.to.node}) {
+        const ModelNode& beside = model_.nodes[side];
+        if (beside.type->domain == insertion.type->domain) neighbour = beside.domain_key;
+      }
       edge.from = {index, out};
       model_.edges.push_back(inner);
       break;
     }
-    AddNode(InsertedName(insertion), insertion.type, std::move(params)).inserted_reason =
-        insertion.reason;
+    ModelNode& node = AddNode(InsertedName(insertion), insertion.type, std::move(params));
+    node.inserted_reason = insertion.reason;
+    // On its neighbour's device, the consumer's before the producer's.
+    if (!neighbour.empty()) SetDomain(neighbour, &node);
   }
 
   Status FillOffers(ModelNode* node) {
@@ -260,6 +292,24 @@ std::vector<uint32_t> CollectEdges(
   return collected;
 }
 
+/// Of a net whose producer's inputs have theirs.
+Quality ArrivingAt(const Model& model, PortRef producer) {
+  const ModelNode& node = model.nodes[producer.node];
+  const std::vector<Offer>& given = node.ports[producer.port].offers;
+  if (MakesPixels(*node.type)) {
+    const bool known = !given.empty() && !given[0].fourccs.empty();
+    return known ? QualityOf(given[0].fourccs[0]) : Quality{};
+  }
+  Quality most;
+  for (uint32_t i = 0; i < node.ports.size(); ++i) {
+    if (node.ports[i].desc->direction != Direction::kInput) continue;
+    const std::optional<uint32_t> net = model.NetOf({producer.node, i});
+    if (!net) continue;
+    most = Most(most, Least(model.nets[*net].arriving, BestOf(node.ports[i].offers)));
+  }
+  return Least(most, BestOf(given));
+}
+
 }  // namespace
 
 std::string InsertedName(const Insertion& insertion) {
@@ -270,6 +320,11 @@ std::optional<uint32_t> Model::NetOf(PortRef ref) const { return net_of_port_[re
 
 std::string Model::DeviceOf(const ModelNode& node, const Offer& offer) const {
   return offer.device_uuid != DeviceUuid{} ? UuidKey(offer.device_uuid) : node.device;
+}
+
+const DeviceSpeeds& Model::SpeedsOf(const std::string& device) const {
+  const auto found = devices.find(device);
+  return found != devices.end() ? found->second.speeds : input->profile.device;
 }
 
 Result<Model> BuildModel(const NegotiationInput& input, const std::vector<Insertion>& insertions) {
@@ -293,6 +348,7 @@ Result<Model> BuildModel(const NegotiationInput& input, const std::vector<Insert
       if (!ports[port].desc->passthrough.empty() || edges_from[node][port].empty()) continue;
       ModelNet net;
       net.producer = {node, port};
+      net.arriving = ArrivingAt(model, net.producer);
       net.edges = CollectEdges(model, net.producer, edges_from);
       const auto index = static_cast<uint32_t>(model.nets.size());
       model.net_of_port_[node][port] = index;

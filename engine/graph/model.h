@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "engine/graph/graph.h"
 #include "engine/graph/negotiate.h"
 #include "engine/graph/plan.h"
+#include "engine/graph/quality.h"
 
 namespace sluice::graph {
 
@@ -28,7 +30,9 @@ struct ModelNode {
   std::string inserted_reason;
   std::vector<NodeParam> params;
   std::vector<ModelPort> ports;
-  std::string device;  ///< key of the domain's device; "" on the CPU
+  std::vector<Tie> ties;   ///< those of the type that hold with these parameters
+  std::string device;      ///< key of the domain's device; "" on the CPU
+  std::string domain_key;  ///< of NegotiationInput::domains; "" on the CPU
   /// Of its opened domain; nothing while the plan goes by manifests alone.
   std::optional<DomainFacts> facts;
 
@@ -53,6 +57,9 @@ struct ModelNet {
   PortRef producer;
   std::vector<uint32_t> edges;
   bool zero_copy = false;  ///< an edge or the graph requires it
+  /// What the producer has of the picture: of a source its first choice, of others the most that
+  /// can reach it by its inputs, and leave it.
+  Quality arriving;
 };
 
 /// A converter that is put in front of the input `consumer`.
@@ -68,6 +75,8 @@ struct Model {
   std::vector<ModelEdge> edges;
   std::vector<ModelNet> nets;
   std::vector<uint32_t> order;  ///< topological, into nodes
+  /// What the profile says of the devices that domains opened, by ModelNode::device.
+  std::map<std::string, ProfiledDevice> devices;
 
   const ModelPort& Port(PortRef ref) const { return nodes[ref.node].ports[ref.port]; }
   PortRef Participant(const ModelNet& net, size_t index) const {
@@ -80,6 +89,8 @@ struct Model {
   }
   /// Key of the device that an offer of this node means.
   std::string DeviceOf(const ModelNode& node, const Offer& offer) const;
+  /// Of a device, by the same key; what the profile assumes where it was not opened.
+  const DeviceSpeeds& SpeedsOf(const std::string& device) const;
 
  private:
   friend Result<Model> BuildModel(const NegotiationInput&, const std::vector<Insertion>&);

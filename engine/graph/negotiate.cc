@@ -43,6 +43,22 @@ void AddOffer(const Offer& o, Digest* digest) {
               o.dynamic_reserve);
 }
 
+void AddSpeeds(const DeviceSpeeds& s, Digest* digest) {
+  digest->Add("{} {} {} {} {}", s.memory, s.host_read, s.host_write, s.cpu_read, s.submission_us);
+}
+
+void AddProfile(const Profile& profile, const Model& model, Digest* digest) {
+  digest->Add("profile {} {} {} {}", profile.date, profile.processor, profile.cpu_bandwidth,
+              profile.edge_us);
+  for (const auto& [name, speed] : profile.allocator_read) digest->Add("read {} {}", name, speed);
+  AddSpeeds(profile.device, digest);
+  for (const auto& [key, device] : model.devices) {
+    digest->Add("device {} {} {} {}", key, device.name,
+                device.measured != nullptr ? device.measured->date : "", device.warning);
+    AddSpeeds(device.speeds, digest);
+  }
+}
+
 std::string DigestOf(const NegotiationInput& input, const Model& model) {
   Digest digest;
   const Settings& settings = input.graph->settings();
@@ -64,6 +80,13 @@ std::string DigestOf(const NegotiationInput& input, const Model& model) {
                edge.queue.depth, WhenFullName(edge.queue.when_full), edge.queue.given,
                edge.require_zero_copy);
   }
+  for (const GraphNode& node : input.graph->nodes()) {
+    if (node.type->domain == "cpu") continue;
+    const ErrorPolicy& policy = node.on_error;
+    digest.Add("island {} {} {} {} {} {}", node.island_cut, input.apart.contains(node.name),
+               static_cast<int>(policy.action), policy.attempts, policy.backoff_ns,
+               policy.backoff_max_ns);
+  }
   for (const Exclusion& e : input.exclusions) {
     digest.Add("excluded {} {} {} {} {} {} {}x{}", e.producer, e.consumer, e.fourcc,
                e.modifier ? ModifierToString(*e.modifier) : "", e.view, e.allocator, e.size.width,
@@ -71,9 +94,7 @@ std::string DigestOf(const NegotiationInput& input, const Model& model) {
   }
   for (const EngineAllocator& a : input.allocators)
     digest.Add("{} {} {} {}", a.name, a.views, a.max_buffers, a.reluctance);
-  const Profile& p = input.profile;
-  digest.Add("{} {} {} {} {}", p.cpu_bandwidth, p.device_bandwidth, p.host_link_bandwidth,
-             p.software_device_bandwidth, p.cpu_device_bandwidth);
+  AddProfile(input.profile, model, &digest);
   return digest.Text();
 }
 
@@ -112,11 +133,29 @@ class Negotiator {
       return Refuse(*original);
     }
     Result<Plan> plan = BuildPlan(current.model, current.solution);
-    if (plan) plan->digest = DigestOf(input_, current.model);
+    if (!plan) return plan;
+    plan->digest = DigestOf(input_, current.model);
+    AddProfileTo(*plan, current.model);
     return plan;
   }
 
  private:
+  /// What the profile has to do with it.
+  void AddProfileTo(Plan& plan, const Model& model) const {
+    std::vector<ProfiledDevice> devices;
+    for (const auto& [key, device] : model.devices) {
+      const bool used = std::any_of(plan.nodes.begin(), plan.nodes.end(),
+                                    [&key](const PlanNode& node) { return node.device == key; });
+      if (!used) continue;
+      devices.push_back(device);
+      if (!device.warning.empty()) plan.warnings.push_back(device.warning);
+    }
+    plan.profile = DescribeProfile(input_.profile, devices);
+    for (const PlanIsland& island : plan.islands) {
+      plan.cost_us += model.SpeedsOf(island.device).submission_us;
+    }
+  }
+
   /// The model must not move once solved: nothing in the solution points into it,
   /// so an attempt may.
   Result<Attempt> Try(std::vector<Insertion> insertions) {

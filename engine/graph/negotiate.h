@@ -3,25 +3,16 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/base/result.h"
 #include "engine/graph/graph.h"
 #include "engine/graph/plan.h"
+#include "engine/graph/profile.h"
 
 namespace sluice::graph {
-
-/// Speeds in bytes a second. The defaults are of the right order for a desktop;
-/// `doctor` measures.
-struct Profile {
-  double cpu_bandwidth = 10e9;             ///< CPU, cached memory
-  double device_bandwidth = 300e9;         ///< device, its own memory
-  double host_link_bandwidth = 12e9;       ///< device, host memory (shm, dma-buf)
-  double software_device_bandwidth = 4e9;  ///< a domain whose device is the CPU
-  double cpu_device_bandwidth = 1e9;       ///< CPU, device memory
-  double edge_us = 1;                      ///< fixed cost of an inserted node
-};
 
 /// Memory that the engine can make. In order of preference.
 struct EngineAllocator {
@@ -44,6 +35,7 @@ struct DomainFacts {
   uint32_t size_multiple = 1;
   uint32_t offset_multiple = 1;
   bool is_software = false;
+  std::string driver;
 };
 
 struct SolverLimits {
@@ -63,10 +55,16 @@ struct NegotiationInput {
   std::map<std::string, std::vector<Offer>> offers;
   Profile profile;
   std::vector<EngineAllocator> allocators = {EngineAllocator{}};
-  std::map<std::string, DomainFacts> domains;  ///< by NodeType::domain
+  /// By instance; the first of a domain is called as NodeType::domain.
+  std::map<std::string, DomainFacts> domains;
+  /// The instance of a node; an absent one's is NodeType::domain, an inserted one's that
+  /// of its neighbour.
+  std::map<std::string, std::string, std::less<>> domain_of;
   std::vector<Exclusion> exclusions;
   /// Types that may be inserted, in order of preference. Borrowed.
   std::vector<const NodeType*> converters;
+  /// Nodes that have ended: none joins an island with those that run on.
+  std::set<std::string, std::less<>> apart;
   uint32_t epoch = 1;
   SolverLimits limits;
 };

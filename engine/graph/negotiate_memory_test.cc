@@ -55,7 +55,7 @@ TEST(NegotiateMemoryTest, AConsumerMayAllocateForItsProducer) {
 TEST(NegotiateMemoryTest, DeviceMemoryIsSharedOnlyOnTheSameDevice) {
   Case same({OnDevice(Source("s", {DeviceOffer("NV12", 1)})),
              OnDevice(Sink("t", {DeviceOffer("NV12", 1)}))},
-            "s: s\nt: t\ns -> t\n");
+            "s: s\nt: t cut\ns -> t\n");
   const Plan plan = same.Succeed();
   EXPECT_EQ(plan.nets[0].views, kViewDevice);
   EXPECT_EQ(plan.nets[0].device, "01000000000000000000000000000000");
@@ -63,7 +63,7 @@ TEST(NegotiateMemoryTest, DeviceMemoryIsSharedOnlyOnTheSameDevice) {
 
   Case other({OnDevice(Source("s", {DeviceOffer("NV12", 1)})),
               OnDevice(Sink("t", {DeviceOffer("NV12", 2)}))},
-             "s: s\nt: t\ns -> t\n");
+             "s: s\nt: t cut\ns -> t\n");
   const std::string refusal = other.Refusal();
   EXPECT_TRUE(Has(refusal, "s.out -> t.in: no memory that all can reach")) << refusal;
   EXPECT_TRUE(Has(refusal, "device of 01")) << refusal;
@@ -79,9 +79,9 @@ TEST(NegotiateMemoryTest, ACpuNodeThatNamesNoDeviceTakesTheMemoryOfAny) {
 TEST(NegotiateMemoryTest, PrefersTheMemoryThatIsFasterForTheDevice) {
   Offer gpu = DeviceOffer("NV12", 1);
   gpu.views |= kViewShm;
-  Case c({OnDevice(Source("s", {gpu})), OnDevice(Sink("t", {gpu}))}, "s: s\nt: t\ns -> t\n");
+  Case c({OnDevice(Source("s", {gpu})), OnDevice(Sink("t", {gpu}))}, "s: s\nt: t cut\ns -> t\n");
   EXPECT_EQ(c.Succeed().nets[0].views, kViewDevice);
-  c.input.profile.device_bandwidth = 1e9;  // a device whose own memory is slower than the host's
+  c.input.profile.device.memory = 1e9;  // a device whose own memory is slower than the host's
   EXPECT_EQ(c.Succeed().nets[0].allocator, "memfd");
 }
 

@@ -58,11 +58,104 @@ TEST(NegotiateTest, ADecoderKeepsChromaAsASourceDoes) {
                 Filter("d", {CpuOffer("MJPG H264")}, pictures, false), Sink("t", {CpuOffer("")})},
                "s: s\nd: d\nt: t\ns -> d -> t\n");
   EXPECT_EQ(FourccOf(decoder.Succeed(), "d.out"), "YUYV");
-  // Elsewhere the cheaper one is as good.
+  // Where no more has come the cheaper one is as good.
   Case filter({Source("s", {SizedOffer("NV12", 64, 48)}),
                Filter("f", {CpuOffer("NV12")}, pictures, false), Sink("t", {CpuOffer("")})},
               "s: s\nf: f\nt: t\ns -> f -> t\n");
   EXPECT_EQ(FourccOf(filter.Succeed(), "f.out"), "YU12");
+}
+
+TEST(NegotiateTest, ChromaIsKeptBehindAFilterThatCouldAlsoGiveLess) {
+  const char* const any = "YU12 YUYV XB24";
+  const std::vector<NodeType> types = {
+      Source("s", {SizedOffer("XB24", 64, 48)}),
+      Filter("f", {CpuOffer(any)}, {CpuOffer(any)}, false),
+      Filter("narrow", {CpuOffer("XB24")}, {CpuOffer("YUYV")}, false), Sink("t", {CpuOffer("")})};
+  EXPECT_EQ(FourccOf(Case(types, "s: s\nf: f\nt: t\ns -> f -> t\n").Succeed(), "f.out"), "XB24");
+  EXPECT_EQ(
+      FourccOf(Case(types, "s: s\nn: narrow\nf: f\nt: t\ns -> n -> f -> t\n").Succeed(), "f.out"),
+      "YUYV");
+}
+
+TEST(NegotiateTest, DepthIsKeptBehindAFilterThatCouldAlsoGiveLess) {
+  const char* const any = "NV12 XR24 P010 AB4H";
+  const std::vector<NodeType> types = {
+      Source("deep", {SizedOffer("P010", 64, 48)}),
+      Source("plain", {SizedOffer("NV12", 64, 48)}),
+      Filter("f", {CpuOffer(any)}, {CpuOffer(any)}, false),
+      Filter("narrow", {CpuOffer("NV12 P010")}, {CpuOffer("NV12")}, false),
+      Sink("t", {CpuOffer("XR24 AB4H")}),
+      Sink("any", {CpuOffer("")})};
+  // A screen that takes eight bits and half floats: the ten bits stay.
+  EXPECT_EQ(FourccOf(Case(types, "s: deep\nf: f\nt: t\ns -> f -> t\n").Succeed(), "f.out"), "AB4H");
+  EXPECT_EQ(FourccOf(Case(types, "s: plain\nf: f\nt: t\ns -> f -> t\n").Succeed(), "f.out"),
+            "XR24");
+  // No deeper than what came.
+  EXPECT_EQ(FourccOf(Case(types, "s: deep\nf: f\nt: any\ns -> f -> t\n").Succeed(), "f.out"),
+            "P010");
+  // What has gone on the way is not made up again.
+  EXPECT_EQ(FourccOf(Case(types, "s: deep\nn: narrow\nf: f\nt: t\ns -> n -> f -> t\n").Succeed(),
+                     "f.out"),
+            "XR24");
+}
+
+TEST(NegotiateTest, AlphaIsKeptBehindAFilterThatCouldAlsoGiveLess) {
+  const std::vector<NodeType> types = {
+      Source("clear", {SizedOffer("AB24", 64, 48)}), Source("opaque", {SizedOffer("XB24", 64, 48)}),
+      Filter("f", {CpuOffer("")}, {CpuOffer("YU12 XR24 AR24")}, false), Sink("t", {CpuOffer("")})};
+  EXPECT_EQ(FourccOf(Case(types, "s: clear\nf: f\nt: t\ns -> f -> t\n").Succeed(), "f.out"),
+            "AR24");
+  EXPECT_EQ(FourccOf(Case(types, "s: opaque\nf: f\nt: t\ns -> f -> t\n").Succeed(), "f.out"),
+            "XR24");
+}
+
+TEST(NegotiateTest, AnInsertedConverterKeepsDepthWhereItsConsumerCan) {
+  const std::vector<NodeType> types = {Source("s", {SizedOffer("P010", 64, 48)}),
+                                       Sink("t", {CpuOffer("XR24 AB4H")}),
+                                       Converter("conv", "NV12 P010", "NV12 XR24 AB4H")};
+  Case c(types, "s: s\nt: t\ns -> t\n");
+  EXPECT_EQ(FourccOf(c.Succeed(), "conv@t.in.out"), "AB4H");
+}
+
+/// What "s" makes, of `fourcc` and `color`, behind the converter in front of a sink that takes
+/// `to`.
+media::Color Converted(const std::string& fourcc, const media::Color& color, Offer to) {
+  Offer from = SizedOffer(fourcc, 64, 48);
+  from.color = color;
+  Case c({Source("s", {from}), Sink("t", {std::move(to)}),
+          Converter("conv", "YU12 NV12 P010 XB24", "YU12 NV12 P010 XB24")},
+         "s: s\nt: t\ns -> t\n");
+  const Plan plan = c.Succeed();
+  return NetOf(plan, "conv@t.in.out").format.color;
+}
+
+TEST(NegotiateTest, WhatAConverterIsNotAskedForStaysAsItCame) {
+  using namespace media;
+  const Color hdr{Primaries::kBt2020, Transfer::kPq, Matrix::kBt2020, Range::kLimited,
+                  Siting::kTopLeft};
+  EXPECT_EQ(Converted("P010", hdr, CpuOffer("NV12")), hdr);
+  const Color unknown{};
+  EXPECT_EQ(Converted("NV12", unknown, CpuOffer("YU12")), unknown);
+  // Of what is asked for, that.
+  Offer full = CpuOffer("NV12");
+  full.color.range = Range::kFull;
+  Color asked = hdr;
+  asked.range = Range::kFull;
+  EXPECT_EQ(Converted("P010", hdr, full), asked);
+}
+
+TEST(NegotiateTest, WhatAConverterMakesOfRgbIsSaid) {
+  using namespace media;
+  const Color srgb{Primaries::kBt709, Transfer::kSrgb, Matrix::kRgb, Range::kFull, Siting{}};
+  EXPECT_EQ(
+      Converted("XB24", srgb, CpuOffer("YU12")),
+      (Color{Primaries::kBt709, Transfer::kSrgb, Matrix::kBt709, Range::kLimited, Siting::kLeft}));
+  const Color wide{Primaries::kBt2020, Transfer::kPq, Matrix::kRgb, Range::kFull, Siting{}};
+  EXPECT_EQ(Converted("XB24", wide, CpuOffer("P010")).matrix, Matrix::kBt2020);
+  const Color yuv{Primaries::kBt709, Transfer::kBt709, Matrix::kBt709, Range::kLimited,
+                  Siting::kLeft};
+  EXPECT_EQ(Converted("YU12", yuv, CpuOffer("XB24")),
+            (Color{Primaries::kBt709, Transfer::kBt709, Matrix{}, Range{}, Siting{}}));
 }
 
 TEST(NegotiateTest, FanOutIntersectsAllConsumers) {
@@ -439,7 +532,7 @@ TEST(NegotiateTest, TheSearchIsExactAgainstBruteForce) {
     auto listed = [](const Offer& offer, uint32_t fourcc) {
       return std::find(offer.fourccs.begin(), offer.fourccs.end(), fourcc) != offer.fourccs.end();
     };
-    // Source loss comes before bytes: compare only the bytes of plans with the least loss.
+    // Loss comes before bytes: compare only the bytes of plans with the least loss.
     std::vector<uint32_t> all = Fourccs("NV12 YUYV AB24");
     auto bytes = [](uint32_t f) { return f == media::kAb24 ? 8u : f == media::kYuyv ? 4u : 3u; };
     auto chroma = [](uint32_t f) { return f == media::kAb24 ? 4u : f == media::kYuyv ? 2u : 1u; };
@@ -454,8 +547,25 @@ TEST(NegotiateTest, TheSearchIsExactAgainstBruteForce) {
                             listed(g, z) && z != media::kNv12 && (!(mask & 64) || x == y) &&
                             (!(mask & 128) || y == z);
           if (!fits) continue;
+          // Chroma and alpha go as far as the ports on their way take them.
+          auto most = [&](const Offer& offer) {
+            uint32_t best_chroma = 0;
+            for (uint32_t fourcc : offer.fourccs)
+              best_chroma = std::max(best_chroma, chroma(fourcc));
+            return best_chroma;
+          };
           const uint32_t first = chroma(s.fourccs[0]);
-          const uint32_t loss = first > chroma(x) ? first - chroma(x) : 0;
+          const uint32_t second = std::min(first, most(f)), third = std::min(second, most(g));
+          const bool in_x = s.fourccs[0] == media::kAb24;
+          const bool in_y = in_x && listed(f, media::kAb24);
+          const bool in_z = in_y && listed(g, media::kAb24);
+          auto lost = [&](uint32_t had, uint32_t fourcc) {
+            return had > chroma(fourcc) ? had - chroma(fourcc) : 0;
+          };
+          uint32_t loss = lost(first, x) + lost(second, y) + lost(third, z);
+          if (in_x && x != media::kAb24) loss += 20;
+          if (in_y && y != media::kAb24) loss += 20;
+          if (in_z && z != media::kAb24) loss += 20;
           const std::pair<uint32_t, uint32_t> cost = {loss, bytes(x) + bytes(y) + bytes(z)};
           if (!best || cost < *best) best = cost;
         }

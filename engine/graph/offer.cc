@@ -69,6 +69,34 @@ std::optional<PortField> ParsePortField(std::string_view text) {
   return std::nullopt;
 }
 
+/// Takes the next word off `text`; "" at its end.
+std::string_view NextWord(std::string_view* text) {
+  *text = Trim(*text);
+  const std::string_view word = text->substr(0, text->find(' '));
+  text->remove_prefix(word.size());
+  return word;
+}
+
+/// What may stand behind a tie.
+bool ParseConditions(std::string_view text, Tie* tie) {
+  std::string_view word = NextWord(&text);
+  if (word == "when") {
+    tie->when_param = NextWord(&text);
+    if (tie->when_param.empty() || NextWord(&text) != "is") return false;
+    do {
+      tie->when_values.emplace_back(NextWord(&text));
+      if (tie->when_values.back().empty()) return false;
+      word = NextWord(&text);
+    } while (word == "or");
+  }
+  if (word == "unless") {
+    tie->unless_param = NextWord(&text);
+    if (tie->unless_param.empty()) return false;
+    word = NextWord(&text);
+  }
+  return word.empty();
+}
+
 constexpr uint32_t kMaxRateTerm = 1'000'000'000;
 
 }  // namespace
@@ -91,11 +119,29 @@ std::optional<Tie> ParseTie(std::string_view text) {
   const size_t equals = text.find("==");
   if (equals == std::string_view::npos) return std::nullopt;
   auto left = ParsePortField(text.substr(0, equals));
-  auto right = ParsePortField(text.substr(equals + 2));
-  if (!left || !right || left->field != right->field || left->port == right->port) {
+  text.remove_prefix(equals + 2);
+  std::string_view word = NextWord(&text);
+  const bool turned = word == "turned";
+  if (turned) word = NextWord(&text);
+  auto right = ParsePortField(word);
+  if (!left || !right || left->field != right->field || left->port == right->port ||
+      (turned && left->field != TieField::kSize)) {
     return std::nullopt;
   }
-  return Tie{left->port, right->port, left->field};
+  Tie tie{left->port, right->port, left->field, turned};
+  if (!ParseConditions(text, &tie)) return std::nullopt;
+  return tie;
+}
+
+std::string ToString(const Tie& tie) {
+  const std::string_view field = TieFieldName(tie.field);
+  std::string text = fmt::format("{}.{} == {}{}.{}", tie.left_port, field,
+                                 tie.turned ? "turned " : "", tie.right_port, field);
+  if (!tie.when_param.empty()) {
+    text += fmt::format(" when {} is {}", tie.when_param, fmt::join(tie.when_values, " or "));
+  }
+  if (!tie.unless_param.empty()) text += " unless " + tie.unless_param;
+  return text;
 }
 
 Views ParseView(std::string_view name) { return ParseBit(name, kViewNames); }

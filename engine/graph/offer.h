@@ -88,10 +88,21 @@ struct Tie {
   std::string left_port;
   std::string right_port;
   TieField field = TieField::kSize;
+  /// Of sizes: the width of the one is the height of the other.
+  bool turned = false;
+  /// Holds only where this parameter of the node has one of these values; "" = always.
+  std::string when_param = {};
+  std::vector<std::string> when_values = {};
+  /// Holds only where this parameter is not set; "" = always.
+  std::string unless_param = {};
 };
 
-/// Parses "out.size == in.size"; the fields are fourcc, size, rate, color.
+/// Parses "out.size == in.size"; the fields are fourcc, size, rate, color. Of sizes also
+/// "out.size == turned in.size". Conditions may follow, in this order: "when PARAM is VALUE or
+/// VALUE ...", "unless PARAM".
 std::optional<Tie> ParseTie(std::string_view text);
+/// As ParseTie reads it.
+std::string ToString(const Tie& tie);
 std::string_view TieFieldName(TieField field);
 
 /// "dma-buf", "shm", "device", "cpu" <-> bit; 0 if unknown.

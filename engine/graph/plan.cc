@@ -83,9 +83,13 @@ Json NodeJson(const PlanNode& node) {
                   {"access", AccessName(port.access)}};
     if (port.net) {
       entry["net"] = *port.net;
-      entry["view"] = ViewsToString(port.view);
-      entry["hold"] = port.hold;
-      entry["retains"] = port.retains;
+      if (port.inner) {
+        entry["inner"] = true;
+      } else {
+        entry["view"] = ViewsToString(port.view);
+        entry["hold"] = port.hold;
+        entry["retains"] = port.retains;
+      }
     }
     ports.push_back(std::move(entry));
   }
@@ -108,18 +112,23 @@ Json NetJson(const Plan& plan, const PlanNet& net) {
   out["alignment"] = {{"width", a.width},   {"height", a.height}, {"stride", a.stride},
                       {"offset", a.offset}, {"base", a.base},     {"size", a.size},
                       {"tail", a.tail}};
+  out["inner"] = net.inner;
+  out["buffer_bytes"] = net.buffer_bytes;
+  out["edges"] = net.edges;
+  if (net.inner) {
+    out["island"] = *plan.nodes[net.producer.node].island;
+    return out;
+  }
   out["views"] = ViewsToString(net.views);
   out["allocator"] = {{"kind", net.allocator_kind == AllocatorKind::kEngine ? "engine" : "port"},
                       {"name", net.allocator}};
   if (!net.device.empty()) out["device"] = net.device;
-  out["buffer_bytes"] = net.buffer_bytes;
   out["depth"] = net.depth;
   Json terms = Json::array();
   for (const DepthTerm& term : net.depth_terms) {
     terms.push_back({{"what", term.what}, {"frames", term.frames}});
   }
   out["depth_terms"] = std::move(terms);
-  out["edges"] = net.edges;
   return out;
 }
 
@@ -127,7 +136,9 @@ Json EdgeJson(const Plan& plan, const PlanEdge& edge) {
   Json out = {{"from", plan.PortName(edge.from)},
               {"to", plan.PortName(edge.to)},
               {"net", edge.net},
-              {"inserted", !edge.graph_edge.has_value()}};
+              {"inserted", !edge.graph_edge.has_value()},
+              {"inner", edge.inner}};
+  if (edge.inner) return out;
   out["queue"] = {{"depth", edge.queue.depth}, {"when_full", WhenFullName(edge.queue.when_full)}};
   out["producer_view"] = ViewsToString(edge.producer_view);
   out["consumer_view"] = ViewsToString(edge.consumer_view);
@@ -175,20 +186,79 @@ std::string DotEscape(const std::string& text) {
   return out;
 }
 
+const PlanIsland& IslandOf(const Plan& plan, PortRef port) {
+  return plan.islands[*plan.nodes[port.node].island];
+}
+
+std::string IslandLabel(const PlanIsland& island) {
+  const size_t passes = island.passes.size();
+  if (passes == 0) return "island " + island.domain;
+  return fmt::format("island {}, {} {}", island.domain, passes, passes == 1 ? "pass" : "passes");
+}
+
+std::string PassTable(const Plan& plan) {
+  std::string out;
+  for (const PlanIsland& island : plan.islands) {
+    if (island.passes.empty()) continue;
+    uint64_t read = 0, written = 0;
+    std::vector<std::vector<std::string>> rows;
+    for (const PlanPass& pass : island.passes) {
+      read += pass.bytes_read;
+      written += pass.bytes_written;
+      rows.push_back({fmt::format("{}.", rows.size() + 1), pass.label,
+                      "reads " + FormatBytes(pass.bytes_read),
+                      "writes " + FormatBytes(pass.bytes_written),
+                      pass.apart.empty() ? "" : "apart: " + pass.apart});
+    }
+    out += fmt::format("  {} ({}): {} {}, reads {} and writes {} a frame, {} inside\n", island.name,
+                       island.domain, island.passes.size(),
+                       island.passes.size() == 1 ? "pass" : "passes", FormatBytes(read),
+                       FormatBytes(written), FormatBytes(island.inner_bytes));
+    out += Columns(rows, "    ");
+  }
+  return out.empty() ? out : "\nislands:\n" + out;
+}
+
+Json IslandJson(const PlanIsland& island) {
+  Json out = {{"name", island.name},
+              {"domain", island.domain},
+              {"device", island.device},
+              {"nodes", island.nodes}};
+  if (island.passes.empty()) return out;
+  out["inner_bytes"] = island.inner_bytes;
+  out["passes"] = Json::array();
+  for (const PlanPass& pass : island.passes) {
+    out["passes"].push_back({{"label", pass.label},
+                             {"apart", pass.apart},
+                             {"nodes", pass.nodes},
+                             {"bytes_read", pass.bytes_read},
+                             {"bytes_written", pass.bytes_written}});
+  }
+  return out;
+}
+
 std::string NetTable(const Plan& plan) {
   std::string out;
   for (const PlanNet& net : plan.nets) {
     out += fmt::format("{}: {}\n", plan.PortName(net.producer), media::ToString(net.format));
-    out += fmt::format("  memory: {} ({}), {} buffers of {}\n", net.allocator,
-                       ViewsToString(net.views), net.depth,
-                       net.buffer_bytes == 0 ? "unknown size" : FormatBytes(net.buffer_bytes));
-    out += fmt::format("  depth:  {}\n", DepthText(net));
-    if (std::string alignment = AlignmentText(net.alignment); !alignment.empty()) {
+    if (net.inner) {
+      out += fmt::format("  inside the island {}: no pool\n", IslandOf(plan, net.producer).name);
+    } else {
+      out += fmt::format("  memory: {} ({}), {} buffers of {}\n", net.allocator,
+                         ViewsToString(net.views), net.depth,
+                         net.buffer_bytes == 0 ? "unknown size" : FormatBytes(net.buffer_bytes));
+      out += fmt::format("  depth:  {}\n", DepthText(net));
+    }
+    if (std::string alignment = AlignmentText(net.alignment); !alignment.empty() && !net.inner) {
       out += fmt::format("  align:  {}\n", alignment);
     }
     std::vector<std::vector<std::string>> rows;
     for (uint32_t index : net.edges) {
       const PlanEdge& edge = plan.edges[index];
+      if (edge.inner) {
+        rows.push_back({"-> " + plan.PortName(edge.to), "inside the island"});
+        continue;
+      }
       rows.push_back({"-> " + plan.PortName(edge.to), ViewsToString(edge.consumer_view),
                       std::string(SyncBridgeName(edge.bridge)), QueueText(edge),
                       edge.sampled             ? "sampled"
@@ -224,6 +294,28 @@ std::string_view SyncBridgeName(SyncBridge bridge) {
   return "?";
 }
 
+void Plan::SetPasses(uint32_t index, std::vector<PlanPass> passes, uint64_t inner_bytes,
+                     double device_bandwidth) {
+  PlanIsland& island = islands[index];
+  double bytes = 0;
+  for (const PlanPass& pass : passes) {
+    bytes += static_cast<double>(pass.bytes_read) + static_cast<double>(pass.bytes_written);
+  }
+  // The border's are reckoned with its pools.
+  for (uint32_t n : island.nodes) {
+    for (const PlanPort& port : nodes[n].ports) {
+      if (port.net && !port.inner) {
+        bytes -= static_cast<double>(media::VisibleBytes(nets[*port.net].format));
+      }
+    }
+  }
+  cost_us -= island.inner_us;
+  island.inner_us = std::max(0.0, bytes) / device_bandwidth * 1e6;
+  cost_us += island.inner_us;
+  island.passes = std::move(passes);
+  island.inner_bytes = inner_bytes;
+}
+
 std::string Plan::PortName(PortRef ref) const {
   return nodes[ref.node].name + "." + nodes[ref.node].ports[ref.port].name;
 }
@@ -251,17 +343,19 @@ std::string Plan::ToTable() const {
          node.latency_frames == 0 ? "" : fmt::format("<= {} frames late", node.latency_frames),
          node.graph_node ? "" : "inserted: " + node.inserted_reason});
   }
-  out += "\nnodes:\n" + Columns(rows, "  ");
+  out += "\nnodes:\n" + Columns(rows, "  ") + PassTable(*this);
   uint64_t total = 0;
   for (const PlannedCopy& copy : copies) total += copy.bytes_per_frame;
   out += fmt::format("\ncopies: {}\n", copies.empty() ? "none" : FormatBytes(total) + " a frame");
   for (const PlannedCopy& copy : copies) {
-    out +=
-        fmt::format("  {}: {} a frame: {}\n", copy.where, FormatBytes(copy.bytes_per_frame), copy.reason);
+    out += fmt::format("  {}: {} a frame: {}\n", copy.where, FormatBytes(copy.bytes_per_frame),
+                       copy.reason);
   }
   uint64_t memory = 0;
   for (const PlanNet& net : nets) memory += net.buffer_bytes * net.depth;
+  for (const PlanIsland& island : islands) memory += island.inner_bytes;
   out += fmt::format("memory: {}; estimated {:.0f} us a frame\n", FormatBytes(memory), cost_us);
+  out += fmt::format("profile: {}\n", profile);
   for (const Exclusion& e : exclusions) out += fmt::format("excluded: {}\n", e.ToString());
   for (const std::string& warning : warnings) out += fmt::format("warning: {}\n", warning);
   return out;
@@ -279,7 +373,8 @@ std::string Plan::ToJson() const {
               {"epoch", epoch},
               {"digest", digest},
               {"optimal", optimal},
-              {"cost_us", cost_us}};
+              {"cost_us", cost_us},
+              {"profile", profile}};
   out["settings"] = {{"zero_copy", settings.zero_copy == ZeroCopy::kRequire ? "require" : "prefer"},
                      {"clock", settings.clock == ClockMode::kRealtime ? "realtime" : "free-run"},
                      {"convert", settings.convert == Convert::kNever ? "never" : "auto"},
@@ -294,8 +389,7 @@ std::string Plan::ToJson() const {
   for (const RunGroup& group : run_groups) out["run_groups"].push_back(group.nodes);
   out["islands"] = Json::array();
   for (const PlanIsland& island : islands) {
-    out["islands"].push_back(
-        {{"domain", island.domain}, {"device", island.device}, {"nodes", island.nodes}});
+    out["islands"].push_back(IslandJson(island));
   }
   out["order"] = order;
   out["copies"] = CopiesJson(*this);
@@ -312,10 +406,9 @@ std::string Plan::ToDot() const {
       fmt::format("digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n", DotEscape(graph_name));
   for (uint32_t i = 0; i < run_groups.size(); ++i) {
     const std::vector<uint32_t>& members = run_groups[i].nodes;
-    out +=
-        fmt::format("  subgraph cluster_{} {{\n    label=\"{}\";\n", i,
-                    nodes[members[0]].island ? "island " + islands[*nodes[members[0]].island].domain
-                                             : fmt::format("group {}", i));
+    out += fmt::format("  subgraph cluster_{} {{\n    label=\"{}\";\n", i,
+                       nodes[members[0]].island ? IslandLabel(islands[*nodes[members[0]].island])
+                                                : fmt::format("group {}", i));
     for (uint32_t index : members) {
       const PlanNode& node = nodes[index];
       out += fmt::format("    n{} [label=\"{}\\n{}\"{}];\n", index, DotEscape(node.name),
@@ -325,6 +418,12 @@ std::string Plan::ToDot() const {
   }
   for (const PlanEdge& edge : edges) {
     const PlanNet& net = nets[edge.net];
+    if (edge.inner) {
+      out += fmt::format("  n{} -> n{} [label=\"{} {}x{}\\ninside\", style=bold];\n",
+                         edge.from.node, edge.to.node, media::FourccName(net.format.fourcc),
+                         net.format.width, net.format.height);
+      continue;
+    }
     out += fmt::format("  n{} -> n{} [label=\"{} {}x{}\\n{} {}\"];\n", edge.from.node, edge.to.node,
                        media::FourccName(net.format.fourcc), net.format.width, net.format.height,
                        DotEscape(net.allocator), SyncBridgeName(edge.bridge));

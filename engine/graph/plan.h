@@ -23,6 +23,8 @@ struct PlanPort {
   uint32_t hold = 0;
   uint32_t retains = 0;
   uint32_t offer = 0;  ///< index of the chosen one among the port's effective offers
+  /// Everything on it stays inside its island: no buffer of a pool comes by here.
+  bool inner = false;
 };
 
 struct PlanNode {
@@ -35,6 +37,7 @@ struct PlanNode {
   std::vector<NodeParam> params;
   std::vector<PlanPort> ports;  ///< as NodeType::ports
   std::string device;           ///< of the domain: UUID in hex, or "domain:NAME"; "" on the CPU
+  std::string domain_key;       ///< the domain's instance; "" on the CPU
   uint32_t run_group = 0;  ///< index into Plan::run_groups; for island nodes: of the island's own
   std::optional<uint32_t> island;
   /// Frames that may wait on the longest way here: queues and holds.
@@ -51,6 +54,9 @@ struct DepthTerm {
 
 /// One pool: what was settled for a producer port and everyone behind it.
 struct PlanNet {
+  /// All its edges are inside an island: there is no pool, the domain has its memory.
+  /// Views, allocator and depth are empty.
+  bool inner = false;
   PortRef producer;             ///< into Plan::nodes
   std::vector<uint32_t> edges;  ///< into Plan::edges, those behind pass-through ports too
   media::Format format;
@@ -94,6 +100,7 @@ struct PlanEdge {
   Syncs consumer_sync = 0;
   SyncBridge bridge = SyncBridge::kNone;
   bool sampled = false;  ///< not the trigger of a `latest` fan-in
+  bool inner = false;    ///< inside an island: no frame, no queue, no pool
   uint32_t hold = 0;
   bool require_zero_copy = false;
 };
@@ -111,11 +118,26 @@ struct RunGroup {
   std::vector<uint32_t> nodes;  ///< into Plan::nodes, in topological order
 };
 
-/// Device nodes that fire as one.
+/// One pass over memory that a domain will make of an island.
+struct PlanPass {
+  std::string label;
+  std::string apart;            ///< why it is not one with the pass before it
+  std::vector<uint32_t> nodes;  ///< into Plan::nodes
+  uint64_t bytes_read = 0;      ///< a frame
+  uint64_t bytes_written = 0;
+};
+
+/// Device nodes that fire as one. Its border is every connected port of its nodes
+/// with an edge that is not `inner`.
 struct PlanIsland {
+  std::string name;  ///< "look" or "look+convert"
   std::string domain;
   std::string device;
-  std::vector<uint32_t> nodes;
+  std::vector<uint32_t> nodes;  ///< in topological order
+  /// What the domain says; empty if it does not tell.
+  std::vector<PlanPass> passes;
+  uint64_t inner_bytes = 0;  ///< device memory of its own
+  double inner_us = 0;       ///< part of Plan::cost_us: what happens inside, a frame
 };
 
 /// A combination that failed when it was tried. An empty or zero field matches anything.
@@ -150,10 +172,15 @@ struct Plan {
   std::vector<std::string> warnings;
   std::vector<Exclusion> exclusions;
   double cost_us = 0;   ///< estimated time for a frame
+  std::string profile;  ///< whose figures that is of: "measured 2026-11-30 (NVIDIA H200)"
   bool optimal = true;  ///< false: the search was cut off at its bound
   /// SHA-like 64-bit hash of graph, offers and exclusions, 16 hex digits: equal
   /// inputs have equal digests and equal plans.
   std::string digest;
+
+  /// What the domain says of an island; the cost goes by it from now on.
+  void SetPasses(uint32_t island, std::vector<PlanPass> passes, uint64_t inner_bytes,
+                 double device_bandwidth);
 
   std::string PortName(PortRef ref) const;
   const PlanNode* FindNode(std::string_view name) const;

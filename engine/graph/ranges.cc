@@ -105,6 +105,16 @@ std::optional<media::Color> Intersect(const media::Color& a, const media::Color&
   return out;
 }
 
+media::Color Filled(const media::Color& color, const media::Color& from) {
+  media::Color out = color;
+  (void)MergeTerm(from.primaries, &out.primaries);
+  (void)MergeTerm(from.transfer, &out.transfer);
+  (void)MergeTerm(from.matrix, &out.matrix);
+  (void)MergeTerm(from.range, &out.range);
+  (void)MergeTerm(from.siting, &out.siting);
+  return out;
+}
+
 uint32_t PickWidth(const Extent& extent) { return Pick(extent, 1920); }
 uint32_t PickHeight(const Extent& extent) { return Pick(extent, 1080); }
 

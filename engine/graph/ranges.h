@@ -31,6 +31,8 @@ std::string ToString(const RateRange& range);
 
 /// Field by field, unspecified gives way; nothing if a field differs.
 std::optional<media::Color> Intersect(const media::Color& a, const media::Color& b);
+/// `color` with the terms of `from` for those that it leaves open.
+media::Color Filled(const media::Color& color, const media::Color& from);
 
 /// The size that a range stands for when nothing fixes it: 1920 x 1080 if it
 /// is possible, else the largest bounded, else the smallest.

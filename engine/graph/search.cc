@@ -4,6 +4,7 @@
 #include <array>
 #include <numeric>
 #include <set>
+#include <utility>
 
 namespace sluice::graph {
 namespace {
@@ -12,23 +13,52 @@ constexpr TieField kFields[] = {TieField::kFourcc, TieField::kSize, TieField::kR
                                 TieField::kColor};
 constexpr size_t kFieldCount = std::size(kFields);
 
+/// How a net's size lies to that of its class's leader.
+struct Turn {
+  bool turned = false;  ///< width and height change places
+  bool square = false;  ///< by its ties the class is tied to itself, turned
+};
+
 /// Sets of nets that must agree.
 class Classes {
  public:
-  explicit Classes(size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), 0u); }
+  explicit Classes(size_t count) : parent_(count), turned_(count), square_(count) {
+    std::iota(parent_.begin(), parent_.end(), 0u);
+  }
   uint32_t Find(uint32_t net) {
-    while (parent_[net] != net) net = parent_[net] = parent_[parent_[net]];
-    return net;
+    uint32_t root = net;
+    bool turned = false;
+    for (; parent_[root] != root; root = parent_[root]) turned = turned != turned_[root];
+    while (parent_[net] != net) {
+      const bool step = turned_[net];
+      turned_[net] = turned;
+      turned = turned != step;
+      net = std::exchange(parent_[net], root);
+    }
+    return root;
+  }
+  Turn TurnOf(uint32_t net) {
+    const uint32_t root = Find(net);
+    return {turned_[net], square_[root]};
   }
   /// The smaller index leads, so that classes do not depend on the order of ties.
-  void Join(uint32_t a, uint32_t b) {
-    a = Find(a);
-    b = Find(b);
-    parent_[std::max(a, b)] = std::min(a, b);
+  void Join(uint32_t a, uint32_t b, bool turned = false) {
+    const uint32_t root_a = Find(a), root_b = Find(b);
+    const bool between = (turned_[a] != turned_[b]) != turned;
+    if (root_a == root_b) {
+      if (between) square_[root_a] = true;
+      return;
+    }
+    const uint32_t leader = std::min(root_a, root_b), other = std::max(root_a, root_b);
+    parent_[other] = leader;
+    turned_[other] = between;
+    if (square_[other]) square_[leader] = true;
   }
 
  private:
   std::vector<uint32_t> parent_;
+  std::vector<bool> turned_;  ///< against the parent; false for a leader
+  std::vector<bool> square_;  ///< of leaders
 };
 
 struct TieClasses {
@@ -38,11 +68,11 @@ struct TieClasses {
   explicit TieClasses(const Model& model)
       : fields(kFieldCount, Classes(model.nets.size())), components(model.nets.size()) {
     for (uint32_t node = 0; node < model.nodes.size(); ++node) {
-      for (const Tie& tie : model.nodes[node].type->ties) {
+      for (const Tie& tie : model.nodes[node].ties) {
         auto left = NetOf(model, node, tie.left_port);
         auto right = NetOf(model, node, tie.right_port);
         if (!left || !right) continue;
-        fields[static_cast<size_t>(tie.field)].Join(*left, *right);
+        fields[static_cast<size_t>(tie.field)].Join(*left, *right, tie.turned);
         components.Join(*left, *right);
       }
     }
@@ -66,21 +96,39 @@ struct Agreement {
   media::Color color;
 };
 
+/// Narrows the leader's size by a member's; false if nothing is left.
+bool AgreeOnSize(Extent width, Extent height, Turn turn, Agreement* agreement) {
+  if (turn.turned) std::swap(width, height);
+  if (turn.square) {
+    const auto side = Intersect(width, height);
+    if (!side) return false;
+    width = height = *side;
+  }
+  const auto both_widths = Intersect(agreement->width, width);
+  const auto both_heights = Intersect(agreement->height, height);
+  if (!both_widths || !both_heights) return false;
+  agreement->width = *both_widths;
+  agreement->height = *both_heights;
+  return true;
+}
+
+/// What is picked of a class's size for a member.
+Size PickSize(const Agreement& agreement, Turn turn) {
+  Size size{PickWidth(agreement.width), PickHeight(agreement.height)};
+  if (turn.square) size.width = size.height;
+  if (turn.turned) std::swap(size.width, size.height);
+  return size;
+}
+
 /// Narrows `agreement` by one field of a candidate; false if nothing is left.
-bool Agree(TieField field, const Candidate& candidate, Agreement* agreement) {
+bool Agree(TieField field, const Candidate& candidate, Turn turn, Agreement* agreement) {
   switch (field) {
     case TieField::kFourcc:
       if (agreement->fourcc != 0 && agreement->fourcc != candidate.fourcc) return false;
       agreement->fourcc = candidate.fourcc;
       return true;
-    case TieField::kSize: {
-      auto width = Intersect(agreement->width, candidate.width);
-      auto height = Intersect(agreement->height, candidate.height);
-      if (!width || !height) return false;
-      agreement->width = *width;
-      agreement->height = *height;
-      return true;
-    }
+    case TieField::kSize:
+      return AgreeOnSize(candidate.width, candidate.height, turn, agreement);
     case TieField::kRate: {
       auto rate = Intersect(agreement->rate, candidate.rate);
       if (!rate) return false;
@@ -95,6 +143,18 @@ bool Agree(TieField field, const Candidate& candidate, Agreement* agreement) {
     }
   }
   return false;
+}
+
+/// What a converter makes where nobody asks for a colour: what it does not convert, and the
+/// encoding as it came; of R'G'B' the one that unspecified terms mean (docs/colour.md).
+media::Color ConvertedColor(const media::Color& asked, uint32_t fourcc, const media::Color& in,
+                            uint32_t in_fourcc) {
+  const media::Color kept = Filled(asked, {in.primaries, in.transfer, {}, {}, {}});
+  if (!IsYcc(fourcc)) return kept;
+  if (IsYcc(in_fourcc)) return Filled(kept, in);
+  const bool wide = kept.primaries == media::Primaries::kBt2020;
+  const media::Matrix matrix = wide ? media::Matrix::kBt2020 : media::Matrix::kBt709;
+  return Filled(kept, {{}, {}, matrix, media::Range::kLimited, media::Siting::kLeft});
 }
 
 class Solver {
@@ -116,7 +176,10 @@ class Solver {
     for (const std::vector<uint32_t>& component : Components()) {
       if (!HasEmpty(component)) SearchComponent(component);
     }
-    if (solution_.failed.empty()) Settle();
+    if (solution_.failed.empty()) {
+      CarryColors();
+      Settle();
+    }
     return std::move(solution_);
   }
 
@@ -176,12 +239,15 @@ class Solver {
   /// Removes from `net` what has no partner in `other`.
   bool Revise(TieField field, uint32_t other, uint32_t net) {
     if (candidates_[other].empty() || candidates_[net].empty()) return false;
+    Classes& classes = classes_.fields[static_cast<size_t>(field)];
+    const Turn partners = classes.TurnOf(other), own = classes.TurnOf(net);
     const size_t removed = std::erase_if(candidates_[net], [&](const Candidate& candidate) {
-      return std::none_of(
-          candidates_[other].begin(), candidates_[other].end(), [&](const Candidate& partner) {
-            Agreement agreement;
-            return Agree(field, partner, &agreement) && Agree(field, candidate, &agreement);
-          });
+      return std::none_of(candidates_[other].begin(), candidates_[other].end(),
+                          [&](const Candidate& partner) {
+                            Agreement agreement;
+                            return Agree(field, partner, partners, &agreement) &&
+                                   Agree(field, candidate, own, &agreement);
+                          });
     });
     if (candidates_[net].empty()) {
       std::vector<uint32_t> tied = ClassOf(field, net);
@@ -209,7 +275,7 @@ class Solver {
       const Agreement& current = agreements_[f][classes_.fields[f].Find(net)];
       (*before)[f] = current;
       after[f] = current;
-      if (!Agree(field, candidate, &after[f])) return false;
+      if (!Agree(field, candidate, classes_.fields[f].TurnOf(net), &after[f])) return false;
     }
     for (size_t f = 0; f < kFieldCount; ++f)
       agreements_[f][classes_.fields[f].Find(net)] = after[f];
@@ -292,6 +358,33 @@ class Solver {
     }
   }
 
+  media::Color& ColorOf(uint32_t net) {
+    const auto f = static_cast<size_t>(TieField::kColor);
+    return agreements_[f][classes_.fields[f].Find(net)].color;
+  }
+
+  /// The net that a converter makes `net` of; nothing of other nets.
+  std::optional<uint32_t> ConvertedFrom(uint32_t net) const {
+    const uint32_t producer = model_.nets[net].producer.node;
+    const ModelNode& node = model_.nodes[producer];
+    if (!node.type->converter) return std::nullopt;
+    for (uint32_t port = 0; port < node.ports.size(); ++port) {
+      if (node.ports[port].desc->direction == Direction::kInput)
+        return model_.NetOf({producer, port});
+    }
+    return std::nullopt;
+  }
+
+  // Nets are in the order of their producers, so that what is carried goes on.
+  void CarryColors() {
+    for (uint32_t net = 0; net < model_.nets.size(); ++net) {
+      const auto from = ConvertedFrom(net);
+      if (!from) continue;
+      ColorOf(net) =
+          ConvertedColor(ColorOf(net), chosen_[net].fourcc, ColorOf(*from), chosen_[*from].fourcc);
+    }
+  }
+
   void Settle() {
     for (uint32_t net = 0; net < model_.nets.size(); ++net) {
       auto agreed = [&](TieField field) -> const Agreement& {
@@ -301,7 +394,8 @@ class Solver {
       Choice choice;
       choice.candidate = std::move(chosen_[net]);
       const Agreement& size = agreed(TieField::kSize);
-      choice.size = {PickWidth(size.width), PickHeight(size.height)};
+      choice.size =
+          PickSize(size, classes_.fields[static_cast<size_t>(TieField::kSize)].TurnOf(net));
       choice.size_assumed = !size.width.fixed() || !size.height.fixed();
       choice.rate = PickRate(agreed(TieField::kRate).rate);
       choice.color = agreed(TieField::kColor).color;
@@ -342,14 +436,15 @@ std::vector<Size> NominalSizes(const Model& model) {
   TieClasses classes(model);
   Classes& sizes = classes.fields[static_cast<size_t>(TieField::kSize)];
   for (uint32_t i = 0; i < model.nets.size(); ++i) {
-    Agreement& leader = hulls[sizes.Find(i)];
-    if (auto both = Intersect(leader.width, hulls[i].width)) leader.width = *both;
-    if (auto both = Intersect(leader.height, hulls[i].height)) leader.height = *both;
+    // Where nothing is left the nets fail later, too.
+    Agreement narrowed = hulls[sizes.Find(i)];
+    if (AgreeOnSize(hulls[i].width, hulls[i].height, sizes.TurnOf(i), &narrowed)) {
+      hulls[sizes.Find(i)] = narrowed;
+    }
   }
   std::vector<Size> out;
   for (uint32_t i = 0; i < model.nets.size(); ++i) {
-    const Agreement& leader = hulls[sizes.Find(i)];
-    out.push_back({PickWidth(leader.width), PickHeight(leader.height)});
+    out.push_back(PickSize(hulls[sizes.Find(i)], sizes.TurnOf(i)));
   }
   return out;
 }

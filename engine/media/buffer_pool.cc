@@ -174,15 +174,40 @@ void BufferPool::SetFreedListener(RefPtr<FreedListener> listener) {
   std::swap(listener_, listener);
 }
 
+bool BufferPool::MayAcquireLocked() const {
+  if (retired_ || free_.empty() || free_frames_ == nullptr) return false;
+  return options_.dynamic_reserve == 0 || producer_held_ < options_.dynamic_reserve;
+}
+
 Frame* BufferPool::TryAcquire(MonotonicNs now_ns) {
   std::lock_guard lock(mutex_);
-  if (retired_ || free_.empty() || free_frames_ == nullptr) return nullptr;
-  if (options_.dynamic_reserve != 0 && producer_held_ >= options_.dynamic_reserve) return nullptr;
+  if (!MayAcquireLocked()) return nullptr;
   // The lowest index: the same buffers come again while few are needed, whatever order they come
   // home in.
   std::pop_heap(free_.begin(), free_.end(), ByIndex);
   Buffer& buffer = *free_.back();
   free_.pop_back();
+  return HandOutLocked(buffer, now_ns);
+}
+
+Frame* BufferPool::TryAcquireBuffer(uint32_t index, MonotonicNs now_ns) {
+  std::lock_guard lock(mutex_);
+  if (!MayAcquireLocked()) return nullptr;
+  const auto found = std::find(free_.begin(), free_.end(), buffers_[index].get());
+  if (found == free_.end()) return nullptr;
+  Buffer& buffer = **found;
+  *found = free_.back();
+  free_.pop_back();
+  std::make_heap(free_.begin(), free_.end(), ByIndex);
+  return HandOutLocked(buffer, now_ns);
+}
+
+bool BufferPool::IsFree(uint32_t index) const {
+  std::lock_guard lock(mutex_);
+  return buffers_[index]->state() == BufferState::kFree;
+}
+
+Frame* BufferPool::HandOutLocked(Buffer& buffer, MonotonicNs now_ns) {
   free_count_.store(static_cast<uint32_t>(free_.size()), std::memory_order_release);
   // Busy pools keep themselves: the last lease may come home after the owner left.
   if (busy_++ == 0) Ref();
@@ -399,6 +424,13 @@ std::vector<BufferPool::LeaseRow> BufferPool::Ledger() const {
     rows[frame->buffer_->id_.index].holders.push_back(holder_names_[frame->holder()]);
   }
   return rows;
+}
+
+bool BufferPool::HasQuarantined() const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(buffers_.begin(), buffers_.end(), [](const auto& buffer) {
+    return buffer->state() == BufferState::kQuarantined;
+  });
 }
 
 uint32_t BufferPool::Outstanding() const {

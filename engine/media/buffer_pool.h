@@ -130,6 +130,10 @@ class BufferPool final : public RefCounted<BufferPool> {
   /// A buffer to write, or null when none is free (or the producer of a dynamic
   /// pool holds its reserve already). Never waits.
   Frame* TryAcquire(MonotonicNs now_ns);
+  /// The same, but this one; null also while it is not free. Requires: index < size().
+  Frame* TryAcquireBuffer(uint32_t index, MonotonicNs now_ns);
+  /// Whether it could be handed out now. Requires: index < size().
+  bool IsFree(uint32_t index) const;
   /// Another lease on the same pixels, with a copy of the info, for `holder`.
   /// Null when the leases are used up.
   Frame* Share(Frame& frame, HolderId holder, MonotonicNs now_ns);
@@ -165,6 +169,8 @@ class BufferPool final : public RefCounted<BufferPool> {
     std::vector<std::string> holders;
   };
   std::vector<LeaseRow> Ledger() const;
+  /// Whether a buffer is not handed out any more, or not for now, because of its fences.
+  bool HasQuarantined() const;
   uint32_t PeakLeased() const { return peak_leased_.load(std::memory_order_relaxed); }
   uint64_t BytesMapped() const { return bytes_mapped_.load(std::memory_order_relaxed); }
   void CountMapped(uint64_t bytes) { bytes_mapped_.fetch_add(bytes, std::memory_order_relaxed); }
@@ -183,6 +189,8 @@ class BufferPool final : public RefCounted<BufferPool> {
   void AddBuffer(std::unique_ptr<Memory> memory);
   void Open();
 
+  bool MayAcquireLocked() const;
+  Frame* HandOutLocked(Buffer& buffer, MonotonicNs now_ns);
   Frame* TakeFrameLocked(Buffer& buffer, HolderId holder, MonotonicNs now_ns);
   void ReturnFrameLocked(Frame& frame);
   void CountProducerLeaseLocked(Buffer& buffer, int change);

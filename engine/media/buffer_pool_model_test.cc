@@ -284,10 +284,16 @@ class Play {
 
   void Acquire() {
     if (!owner_) return;
-    Frame* frame = pool_->TryAcquire(clock_.Now());
-    ASSERT_EQ(frame != nullptr, model_.CanAcquire());
+    const bool any = Pick(2) == 0;
+    const uint32_t wanted = Pick(static_cast<uint32_t>(model_.buffers.size()));
+    const bool wanted_is_free = model_.buffers[wanted].state == BufferState::kFree;
+    ASSERT_EQ(pool_->IsFree(wanted), wanted_is_free);
+    Frame* frame =
+        any ? pool_->TryAcquire(clock_.Now()) : pool_->TryAcquireBuffer(wanted, clock_.Now());
+    ASSERT_EQ(frame != nullptr, model_.CanAcquire() && (any || wanted_is_free));
     if (frame == nullptr) return;
     uint32_t index = frame->buffer().id().index;
+    ASSERT_TRUE(any || index == wanted);
     ModelBuffer& buffer = model_.buffers[index];
     ASSERT_EQ(buffer.state, BufferState::kFree) << "buffer " << index << " was handed out";
     buffer.state = BufferState::kWriting;

@@ -362,6 +362,56 @@ TEST_F(BufferPoolTest, DynamicProducerHoldsNoMoreThanItsReserve) {
   EXPECT_EQ(pool->FreeCount(), 4u);
 }
 
+TEST_F(BufferPoolTest, TheBufferThatIsAskedForIsHandedOutIfItIsFree) {
+  auto pool = Make(Small("camera.out", 4));
+  HolderId look = pool->AddHolder("look.in");
+  Frame* third = pool->TryAcquireBuffer(2, 0);
+  ASSERT_NE(third, nullptr);
+  EXPECT_EQ(third->buffer().id().index, 2u);
+  EXPECT_EQ(pool->TryAcquireBuffer(2, 0), nullptr);
+  EXPECT_FALSE(pool->IsFree(2));
+  // The others still come in their order.
+  std::vector<Frame*> others;
+  for (uint32_t index : {0u, 1u, 3u}) {
+    EXPECT_TRUE(pool->IsFree(index));
+    others.push_back(Acquire(*pool));
+    EXPECT_EQ(others.back()->buffer().id().index, index);
+  }
+  EXPECT_EQ(pool->FreeCount(), 0u);
+  // Home is not free: a reader's device is at work still.
+  auto timeline = MakeRef<Timeline>("gpu");
+  third->Publish({}, 0);
+  third->HandOver(look, 0);
+  third->Release({timeline, 1});
+  EXPECT_FALSE(pool->IsFree(2));
+  EXPECT_EQ(pool->TryAcquireBuffer(2, 0), nullptr);
+  timeline->Signal(1);
+  EXPECT_TRUE(pool->IsFree(2));
+  third = pool->TryAcquireBuffer(2, 0);
+  ASSERT_NE(third, nullptr);
+  third->Release();
+  for (Frame* frame : others) frame->Release();
+  pool->Retire();
+  EXPECT_EQ(pool->TryAcquireBuffer(2, 0), nullptr);
+  EXPECT_FALSE(pool->IsFree(2));
+}
+
+TEST_F(BufferPoolTest, AskingForOneBufferDoesNotExceedTheReserve) {
+  auto options = Small("camera.out", 4);
+  options.dynamic_reserve = 2;
+  auto pool = Make(options);
+  Frame* a = pool->TryAcquireBuffer(3, 0);
+  Frame* b = pool->TryAcquireBuffer(1, 0);
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+  EXPECT_EQ(pool->TryAcquireBuffer(0, 0), nullptr);
+  EXPECT_TRUE(pool->IsFree(0));
+  a->Release();
+  Frame* c = pool->TryAcquireBuffer(0, 0);
+  ASSERT_NE(c, nullptr);
+  b->Release();
+  c->Release();
+}
+
 TEST_F(BufferPoolTest, PoolOutlivesItsOwnerUntilTheLastLease) {
   size_t fds = OpenFds();
   auto gpu = MakeRef<Timeline>("gpu");

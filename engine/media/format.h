@@ -31,6 +31,7 @@ inline constexpr uint32_t kXr24 = Fourcc('X', 'R', '2', '4');
 inline constexpr uint32_t kR8 = Fourcc('R', '8', ' ', ' ');
 inline constexpr uint32_t kP010 = Fourcc('P', '0', '1', '0');
 inline constexpr uint32_t kAb4h = Fourcc('A', 'B', '4', 'H');
+inline constexpr uint32_t kXb4h = Fourcc('X', 'B', '4', 'H');
 inline constexpr uint32_t kUyvy = Fourcc('U', 'Y', 'V', 'Y');
 inline constexpr uint32_t kNv21 = Fourcc('N', 'V', '2', '1');
 inline constexpr uint32_t kNv16 = Fourcc('N', 'V', '1', '6');

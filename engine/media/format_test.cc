@@ -154,6 +154,7 @@ TEST(ComputeLayoutTest, RoundsOddPicturesUpToWholeChroma) {
   EXPECT_EQ(p010.planes[0].stride, 6u);
   EXPECT_EQ(p010.planes[1].stride, 8u);
   EXPECT_EQ(Laid(Picture(kAb4h, 3, 1)).size, 24u);
+  EXPECT_EQ(Laid(Picture(kXb4h, 3, 1)).size, 24u);
   EXPECT_EQ(Laid(Picture(kR8, 1, 1)).size, 1u);
 }
 

@@ -200,10 +200,23 @@ Result<std::unique_ptr<Memory>> AdoptMapped(const AdoptOptions& options) {
   return std::make_unique<Memory>(std::move(parts), kViewCpu, options.base);
 }
 
+/// Only its device reaches it: there is nothing to check but that nothing else is claimed.
+Result<std::unique_ptr<Memory>> AdoptDevice(const AdoptOptions& options) {
+  if (!options.parts.empty() || options.base_size == 0) {
+    return Fail(Code::kInvalidArgument,
+                fmt::format("{}: device memory has bytes and no fds, not {} bytes and {} fds",
+                            options.label, options.base_size, options.parts.size()));
+  }
+  std::vector<Memory::Part> parts(1);
+  parts[0].size = options.base_size;
+  return std::make_unique<Memory>(std::move(parts), kViewDevice);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Memory>> AdoptMemory(AdoptOptions options) {
   if (options.base != nullptr) return AdoptMapped(options);
+  if (options.view == kViewDevice) return AdoptDevice(options);
   if (options.view != kViewDmabuf && options.view != kViewShm) {
     return Fail(Code::kInvalidArgument,
                 fmt::format("{}: fds are either dma-bufs or shm, not \"{}\"", options.label,

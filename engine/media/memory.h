@@ -83,12 +83,13 @@ struct AdoptOptions {
     UniqueFd fd;
     uint64_t size = 0;  ///< Bytes; what is claimed.
   };
-  /// What the fds are claimed to be: kViewDmabuf or kViewShm; 0 with `base`.
+  /// What the fds are claimed to be: kViewDmabuf or kViewShm; kViewDevice without fds; 0 with
+  /// `base`.
   uint32_t view = 0;
   std::vector<Part> parts;
-  /// Memory that its owner has mapped and that has no fd: page aligned, `base_size` bytes.
+  /// Memory that its owner has mapped and that has no fd: page aligned.
   void* base = nullptr;
-  uint64_t base_size = 0;
+  uint64_t base_size = 0;  ///< Bytes of memory without an fd.
   /// Whose it is, for messages: "capture.out buffer 3".
   std::string label = "buffer";
 };

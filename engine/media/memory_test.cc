@@ -187,11 +187,28 @@ TEST_F(AdoptMemoryTest, RefusesTooFewAndTooManyParts) {
 }
 
 TEST_F(AdoptMemoryTest, RefusesViewsThatNoFdHas) {
-  for (uint32_t view : {0u, uint32_t{kViewCpu}, uint32_t{kViewDevice}, kViewShm | kViewDmabuf, ~0u}) {
+  for (uint32_t view : {0u, uint32_t{kViewCpu}, kViewShm | kViewDmabuf, ~0u}) {
     AdoptOptions options = Claim(kViewShm, Memfd(Page()), Page());
     options.view = view;
     ExpectRefused(std::move(options), {"either dma-bufs or shm"});
   }
+}
+
+TEST_F(AdoptMemoryTest, MemoryOfADeviceHasBytesAndNeitherFdsNorAMapping) {
+  AdoptOptions options;
+  options.label = "look.out buffer 0";
+  options.view = kViewDevice;
+  options.base_size = 3 * Page();
+  auto memory = AdoptMemory(std::move(options));
+  ASSERT_TRUE(memory) << memory.error().message;
+  EXPECT_EQ((*memory)->views(), uint32_t{kViewDevice});
+  EXPECT_EQ((*memory)->size(), 3 * Page());
+  EXPECT_EQ((*memory)->fd(kViewShm), -1);
+  EXPECT_FALSE((*memory)->Map());
+  ExpectRefused(Claim(kViewDevice, Memfd(Page()), Page()), {"no fds", "1 fds"});
+  AdoptOptions empty = Claim(kViewDevice, UniqueFd(), 0);
+  empty.parts.clear();
+  ExpectRefused(std::move(empty), {"0 bytes"});
 }
 
 TEST_F(AdoptMemoryTest, PeersMemoryThatIsOpenReadOnlyIsReadOnly) {

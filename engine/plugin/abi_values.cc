@@ -47,6 +47,7 @@ static_assert(Same(media::kXr24, SLUICE_FORMAT_XR24));
 static_assert(Same(media::kR8, SLUICE_FORMAT_R8));
 static_assert(Same(media::kP010, SLUICE_FORMAT_P010));
 static_assert(Same(media::kAb4h, SLUICE_FORMAT_AB4H));
+static_assert(Same(media::kXb4h, SLUICE_FORMAT_XB4H));
 static_assert(Same(media::kUyvy, SLUICE_FORMAT_UYVY));
 static_assert(Same(media::kNv21, SLUICE_FORMAT_NV21));
 static_assert(Same(media::kNv16, SLUICE_FORMAT_NV16));

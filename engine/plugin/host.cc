@@ -296,6 +296,28 @@ int32_t NodeAcquire(sluice_node_host* node, uint32_t output, sluice_frame** out)
   return result;
 }
 
+constexpr sluice_own_buffers_api kOwnBuffersApi = {
+    sizeof(sluice_own_buffers_api),
+    0,
+    [](sluice_node_host* node, uint32_t output, uint32_t index, sluice_frame** out) {
+      media::Frame* frame = nullptr;
+      const int32_t result = FromAbi(node)->AcquireBuffer(output, index, &frame);
+      *out = ToAbi(frame);
+      return result;
+    },
+    [](sluice_node_host* node, uint32_t output, uint32_t index) {
+      return FromAbi(node)->IsFree(output, index);
+    },
+};
+
+constexpr sluice_inputs_api kInputsApi = {
+    sizeof(sluice_inputs_api),
+    0,
+    [](sluice_node_host* node, uint32_t input) {
+      return FromAbi(node)->RequestRenegotiateInput(input);
+    },
+};
+
 constexpr sluice_node_host_api kNodeHostApi = {
     sizeof(sluice_node_host_api),
     0,
@@ -330,6 +352,8 @@ const void* GetExtension(const sluice_host*, const char* id) {
   if (std::strcmp(id, SLUICE_TIMELINE_API_ID) == 0) return &kTimelineApi;
   if (std::strcmp(id, SLUICE_NODE_HOST_API_ID) == 0) return &kNodeHostApi;
   if (std::strcmp(id, SLUICE_MEMORY_API_ID) == 0) return MemoryApi();
+  if (std::strcmp(id, SLUICE_OWN_BUFFERS_API_ID) == 0) return &kOwnBuffersApi;
+  if (std::strcmp(id, SLUICE_INPUTS_API_ID) == 0) return &kInputsApi;
   return nullptr;
 }
 

@@ -27,10 +27,15 @@ class NodeHost {
   /// Takes `frame`, also on failure.
   virtual int32_t Emit(uint32_t output, media::Frame* frame, sync::Fence fence) = 0;
   virtual int32_t Acquire(uint32_t output, media::Frame** out) = 0;
+  /// sluice_own_buffers_api.
+  virtual int32_t AcquireBuffer(uint32_t output, uint32_t index, media::Frame** out) = 0;
+  virtual int32_t IsFree(uint32_t output, uint32_t index) = 0;
   virtual void Complete(uint64_t invocation, int32_t result) = 0;
   virtual void Wake() = 0;
   virtual void WakeAt(MonotonicNs at_ns) = 0;
   virtual int32_t RequestRenegotiate(uint32_t output) = 0;
+  /// sluice_inputs_api.
+  virtual int32_t RequestRenegotiateInput(uint32_t input) = 0;
   virtual void SetError(int32_t code, std::string_view message) = 0;
   virtual void CountCopy(std::string_view port, uint64_t bytes, std::string_view reason) = 0;
   virtual void CountDrop(std::string_view port, uint64_t frames, std::string_view reason) = 0;

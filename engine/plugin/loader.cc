@@ -197,6 +197,13 @@ Result<Loader::Library> Loader::Open(const PluginInfo& plugin) const {
       static_cast<const sluice_domain_factory*>((*entry)->get_factory(SLUICE_DOMAIN_FACTORY_ID));
   const auto* doctor = static_cast<const sluice_doctor*>((*entry)->get_factory(SLUICE_DOCTOR_ID));
   if (doctor != nullptr && doctor->struct_size >= sizeof(sluice_doctor)) library.doctor = doctor;
+  const auto* passes = static_cast<const sluice_passes*>((*entry)->get_factory(SLUICE_PASSES_ID));
+  if (passes != nullptr && passes->struct_size >= sizeof(sluice_passes)) library.passes = passes;
+  const auto* profiler =
+      static_cast<const sluice_profile*>((*entry)->get_factory(SLUICE_PROFILE_ID));
+  if (profiler != nullptr && profiler->struct_size >= sizeof(sluice_profile)) {
+    library.profiler = profiler;
+  }
   std::set<std::string> types;
   for (const ManifestNode& node : plugin.manifest.nodes) types.insert(node.type.id);
   std::set<std::string> domains;
@@ -238,13 +245,13 @@ Result<NodeMaker> Loader::FindNode(std::string_view type_id) {
   return maker;
 }
 
-Result<const sluice_domain_factory*> Loader::FindDomain(std::string_view domain_id) {
+Result<DomainMaker> Loader::FindDomain(std::string_view domain_id) {
   const PluginInfo* plugin = registry_->PluginOfDomain(domain_id);
   if (plugin == nullptr)
     return Fail(Code::kNotFound, fmt::format("no plugin has the domain '{}'", domain_id));
   const Result<Library>& library = Load(*plugin);
   if (!library) return tl::unexpected(library.error());
-  return library->domains;
+  return DomainMaker{library->domains, library->passes};
 }
 
 std::vector<FailedPlugin> Loader::CheckAll() {
@@ -267,6 +274,16 @@ std::vector<const sluice_doctor*> Loader::Doctors() {
     if (library && library->doctor != nullptr) doctors.push_back(library->doctor);
   }
   return doctors;
+}
+
+std::vector<const sluice_profile*> Loader::Profilers() {
+  std::vector<const sluice_profile*> profilers;
+  for (const auto& plugin : registry_->plugins()) {
+    if (!plugin->has_code) continue;
+    const Result<Library>& library = Load(*plugin);
+    if (library && library->profiler != nullptr) profilers.push_back(library->profiler);
+  }
+  return profilers;
 }
 
 void DeinitPlugins() {

@@ -10,6 +10,8 @@
 #include "sluice/doctor.h"
 #include "sluice/domain.h"
 #include "sluice/node.h"
+#include "sluice/passes.h"
+#include "sluice/profile.h"
 
 namespace sluice::plugin {
 
@@ -30,6 +32,12 @@ struct NodeMaker {
   const PluginInfo* plugin = nullptr;  ///< the one with the code
 };
 
+/// Who makes a domain.
+struct DomainMaker {
+  const sluice_domain_factory* factory = nullptr;
+  const sluice_passes* passes = nullptr;  ///< null: it does not tell
+};
+
 /// Loads plugins on first use and checks that they are what their manifests say.
 /// A plugin once loaded stays until the process ends, and is initialised once in
 /// the process: all loaders must name one host. A refusal is remembered.
@@ -43,10 +51,12 @@ class Loader {
   /// init() returned. The message names the file.
   Result<NodeMaker> FindNode(std::string_view type_id);
   /// Errors: as FindNode().
-  Result<const sluice_domain_factory*> FindDomain(std::string_view domain_id);
+  Result<DomainMaker> FindDomain(std::string_view domain_id);
 
   /// Loads every plugin with code and returns those that examine the machine.
   std::vector<const sluice_doctor*> Doctors();
+  /// The same, of those that measure their devices.
+  std::vector<const sluice_profile*> Profilers();
   /// Loads every plugin with code and returns those that are refused.
   std::vector<FailedPlugin> CheckAll();
 
@@ -55,6 +65,8 @@ class Loader {
     const sluice_node_factory* nodes = nullptr;
     const sluice_domain_factory* domains = nullptr;
     const sluice_doctor* doctor = nullptr;
+    const sluice_passes* passes = nullptr;
+    const sluice_profile* profiler = nullptr;
   };
 
   const Result<Library>& Load(const PluginInfo& plugin);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/plugin/manifest_cache.h"
 #include "engine/plugin/manifest_fields.h"
 #include "engine/plugin/manifest_port.h"
 #include "engine/yaml/value.h"
@@ -88,6 +89,7 @@ class NodeReader {
       type_.params.push_back(internal::ReadParam(entry, fields_.where(), diagnostics_));
     });
     CheckOfferParams();
+    CheckTieParams();
     node_.type = std::move(type_);
     return std::move(node_);
   }
@@ -170,6 +172,30 @@ class NodeReader {
                       fmt::format("{} has no port '{}' to tie", fields_.where(), port));
       }
       if (known) type_.ties.push_back(*tie);
+      tie_marks_.resize(type_.ties.size(), mark);
+    }
+  }
+
+  /// A tie may hold for some values of a parameter only: it must be there, and those too.
+  void CheckTieParams() {
+    for (size_t i = 0; i < type_.ties.size(); ++i) {
+      const graph::Tie& tie = type_.ties[i];
+      for (const std::string& name : {tie.when_param, tie.unless_param}) {
+        if (name.empty() || type_.FindParam(name) != nullptr) continue;
+        fields_.Error(kErrManifestReference, tie_marks_[i],
+                      fmt::format("a tie of {} names '{}', which is not a parameter of it",
+                                  fields_.where(), name));
+      }
+      const graph::ParamDesc* param = type_.FindParam(tie.when_param);
+      if (param == nullptr) continue;
+      for (const std::string& value : tie.when_values) {
+        std::string problem;
+        if (graph::ParseParamValue(*param, value, &problem)) continue;
+        fields_.Error(kErrManifestReference, tie_marks_[i],
+                      fmt::format("a tie of {} names the value '{}' of '{}', which it cannot have",
+                                  fields_.where(), value, param->name),
+                      problem);
+      }
     }
   }
 
@@ -251,6 +277,7 @@ class NodeReader {
   graph::NodeType type_;
   ManifestNode node_;
   std::vector<SourceMark> port_marks_;
+  std::vector<SourceMark> tie_marks_;
 };
 
 ManifestDomain ReadDomain(const yaml::Entry& entry, DiagnosticList* diagnostics) {
@@ -320,6 +347,18 @@ void ReadManifest(const yaml::Value& tree, DiagnosticList* diagnostics, Manifest
   }
 }
 
+/// Nothing when there is no whole tree. Only one without a finding is kept: it would not be found
+/// again.
+std::optional<yaml::Value> TreeOf(std::string_view text, const std::string& file,
+                                  const ManifestCache* cache, DiagnosticList* diagnostics) {
+  if (cache != nullptr) {
+    if (auto known = cache->Find(file, text)) return known;
+  }
+  auto tree = yaml::Parse(text, diagnostics, kLimits);
+  if (cache != nullptr && tree && diagnostics->items().empty()) cache->Keep(file, text, *tree);
+  return tree;
+}
+
 }  // namespace
 
 bool IsManifestName(std::string_view name) {
@@ -337,11 +376,11 @@ bool IsTypeId(std::string_view id) {
   }
 }
 
-Result<Manifest> ParseManifest(std::string_view text, std::string file,
-                               DiagnosticList* diagnostics) {
-  DiagnosticList findings(std::move(file), std::string(text));
+Result<Manifest> ParseManifest(std::string_view text, std::string file, DiagnosticList* diagnostics,
+                               const ManifestCache* cache) {
+  DiagnosticList findings(file, std::string(text));
   Manifest manifest;
-  if (const auto tree = yaml::Parse(text, &findings, kLimits))
+  if (const auto tree = TreeOf(text, file, cache, &findings))
     ReadManifest(*tree, &findings, &manifest);
   findings.SortByPlace();
   if (diagnostics != nullptr) {

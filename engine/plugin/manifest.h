@@ -46,6 +46,8 @@ struct ManifestDomain {
   std::vector<graph::ParamDesc> params;
 };
 
+class ManifestCache;
+
 /// What a plugin says about itself.
 struct Manifest {
   std::string name;
@@ -60,9 +62,11 @@ struct Manifest {
 /// Everything that is wrong is found in one pass; with any error there is no
 /// manifest: InvalidArgument, with every finding formatted in the message.
 /// Warnings do not stop it. `diagnostics`, if not null, receives all of them.
+/// `cache`, if not null, may know the text's tree, and keeps it.
 /// Threads: [thread-safe].
 Result<Manifest> ParseManifest(std::string_view text, std::string file,
-                               DiagnosticList* diagnostics = nullptr);
+                               DiagnosticList* diagnostics = nullptr,
+                               const ManifestCache* cache = nullptr);
 
 /// Whether `name` can be the name of a plugin, a domain, a port or a parameter:
 /// a lower-case letter, then lower-case letters, digits, '_' and '-'; up to 64.

@@ -61,7 +61,7 @@ nodes:
             rate_param: rate
             format_param: format
       raw: { direction: output, required: false, passthrough: b }
-    ties: [ out.size == a.size, "out.rate==a.rate" ]
+    ties: [ out.size == a.size, "out.rate==a.rate", out.size == turned b.size when format is NV12 ]
     params:
       size: { type: size, default: 640x360, doc: Of the picture. }
       rate: { type: rate }
@@ -109,6 +109,14 @@ std::string Offer(std::string_view offer) {
          std::string(offer) + "}]}}\n";
 }
 
+/// Ports in and out with one tie, and these parameters.
+std::string Tied(std::string_view params, std::string_view tie) {
+  return "sluice_manifest: 1\nplugin: {name: p, version: 1}\nnodes:\n  p.n:\n    doc: Text.\n"
+         "    ports: {in: {direction: input, offers: [{}]}, out: {direction: output, offers: "
+         "[{}]}}\n    params: " +
+         std::string(params) + "\n    ties: [" + std::string(tie) + "]\n";
+}
+
 TEST(ManifestTest, ReadsWhatThePluginSaysOfItself) {
   const Manifest manifest = Parsed(kWhole);
   EXPECT_EQ(manifest.name, "demo");
@@ -138,9 +146,11 @@ TEST(ManifestTest, ReadsHowANodeRuns) {
   EXPECT_EQ(type.sync, graph::SyncPolicy::kLatest);
   EXPECT_EQ(type.trigger, "a");
   EXPECT_FALSE(type.converter);
-  ASSERT_EQ(type.ties.size(), 2u);
+  ASSERT_EQ(type.ties.size(), 3u);
   EXPECT_EQ(type.ties[1].left_port, "out");
   EXPECT_EQ(type.ties[1].field, graph::TieField::kRate);
+  EXPECT_TRUE(type.ties[2].turned);
+  EXPECT_EQ(type.ties[2].when_param, "format");
 }
 
 TEST(ManifestTest, ReadsPortsAndEveryFieldOfAnOffer) {
@@ -337,6 +347,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "is not like out.size == in.size"},
         BadCase{"TieToNowhere", Node("    ties: [in.size == out.size]\n"),
                 "has no port 'out' to tie"},
+        BadCase{"TieOfNoParameter", Tied("{size: {type: size}}", "in.size == out.size unless sise"),
+                "names 'sise', which is not a parameter of it"},
+        BadCase{"TieOfNoValue",
+                Tied("{angle: {type: enum, choices: [a, b]}}",
+                     "in.size == out.size when angle is a or c"),
+                "names the value 'c' of 'angle', which it cannot have"},
         BadCase{"ConverterWithoutOutput", Node("    converter: true\n"),
                 "one input and one output"},
         BadCase{"BadDomainName", Node("    domain: Vulkan 1\n"), "is not a name: 'Vulkan 1'"},

@@ -77,7 +77,7 @@ class NodeInstance {
   bool HasProcess() const { return node_.process != nullptr; }
   bool HasDrain() const { return node_.drain != nullptr; }
   int32_t Drain() { return node_.drain(node_.self); }
-  /// [thread-safe] Active: what waits for somebody outside need not wait any more.
+  /// [thread-safe] Active: what waits for somebody outside need not wait any more in this epoch.
   void EndSoon() {
     if (ending_ != nullptr) ending_->soon(node_.self);
   }

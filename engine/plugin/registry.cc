@@ -54,8 +54,8 @@ std::string CheckImplementations(const PluginInfo& plugin) {
 
 }  // namespace
 
-Registry Registry::Scan(const SearchPath& path) {
-  Registry registry;
+Registry Registry::Scan(const SearchPath& path, const ManifestCache& cache) {
+  Registry registry(cache);
   for (const RefusedPlace& place : path.refused) registry.Refuse(place.path, place.reason);
   for (const SearchPlace& place : path.places) registry.ScanPlace(place);
   return registry;
@@ -125,7 +125,7 @@ void Registry::AddFolderPlugin(const std::string& path, SearchOrigin origin) {
 
 void Registry::Add(std::unique_ptr<PluginInfo> plugin, std::string_view text,
                    std::string manifest_name) {
-  auto manifest = ParseManifest(text, std::move(manifest_name));
+  auto manifest = ParseManifest(text, std::move(manifest_name), nullptr, &cache_);
   if (!manifest) return Refuse(plugin->path, manifest.error().message);
   plugin->folder = fs::path(plugin->path).parent_path().string();
   plugin->manifest = std::move(*manifest);

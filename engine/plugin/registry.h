@@ -11,6 +11,7 @@
 
 #include "engine/graph/node_type.h"
 #include "engine/plugin/manifest.h"
+#include "engine/plugin/manifest_cache.h"
 #include "engine/plugin/search_path.h"
 
 namespace sluice::plugin {
@@ -39,7 +40,8 @@ class Registry final : public graph::TypeSource {
   /// Reads the manifests of all plugins in `path`. Never fails as a whole: what
   /// cannot be used is in failed(). Of two plugins with one name, or with one
   /// node type or domain in common, the first found wins.
-  static Registry Scan(const SearchPath& path);
+  static Registry Scan(const SearchPath& path,
+                       const ManifestCache& cache = ManifestCache::OfUser());
 
   Registry(Registry&&) = default;
   Registry& operator=(Registry&&) = default;
@@ -70,7 +72,7 @@ class Registry final : public graph::TypeSource {
   template <typename T>
   using Index = std::map<std::string, Owned<T>, std::less<>>;
 
-  Registry() = default;
+  explicit Registry(const ManifestCache& cache) : cache_(cache) {}
 
   void ScanPlace(const SearchPlace& place);
   void ScanFolder(const std::string& folder, SearchOrigin origin, bool is_place);
@@ -82,6 +84,7 @@ class Registry final : public graph::TypeSource {
   bool IsNewFile(const std::string& path);
   void Refuse(std::string path, std::string reason);
 
+  ManifestCache cache_;
   std::vector<std::unique_ptr<const PluginInfo>> plugins_;
   std::vector<FailedPlugin> failed_;
   Index<ManifestNode> nodes_;

@@ -1,21 +1,18 @@
 #include "engine/plugin/sha256.h"
 
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 #include <array>
-
-#include "engine/base/result.h"
 
 namespace sluice::plugin {
 namespace {
 
-std::array<unsigned char, 32> Sha256(std::string_view bytes) {
-  std::array<unsigned char, 32> digest{};
-  unsigned int size = 0;
-  // Fails only where libcrypto itself is broken: there is no input that it refuses.
-  SLUICE_CHECK(
-      EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
-  SLUICE_CHECK(size == digest.size());
+std::array<uint8_t, SHA256_DIGEST_SIZE> Sha256(std::string_view bytes) {
+  sha256_ctx context;
+  sha256_init(&context);
+  sha256_update(&context, bytes.size(), reinterpret_cast<const uint8_t*>(bytes.data()));
+  std::array<uint8_t, SHA256_DIGEST_SIZE> digest{};
+  sha256_digest(&context, digest.size(), digest.data());
   return digest;
 }
 
@@ -24,7 +21,7 @@ std::array<unsigned char, 32> Sha256(std::string_view bytes) {
 std::string Sha256Hex(std::string_view bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
-  for (const unsigned char byte : Sha256(bytes)) {
+  for (const uint8_t byte : Sha256(bytes)) {
     text += kDigits[byte >> 4];
     text += kDigits[byte & 15];
   }

@@ -1,9 +1,9 @@
 #include "engine/runtime/engine.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <thread>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -24,8 +24,8 @@ std::vector<graph::EngineAllocator> Describe(
   std::vector<graph::EngineAllocator> described;
   for (const auto& allocator : allocators) {
     const bool dmabuf = (allocator->views() & media::kViewDmabuf) != 0;
-    described.push_back({std::string(allocator->name()), allocator->views(), 0,
-                         dmabuf ? kDmabufReluctance : 0});
+    described.push_back(
+        {std::string(allocator->name()), allocator->views(), 0, dmabuf ? kDmabufReluctance : 0});
   }
   return described;
 }
@@ -45,13 +45,15 @@ Result<std::unique_ptr<Engine>> Engine::Create(const graph::Graph& graph, Option
   engine->state_.allocators = media::MakeAllocators();
   engine->state_.fd_waiter = engine->reactor_->fd_waiter();
   Engine* self = engine.get();
-  if (self->options_.catch_signals) self->reactor_->OnInterrupt([self](int) { self->Interrupted(); });
+  if (self->options_.catch_signals)
+    self->reactor_->OnInterrupt([self](int) { self->Interrupted(); });
   NodeSet::Options nodes;
   nodes.types = self->options_.types;
   nodes.loader = self->options_.loader;
   nodes.reactor = self->reactor_.get();
   nodes.copies = &self->copies_;
   nodes.gpu = self->options_.gpu;
+  nodes.profile = self->options_.profile;
   nodes.allocators = Describe(self->state_.allocators);
   self->nodes_ = std::make_unique<NodeSet>(graph, nodes);
   return engine;
@@ -68,7 +70,7 @@ Engine::~Engine() {
 tl::expected<void, Failure> Engine::Prepare() {
   auto opened = nodes_->Open();
   if (!opened) return opened;
-  auto plan = nodes_->Solve(1, exclusions_);
+  auto plan = nodes_->Solve(1, exclusions_, {});
   if (!plan) return tl::unexpected(plan.error());
   plan_ = std::make_unique<graph::Plan>(std::move(*plan));
   return {};
@@ -94,7 +96,8 @@ const graph::Plan& Engine::plan() const {
 std::vector<std::pair<std::string, std::string>> Engine::Notes() const {
   std::vector<std::pair<std::string, std::string>> notes;
   for (const auto& node : nodes_->nodes()) {
-    for (std::string& note : node->context->notes()) notes.emplace_back(node->name, std::move(note));
+    for (std::string& note : node->context->notes())
+      notes.emplace_back(node->name, std::move(note));
   }
   return notes;
 }
@@ -107,14 +110,28 @@ void Engine::Push(Event event) {
   changed_.notify_one();
 }
 
+/// A node of the runner that stands in the graph, not one that the plan inserted.
+const std::string& Engine::NodeOfGraph(const scheduler::NodeRunner& runner) const {
+  for (const auto& member : runner.members()) {
+    if (graph_.FindNode(member.context->name()) != nullptr) return member.context->name();
+  }
+  return runner.members().front().context->name();
+}
+
 void Engine::OnEnded(scheduler::NodeRunner& runner) {
-  Push({Event::Kind::kEnded, runner.context().name(), {}, {}});
+  Push({Event::Kind::kEnded, runner.members().front().context->name(), {}, {}});
 }
-void Engine::OnError(scheduler::NodeRunner& runner, Error error) {
-  Push({Event::Kind::kError, runner.context().name(), std::move(error), {}});
+void Engine::OnError(scheduler::NodeRunner& runner, scheduler::NodeContext* suspect, Error error) {
+  const bool one = runner.members().size() == 1;
+  error.message =
+      suspect != nullptr || one
+          ? fmt::format("node '{}': {}", suspect != nullptr ? suspect->name() : runner.name(),
+                        error.message)
+          : fmt::format("island '{}': {}", runner.name(), error.message);
+  Push({Event::Kind::kError, NodeOfGraph(runner), std::move(error), {}});
 }
-void Engine::OnRenegotiate(scheduler::NodeRunner& runner) {
-  Push({Event::Kind::kRenegotiate, runner.context().name(), {}, {}});
+void Engine::OnRenegotiate(scheduler::NodeContext& node) {
+  Push({Event::Kind::kRenegotiate, node.name(), {}, {}});
 }
 
 /// A third signal is for a node or driver that does not come back: nothing that
@@ -145,12 +162,16 @@ void Engine::NoteInterruptsLocked() {
 bool Engine::WaitEvent(Event* event, MonotonicNs until_ns) {
   std::unique_lock lock(mutex_);
   auto until = std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until_ns));
-  changed_.wait_until(lock, until,
-                      [&] { return !events_.empty() || interrupts_ != handled_interrupts_; });
+  changed_.wait_until(lock, until, [&] {
+    return next_event_ != events_.size() || interrupts_ != handled_interrupts_;
+  });
   NoteInterruptsLocked();
-  if (events_.empty()) return false;
-  *event = std::move(events_.front());
-  events_.pop_front();
+  if (next_event_ == events_.size()) return false;
+  *event = std::move(events_[next_event_++]);
+  if (next_event_ == events_.size()) {
+    events_.clear();
+    next_event_ = 0;
+  }
   return true;
 }
 
@@ -179,7 +200,7 @@ Result<std::unique_ptr<Epoch>> Engine::MakeEpoch(graph::Plan plan, Epoch* previo
     }
     Log(LogLevel::kInfo, "plan", "{}; the plan is solved again without it", refused.reason);
     exclusions_.push_back(std::move(refused));
-    auto next = nodes_->Solve(number, exclusions_);
+    auto next = nodes_->Solve(number, exclusions_, state_.ended);
     // The first refusal says more than that nothing else is left.
     if (!next) return tl::unexpected(*first);
     plan = std::move(*next);
@@ -189,8 +210,8 @@ Result<std::unique_ptr<Epoch>> Engine::MakeEpoch(graph::Plan plan, Epoch* previo
 Report Engine::Run() {
   SLUICE_CHECK(plan_ != nullptr);
   unsigned processors = std::max(1u, std::thread::hardware_concurrency());
-  workers_ = std::make_unique<scheduler::WorkerPool>(
-      options_.workers != 0 ? options_.workers : processors);
+  workers_ = std::make_unique<scheduler::WorkerPool>(options_.workers != 0 ? options_.workers
+                                                                           : processors);
   state_.workers = workers_.get();
   state_.events = this;
   state_.sample_every = std::max(options_.sample_every, 1u);
@@ -240,12 +261,12 @@ void Engine::Handle(Event event) {
   switch (event.kind) {
     case Event::Kind::kEnded: {
       for (const auto& runner : epoch_->scheduler().runners()) {
-        if (runner->context().name() == event.node) NoteEnd(*runner);
+        if (runner->Fires(event.node)) NoteEnd(*runner);
       }
       break;
     }
     case Event::Kind::kError:
-      HandleError(event.node, fmt::format("node '{}': {}", event.node, event.error.message));
+      HandleError(event.node, event.error.message);
       break;
     // Whoever asks while one is under way is served by it: all are probed again.
     case Event::Kind::kRenegotiate:
@@ -264,24 +285,30 @@ void Engine::ChangeParam(std::string node, std::string param, std::string text, 
   Push(std::move(event));
 }
 
+/// Changes may come a thousand times a second: one that is in order allocates nothing here.
 Status Engine::Change(const std::string& name, const Event::Change& change) {
   LiveNode* node = nodes_->Find(name);
   if (node == nullptr) return Fail(Code::kNotFound, fmt::format("no node '{}'", name));
+  const auto refuse = [&](Code code, std::string_view what) {
+    return Fail(code, fmt::format("{}.{}{}", name, change.param, what));
+  };
   const graph::ParamDesc* desc = node->type->FindParam(change.param);
-  const std::string where = fmt::format("{}.{}", name, change.param);
   if (desc == nullptr) {
-    return Fail(Code::kNotFound, fmt::format("{}: {} has no such parameter", where, node->type->id));
+    return refuse(Code::kNotFound, fmt::format(": {} has no such parameter", node->type->id));
   }
   if (desc->changeable != graph::Changeable::kRunning) {
-    return Fail(Code::kUnsupported, fmt::format("{} does not change while the graph runs", where));
+    return refuse(Code::kUnsupported, " does not change while the graph runs");
   }
-  std::string problem = change.is_map ? "is a mapping" : "is not a mapping";
+  const bool takes_map = desc->type == graph::ParamType::kMap;
+  std::string problem;
   std::optional<graph::ParamValue> value;
-  if (change.is_map == (desc->type == graph::ParamType::kMap)) {
+  if (change.is_map == takes_map) {
     value = graph::ParseParamValue(*desc, change.text, &problem);
+  } else {
+    problem = change.is_map ? "is a mapping" : "is not a mapping";
   }
   if (!value) {
-    return Fail(Code::kInvalidArgument, fmt::format("{}: '{}' {}", where, change.text, problem));
+    return refuse(Code::kInvalidArgument, fmt::format(": '{}' {}", change.text, problem));
   }
   if (!node->instance) return Fail(Code::kCancelled, fmt::format("'{}' is not there", name));
   const plugin::ParamArgument argument{change.param, *value, true};
@@ -289,15 +316,22 @@ Status Engine::Change(const std::string& name, const Event::Change& change) {
     return tl::unexpected(node->Explain(set.error()));
   }
   // A restart begins with it.
-  std::erase_if(node->params, [&](const auto& had) { return had.name == change.param; });
-  node->params.push_back(argument);
+  const auto had = std::find_if(node->params.begin(), node->params.end(),
+                                [&](const auto& param) { return param.name == change.param; });
+  if (had != node->params.end()) {
+    *had = argument;
+  } else {
+    node->params.push_back(argument);
+  }
   return {};
 }
 
 /// A node that ended itself stays so, whatever later epochs make of it.
 void Engine::NoteEnd(const scheduler::NodeRunner& runner) {
-  bool& completed = completed_[runner.context().name()];
-  completed = completed || runner.completed();
+  for (const auto& member : runner.members()) {
+    bool& completed = completed_[member.context->name()];
+    completed = completed || runner.completed();
+  }
 }
 
 void Engine::FailRun(std::string message) {
@@ -307,7 +341,14 @@ void Engine::FailRun(std::string message) {
 
 void Engine::HandleError(const std::string& name, const std::string& message) {
   const graph::GraphNode* node = graph_.FindNode(name);
-  if (node == nullptr || node->on_error.action == graph::ErrorAction::kStop || !HasFailed(name)) {
+  const bool may_restart = node != nullptr && node->on_error.action != graph::ErrorAction::kStop;
+  if (may_restart && HasEnded(name)) {
+    // A frame of its failed after it; there is nothing to restart, and nothing that would be lost.
+    Log(LogLevel::kWarning, "run", "{}; it has ended already", message);
+    warnings_.push_back(message);
+    return;
+  }
+  if (!may_restart || !HasFailed(name)) {
     FailRun(message);
     return;
   }
@@ -338,11 +379,21 @@ void Engine::Tick(MonotonicNs now) {
   ReportProgress(now);
 }
 
-bool Engine::HasFailed(const std::string& name) const {
+const scheduler::NodeRunner* Engine::RunnerOf(const std::string& name) const {
   for (const auto& runner : epoch_->scheduler().runners()) {
-    if (runner->context().name() == name) return runner->failed();
+    if (runner->Fires(name)) return runner.get();
   }
-  return false;
+  return nullptr;
+}
+
+bool Engine::HasFailed(const std::string& name) const {
+  const scheduler::NodeRunner* runner = RunnerOf(name);
+  return runner != nullptr && runner->failed();
+}
+
+bool Engine::HasEnded(const std::string& name) const {
+  const scheduler::NodeRunner* runner = RunnerOf(name);
+  return runner != nullptr && runner->ended();
 }
 
 void Engine::RestartDue(MonotonicNs now) {
@@ -372,6 +423,8 @@ Status Engine::RestartNode(const std::string& name) {
       Status done = node->instance->Configure(epoch_->ArgumentsFor(i));
       if (done) done = node->instance->Start();
       if (!done) return tl::unexpected(node->Explain(done.error()));
+    } else if (node->domain->IsLost()) {
+      return RestartDevice(*node);
     }
     runner.Recover(node->instance.get());
   }
@@ -384,14 +437,15 @@ void Engine::CheckFences(MonotonicNs now) {
     for (const auto& verdict : pool->CheckDeadlines(now, options_.fence_limit_ns)) {
       std::string text =
           verdict.failed
-              ? fmt::format("buffer {} of {} is quarantined: {} released it with a fence of {} that "
-                            "failed",
-                            verdict.buffer.index, pool->options().name, verdict.holder,
-                            verdict.signaller)
-              : fmt::format("buffer {} of {} is quarantined: {} released it {:.1f} s ago, but {} has "
-                            "not signalled",
-                            verdict.buffer.index, pool->options().name, verdict.holder,
-                            Seconds(verdict.waited_ns), verdict.signaller);
+              ? fmt::format(
+                    "buffer {} of {} is quarantined: {} released it with a fence of {} that "
+                    "failed",
+                    verdict.buffer.index, pool->options().name, verdict.holder, verdict.signaller)
+              : fmt::format(
+                    "buffer {} of {} is quarantined: {} released it {:.1f} s ago, but {} has "
+                    "not signalled",
+                    verdict.buffer.index, pool->options().name, verdict.holder,
+                    Seconds(verdict.waited_ns), verdict.signaller);
       Log(LogLevel::kWarning, "fence", "{}", text);
       warnings_.push_back(std::move(text));
     }
@@ -400,7 +454,7 @@ void Engine::CheckFences(MonotonicNs now) {
     auto late = runner->CheckFenceDeadline(now, options_.fence_limit_ns);
     if (!late) continue;
     FailRun(fmt::format("node '{}' waits since {:.1f} s for a frame's fence: {} has not signalled",
-                        runner->context().name(), Seconds(late->waited_ns), late->signaller));
+                        runner->name(), Seconds(late->waited_ns), late->signaller));
     return;
   }
 }
@@ -479,7 +533,9 @@ void Engine::Teardown() {
   if (epoch_) {
     plan_ = std::make_unique<graph::Plan>(epoch_->plan());
     for (const auto& [id, domain] : nodes_->domains()) {
-      if (Status idle = domain->WaitIdle(deadline); !idle) errors_.push_back(idle.error().message);
+      Status idle = domain->WaitIdle(deadline);
+      // A lost device ended the run already, or was not needed any more.
+      if (!idle && idle.error().code != Code::kDeviceLost) errors_.push_back(idle.error().message);
     }
     epoch_ = nullptr;
   }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,9 +25,9 @@ namespace sluice::runtime {
 /// What a run is doing, a few times a second.
 struct ProgressInfo {
   double seconds = 0;
-  uint64_t frames = 0;   ///< At the busiest sink.
-  double fps = 0;        ///< Since the last call.
-  uint64_t done = 0;     ///< As the sources say; total 0 = unknown.
+  uint64_t frames = 0;  ///< At the busiest sink.
+  double fps = 0;       ///< Since the last call.
+  uint64_t done = 0;    ///< As the sources say; total 0 = unknown.
   uint64_t total = 0;
 };
 
@@ -40,6 +39,7 @@ class Engine final : private scheduler::RunnerEvents {
     const graph::TypeSource* types = nullptr;  ///< Borrowed, as `loader`.
     plugin::Loader* loader = nullptr;
     std::string gpu;
+    graph::Profile profile;  ///< What plans are made with.
     bool overwrite = false;
     unsigned workers = 0;        ///< 0 = one for each processor.
     uint32_t sample_every = 16;  ///< Latencies are measured of 1 frame in so many.
@@ -84,8 +84,8 @@ class Engine final : private scheduler::RunnerEvents {
  private:
   struct Event {
     enum class Kind { kEnded, kError, kRenegotiate, kChange } kind;
-    std::string node;
-    Error error;
+    std::string node;  ///< Of an island: one that the graph has.
+    Error error;       ///< Its message names who it is about.
     struct Change {
       std::string param;
       std::string text;
@@ -103,8 +103,10 @@ class Engine final : private scheduler::RunnerEvents {
 
   // scheduler::RunnerEvents, from any thread.
   void OnEnded(scheduler::NodeRunner& runner) override;
-  void OnError(scheduler::NodeRunner& runner, Error error) override;
-  void OnRenegotiate(scheduler::NodeRunner& runner) override;
+  void OnError(scheduler::NodeRunner& runner, scheduler::NodeContext* suspect,
+               Error error) override;
+  void OnRenegotiate(scheduler::NodeContext& node) override;
+  const std::string& NodeOfGraph(const scheduler::NodeRunner& runner) const;
   void Push(Event event);
 
   void Interrupted();
@@ -130,11 +132,17 @@ class Engine final : private scheduler::RunnerEvents {
   void Renegotiate(const std::string& name);
   Status RecreateFailed();
   Status NextEpoch(const std::string& name);
+  Status RestartDevice(const LiveNode& node);
+  Status ReopenLost();
+  Status ExchangeReopened();
   bool WaitQuiet(MonotonicNs deadline_ns);
   void PinUnchangeable();
   void FailRun(std::string message);
   void NoteEnd(const scheduler::NodeRunner& runner);
+  /// Null: no node of this epoch.
+  const scheduler::NodeRunner* RunnerOf(const std::string& name) const;
   bool HasFailed(const std::string& name) const;
+  bool HasEnded(const std::string& name) const;
   void Teardown();
   void StopNodes(MonotonicNs deadline_ns);
   void WaitForLeases(MonotonicNs deadline_ns);
@@ -153,12 +161,15 @@ class Engine final : private scheduler::RunnerEvents {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Event> events_;  // guarded by mutex_
+  std::vector<Event> events_;   // guarded by mutex_; emptied as a whole: it keeps its room
+  size_t next_event_ = 0;       // guarded by mutex_
   int interrupts_ = 0;          // guarded by mutex_
   int handled_interrupts_ = 0;  // guarded by mutex_
 
   // The control loop's own.
   std::map<std::string, Restart> restarts_;
+  /// Domains in the place of lost ones, from the next epoch on.
+  std::map<std::string, std::unique_ptr<domain::Domain>> reopened_;
   std::map<std::string, bool> completed_;  ///< Ended by itself, by node.
   std::vector<std::string> errors_;
   std::vector<std::string> warnings_;

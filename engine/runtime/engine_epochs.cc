@@ -33,12 +33,13 @@ void Engine::Renegotiate(const std::string& name) {
   for (const auto& runner : epoch_->scheduler().runners()) {
     if (runner->source()) runner->SetHeld(true);
     runner->DiscardInputsOnceFailed();
+    if (!runner->failed()) runner->EndSoon();
   }
   if (!WaitQuiet(Now() + options_.stop_limit_ns)) {
     if (!failed_ && !stopping_) {
-      FailRun(fmt::format("node '{}' asked for new formats, but the frames under way did not come "
-                          "to rest: {}",
-                          name, epoch_->scheduler().DescribeStall()));
+      FailRun(fmt::format("node '{}' {}, but the frames under way did not come to rest: {}", name,
+                          reopened_.empty() ? "asked for new formats" : "has another device",
+                          epoch_->scheduler().DescribeStall()));
     }
     return;
   }
@@ -84,9 +85,13 @@ Status Engine::RecreateFailed() {
 Status Engine::NextEpoch(const std::string& name) {
   epoch_->scheduler().Stop();
   for (const auto& [id, domain] : nodes_->domains()) {
-    SLUICE_RETURN_IF_ERROR(domain->WaitIdle(Now() + options_.stop_limit_ns));
+    Status idle = domain->WaitIdle(Now() + options_.stop_limit_ns);
+    if (!idle && idle.error().code != Code::kDeviceLost) return idle;
   }
+  SLUICE_RETURN_IF_ERROR(ReopenLost());
+  const bool exchanged = !reopened_.empty();
   epoch_->Stop();
+  SLUICE_RETURN_IF_ERROR(ExchangeReopened());
   SLUICE_RETURN_IF_ERROR(RecreateFailed());
   for (const auto& node : nodes_->nodes()) {
     if (state_.ended.contains(node->name) || !node->instance) continue;
@@ -95,15 +100,26 @@ Status Engine::NextEpoch(const std::string& name) {
     }
   }
   PinUnchangeable();
-  auto plan = nodes_->Solve(epoch_->plan().epoch + 1, exclusions_);
+  auto plan = nodes_->Solve(epoch_->plan().epoch + 1, exclusions_, state_.ended);
+  if (LiveNode* asked = nodes_->Find(name); !plan && asked != nullptr && asked->instance) {
+    // What it would like leads nowhere. It may do with less, as when somebody outside only wished.
+    Log(LogLevel::kInfo, "run", "what '{}' asks for cannot be had: {}", name,
+        plan.error().error.message);
+    SLUICE_RETURN_IF_ERROR(nodes_->Probe(*asked));
+    plan = nodes_->Solve(epoch_->plan().epoch + 1, exclusions_, state_.ended);
+  }
   if (!plan) {
-    return Fail(plan.error().error.code, fmt::format("node '{}' changed its format in mid-stream: {}",
-                                                     name, plan.error().error.message));
+    return Fail(plan.error().error.code,
+                fmt::format("node '{}' {}: {}", name,
+                            exchanged ? "cannot go on with another device"
+                                      : "changed its format in mid-stream",
+                            plan.error().error.message));
   }
   auto next = MakeEpoch(std::move(*plan), epoch_.get());
   if (!next) return tl::unexpected(next.error());
   epoch_ = std::move(*next);
-  Log(LogLevel::kInfo, "run", "epoch {}: '{}' changed its format", epoch_->plan().epoch, name);
+  Log(LogLevel::kInfo, "run", "epoch {}: '{}' {}", epoch_->plan().epoch, name,
+      exchanged ? "goes on with another device" : "changed its format");
   drain_requested_ = false;
   epoch_->scheduler().Start();
   // It may have kept what it was given meanwhile.

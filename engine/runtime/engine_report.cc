@@ -64,10 +64,18 @@ Report Engine::MakeReport(double seconds) const {
     NodeReport row = Describe(*node, seconds);
     row.inserted = graph_.FindNode(node->name) == nullptr;
     row.ended = completed_.contains(node->name);
+    if (const graph::PlanNode* planned = plan_->FindNode(node->name); planned && planned->island) {
+      row.island = plan_->islands[*planned->island].name;
+    }
+    for (const PassReport& pass : state_.passes) {
+      if (std::find(pass.nodes.begin(), pass.nodes.end(), node->name) == pass.nodes.end()) continue;
+      row.device_us += pass.mean_us() / static_cast<double>(pass.nodes.size());
+    }
     report.nodes.push_back(std::move(row));
   }
   for (const auto& [name, stats] : state_.edges) report.edges.push_back(Describe(name, *stats));
   report.pools = state_.pools.Reports();
+  report.passes = state_.passes;
   report.copies = copies_.Rows();
   report.bytes_copied = copies_.TotalBytes();
   return report;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/media/layout.h"
+#include "engine/runtime/island.h"
 
 namespace sluice::runtime {
 namespace {
@@ -36,6 +37,19 @@ scheduler::EdgeStats& RunState::EdgeStatsFor(const std::string& name) {
   return *stats;
 }
 
+/// The same pass of an earlier epoch goes on.
+void RunState::AddPass(const PassReport& pass) {
+  for (PassReport& had : passes) {
+    if (had.island != pass.island || had.label != pass.label || had.nodes != pass.nodes) continue;
+    had.frames += pass.frames;
+    had.total_ns += pass.total_ns;
+    had.min_ns = std::min(had.min_ns, pass.min_ns);
+    had.max_ns = std::max(had.max_ns, pass.max_ns);
+    return;
+  }
+  passes.push_back(pass);
+}
+
 Result<std::unique_ptr<Epoch>> Epoch::Create(const graph::Graph& graph, graph::Plan plan,
                                              NodeSet& nodes, RunState& state, Epoch* previous,
                                              graph::Exclusion* refused) {
@@ -59,11 +73,30 @@ Epoch::~Epoch() { Stop(); }
 
 void Epoch::Stop() {
   if (scheduler_) scheduler_->Stop();
+  CollectPassTimes();
   islands_.clear();
+}
+
+void Epoch::CollectPassTimes() {
+  for (size_t i = 0; i < islands_.size(); ++i) {
+    const graph::PlanIsland& planned = plan_.islands[i];
+    for (const domain::PassTime& time : islands_[i]->Measured()) {
+      if (time.frames == 0) continue;
+      PassReport pass{planned.name,  time.label,  {},         time.frames,
+                      time.total_ns, time.min_ns, time.max_ns};
+      for (uint32_t node : time.nodes) pass.nodes.push_back(plan_.nodes[planned.nodes[node]].name);
+      state_.AddPass(pass);
+    }
+  }
 }
 
 Status Epoch::MakePools(Epoch* previous, graph::Exclusion* refused) {
   for (const graph::PlanNet& net : plan_.nets) {
+    if (net.inner) {
+      kept_.push_back(false);
+      pools_.emplace_back();
+      continue;
+    }
     auto kept = KeptPool(net, previous);
     kept_.push_back(kept != nullptr);
     if (kept) {
@@ -89,6 +122,7 @@ Status Epoch::MakePools(Epoch* previous, graph::Exclusion* refused) {
   }
   if (previous == nullptr) return {};
   for (const auto& pool : previous->pools_) {
+    if (!pool) continue;
     if (std::find(pools_.begin(), pools_.end(), pool) == pools_.end()) state_.pools.Retire(*pool);
   }
   return {};
@@ -99,6 +133,7 @@ RefPtr<media::BufferPool> Epoch::KeptPool(const graph::PlanNet& net, const Epoch
   if (previous == nullptr) return nullptr;
   const std::string name = plan_.PortName(net.producer);
   for (const auto& pool : previous->pools_) {
+    if (!pool) continue;
     const media::BufferPool::Options& had = pool->options();
     if (had.name != name || had.format != net.format || had.allocator != net.allocator ||
         pool->size() != net.depth || had.dynamic_reserve != net.dynamic_reserve ||
@@ -106,6 +141,8 @@ RefPtr<media::BufferPool> Epoch::KeptPool(const graph::PlanNet& net, const Epoch
       continue;
     }
     const PoolKeeper::Entry* entry = state_.pools.Find(*pool);
+    // A buffer in quarantine would be missing for good.
+    if (pool->HasQuarantined()) continue;
     if (entry == nullptr || entry->retired || entry->users != UsersOf(net)) continue;
     if (entry->maker != nullptr) {
       // Its memory died with the instance that made it; its layout is the maker's.
@@ -137,9 +174,15 @@ media::BufferPool::Options Epoch::PoolOptions(const graph::PlanNet& net) const {
 }
 
 /// Nodes that may import the buffers of a net.
-std::vector<LiveNode*> Epoch::UsersOf(const graph::PlanNet& net) const {
-  std::vector<LiveNode*> users = {nodes_[net.producer.node]};
-  for (uint32_t edge : net.edges) users.push_back(nodes_[plan_.edges[edge].to.node]);
+std::vector<PoolKeeper::User> Epoch::UsersOf(const graph::PlanNet& net) const {
+  std::vector<PoolKeeper::User> users;
+  const auto add = [&](uint32_t node) {
+    users.push_back({nodes_[node], nodes_[node]->generation});
+  };
+  add(net.producer.node);
+  for (uint32_t edge : net.edges) {
+    if (!plan_.edges[edge].inner) add(plan_.edges[edge].to.node);
+  }
   return users;
 }
 
@@ -176,18 +219,18 @@ Result<RefPtr<media::BufferPool>> Epoch::MakePortPool(const graph::PlanNet& net)
   request.format = net.format;
   if (auto layout = media::ComputeLayout(net.format, net.alignment)) request.layout = *layout;
   request.alignment = net.alignment;
-  auto made = maker.instance->Allocate(planned.type->ports[net.allocator_port.port].direction,
-                                       planned.type->IndexInDirection(net.allocator_port.port),
-                                       request);
+  auto made =
+      maker.instance->Allocate(planned.type->ports[net.allocator_port.port].direction,
+                               planned.type->IndexInDirection(net.allocator_port.port), request);
   if (!made) return tl::unexpected(maker.Explain(made.error()));
   if (!media::Meets(made->layout, net.alignment)) {
     made->buffers.clear();  // our fds first
     maker.instance->ReleasePool(options.id, options.epoch);
-    return Fail(Code::kUnsupported,
-                fmt::format("the layout that {} gives ({}) is not what the users of its buffers "
-                            "need ({})",
-                            net.allocator, media::ToString(made->layout),
-                            media::ToString(net.alignment)));
+    return Fail(
+        Code::kUnsupported,
+        fmt::format("the layout that {} gives ({}) is not what the users of its buffers "
+                    "need ({})",
+                    net.allocator, media::ToString(made->layout), media::ToString(net.alignment)));
   }
   options.layout = made->layout;
   options.abi_shape = plugin::MakeAbiShape(net.format, made->layout);
@@ -214,12 +257,13 @@ graph::Exclusion Epoch::ExcludeAllocator(const graph::PlanNet& net, const Error&
 Status Epoch::TestImports(graph::Exclusion* refused) {
   for (size_t i = 0; i < plan_.nets.size(); ++i) {
     const graph::PlanNet& net = plan_.nets[i];
-    if (kept_[i]) continue;
+    if (kept_[i] || net.inner) continue;
     if (net.allocator_kind != graph::AllocatorKind::kPort || net.allocator_port != net.producer) {
       SLUICE_RETURN_IF_ERROR(TestImport(net, *pools_[i], net.producer, refused));
     }
     for (uint32_t edge : net.edges) {
       const graph::PortRef to = plan_.edges[edge].to;
+      if (plan_.edges[edge].inner) continue;
       if (net.allocator_kind == graph::AllocatorKind::kPort && net.allocator_port == to) continue;
       SLUICE_RETURN_IF_ERROR(TestImport(net, *pools_[i], to, refused));
     }
@@ -246,8 +290,8 @@ Status Epoch::TestImport(const graph::PlanNet& net, media::BufferPool& pool, gra
   }
   Status tested;
   for (media::Frame* frame : frames) {
-    tested = node.instance->TestImport(desc.direction,
-                                       planned.type->IndexInDirection(port.port), *frame);
+    tested = node.instance->TestImport(desc.direction, planned.type->IndexInDirection(port.port),
+                                       *frame);
     if (!tested) break;
   }
   for (media::Frame* frame : frames) frame->Release();
@@ -263,14 +307,20 @@ Status Epoch::TestImport(const graph::PlanNet& net, media::BufferPool& pool, gra
 
 bool Epoch::HasMemoryOf(const LiveNode& node) const {
   return std::any_of(pools_.begin(), pools_.end(), [&](const auto& pool) {
+    if (!pool) return false;
     const PoolKeeper::Entry* entry = state_.pools.Find(*pool);
-    return entry != nullptr && entry->maker == &node;
+    if (entry == nullptr) return false;
+    if (entry->maker == &node) return true;
+    return node.instance && node.instance->Imports() &&
+           std::any_of(entry->users.begin(), entry->users.end(),
+                       [&](const PoolKeeper::User& user) { return user.node == &node; });
   });
 }
 
-/// How the plan synchronises a port: of its (first) edge.
+/// How the plan synchronises a port: of its (first) edge that carries frames.
 graph::Syncs Epoch::SyncOf(graph::PortRef port) const {
   for (const graph::PlanEdge& edge : plan_.edges) {
+    if (edge.inner) continue;
     if (edge.from == port) return edge.producer_sync;
     if (edge.to == port) return edge.consumer_sync;
   }
@@ -284,22 +334,32 @@ plugin::ConfigureArguments Epoch::ArgumentsFor(size_t index) const {
   arguments.realtime = state_.realtime;
   arguments.overwrite = state_.overwrite;
   for (uint32_t p = 0; p < planned.ports.size(); ++p) {
-    const graph::PlanPort& port = planned.ports[p];
-    plugin::PortArgument argument;
-    argument.name = port.name;
-    argument.direction = port.direction;
-    argument.connected = port.net.has_value();
-    if (port.net) {
-      const media::BufferPool& pool = *pools_[*port.net];
-      argument.views = pool.views();
-      argument.format = pool.format();
-      argument.layout = pool.layout();
-      argument.buffers = pool.size();
-      argument.sync = SyncOf({static_cast<uint32_t>(index), p});
-    }
-    arguments.ports.push_back(std::move(argument));
+    arguments.ports.push_back(ArgumentFor({static_cast<uint32_t>(index), p}));
   }
   return arguments;
+}
+
+plugin::PortArgument Epoch::ArgumentFor(graph::PortRef ref) const {
+  const graph::PlanPort& port = plan_.nodes[ref.node].ports[ref.port];
+  plugin::PortArgument argument;
+  argument.name = port.name;
+  argument.direction = port.direction;
+  argument.connected = port.net.has_value();
+  if (!port.net) return argument;
+  if (port.inner) {
+    // No buffer comes by here: what the pixels would need in one.
+    const graph::PlanNet& net = plan_.nets[*port.net];
+    argument.format = net.format;
+    if (auto layout = media::ComputeLayout(net.format, net.alignment)) argument.layout = *layout;
+    return argument;
+  }
+  const media::BufferPool& pool = *pools_[*port.net];
+  argument.views = pool.views();
+  argument.format = pool.format();
+  argument.layout = pool.layout();
+  argument.buffers = pool.size();
+  argument.sync = SyncOf(ref);
+  return argument;
 }
 
 /// A consumer refuses the format; a source refuses the memory, for it offered the format.
@@ -357,30 +417,21 @@ Status Epoch::ConfigureNodes(Epoch* previous, graph::Exclusion* refused) {
 
 Status Epoch::MakeIslands() {
   for (const graph::PlanIsland& planned : plan_.islands) {
-    domain::Domain::IslandDescription description;
-    description.epoch = plan_.epoch;
-    domain::Domain* domain = nullptr;
-    for (uint32_t index : planned.nodes) {
-      description.name += (description.name.empty() ? "" : "+") + nodes_[index]->name;
-      description.nodes.push_back(nodes_[index]->instance->abi());
-      domain = nodes_[index]->domain;
-      // Islands have one node each so far: all its ports are borders.
-      for (uint32_t p = 0; p < plan_.nodes[index].ports.size(); ++p) {
-        const graph::PlanPort& port = plan_.nodes[index].ports[p];
-        auto& side = port.direction == graph::Direction::kInput ? description.inputs
-                                                                : description.outputs;
-        side.push_back({static_cast<uint32_t>(description.nodes.size() - 1),
-                        plan_.nodes[index].type->IndexInDirection(p)});
-      }
-    }
-    SLUICE_CHECK(domain != nullptr);
-    auto island = domain->CreateIsland(description);
-    if (!island) {
-      return tl::unexpected(nodes_[planned.nodes.front()]->Explain(island.error()));
-    }
+    const LiveNode& first = *nodes_[planned.nodes.front()];
+    SLUICE_CHECK(first.domain != nullptr);
+    auto island = first.domain->CreateIsland(DescribeIsland(plan_, planned, node_set_));
+    if (!island) return tl::unexpected(ExplainIsland(planned, island.error()));
     islands_.push_back(std::move(*island));
   }
   return {};
+}
+
+/// The node that said what is wrong, or the whole island.
+Error Epoch::ExplainIsland(const graph::PlanIsland& planned, const Error& error) const {
+  for (uint32_t index : planned.nodes) {
+    if (auto said = nodes_[index]->context->TakeError()) return nodes_[index]->Explain(*said);
+  }
+  return {error.code, fmt::format("island '{}': {}", planned.name, error.message)};
 }
 
 // Sinks first: when a source starts, everything behind it is ready.
@@ -413,6 +464,10 @@ void Epoch::MakeScheduler() {
     setup.nodes.push_back(node);
   }
   for (const graph::PlanEdge& edge : plan_.edges) {
+    if (edge.inner) {
+      setup.edges.push_back(nullptr);
+      continue;
+    }
     setup.edges.push_back(&state_.EdgeStatsFor(
         fmt::format("{} -> {}", plan_.PortName(edge.from), plan_.PortName(edge.to))));
   }

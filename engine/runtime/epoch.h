@@ -13,6 +13,7 @@
 #include "engine/media/memory.h"
 #include "engine/runtime/node_set.h"
 #include "engine/runtime/pool_keeper.h"
+#include "engine/runtime/report.h"
 #include "engine/scheduler/scheduler.h"
 
 namespace sluice::runtime {
@@ -31,9 +32,11 @@ struct RunState {
   uint32_t next_pool = 1;
   std::map<std::string, std::unique_ptr<scheduler::EdgeStats>> edges;  ///< By name.
   PoolKeeper pools;
-  std::set<std::string> ended;                   ///< Names of nodes that ended.
+  std::set<std::string> ended;     ///< Names of nodes that ended.
+  std::vector<PassReport> passes;  ///< Of all epochs so far.
 
   scheduler::EdgeStats& EdgeStatsFor(const std::string& name);
+  void AddPass(const PassReport& pass);
 };
 
 /// Whether an active node has to hear of a new epoch. One that offers any format
@@ -56,8 +59,7 @@ class Epoch {
 
   const graph::Plan& plan() const { return plan_; }
   scheduler::Scheduler& scheduler() { return *scheduler_; }
-  const std::vector<RefPtr<media::BufferPool>>& pools() const { return pools_; }
-  /// The node of runner `index`.
+  /// A node of the plan.
   LiveNode& node(size_t index) const { return *nodes_[index]; }
 
   /// Whether the node made or imported the memory of a pool: an instance of it that
@@ -79,13 +81,16 @@ class Epoch {
   media::BufferPool::Options PoolOptions(const graph::PlanNet& net) const;
   Result<RefPtr<media::BufferPool>> MakePool(const graph::PlanNet& net);
   Result<RefPtr<media::BufferPool>> MakePortPool(const graph::PlanNet& net);
-  std::vector<LiveNode*> UsersOf(const graph::PlanNet& net) const;
+  std::vector<PoolKeeper::User> UsersOf(const graph::PlanNet& net) const;
   Status TestImports(graph::Exclusion* refused);
   Status TestImport(const graph::PlanNet& net, media::BufferPool& pool, graph::PortRef port,
                     graph::Exclusion* refused);
   Status ConfigureNodes(Epoch* previous, graph::Exclusion* refused);
   bool SameAs(const Epoch* previous, size_t index) const;
+  plugin::PortArgument ArgumentFor(graph::PortRef port) const;
   Status MakeIslands();
+  void CollectPassTimes();
+  Error ExplainIsland(const graph::PlanIsland& planned, const Error& error) const;
   Status StartNodes();
   void MakeScheduler();
   graph::Syncs SyncOf(graph::PortRef port) const;
@@ -97,8 +102,8 @@ class Epoch {
   NodeSet& node_set_;
   RunState& state_;
   std::vector<LiveNode*> nodes_;
-  std::vector<RefPtr<media::BufferPool>> pools_;  ///< As Plan::nets.
-  std::vector<bool> kept_;                        ///< By net: of the previous epoch.
+  std::vector<RefPtr<media::BufferPool>> pools_;          ///< As Plan::nets; null inside islands.
+  std::vector<bool> kept_;                                ///< By net: of the previous epoch.
   std::vector<std::unique_ptr<domain::Island>> islands_;  ///< As Plan::islands.
   std::unique_ptr<scheduler::Scheduler> scheduler_;
 };

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/log.h"
+#include "engine/runtime/island.h"
 
 namespace sluice::runtime {
 namespace {
@@ -58,52 +59,96 @@ LiveNode* NodeSet::Find(std::string_view name) {
 
 tl::expected<void, Failure> NodeSet::Open() {
   for (const graph::GraphNode& node : graph_.nodes()) {
-    auto added = Add(node.name, *node.type, node.params, node.gpu);
+    std::string domain;
+    if (node.type->domain != "cpu") {
+      auto key = OpenDomain(node.type->domain, node.gpu);
+      if (!key) {
+        return Fails(key.error().blame, Named(node.name, key.error().error));
+      }
+      domain = *key;
+    }
+    auto added = Add(node.name, *node.type, node.params, domain);
     if (!added) return tl::unexpected(added.error());
   }
   return {};
 }
 
-Outcome<domain::Domain*> NodeSet::OpenDomain(const std::string& id, const std::string& selector) {
-  auto found = domains_.find(id);
-  if (found != domains_.end()) {
-    if (options_.gpu.empty() && selector != selectors_[id] && !selector.empty()) {
-      return Fails(Blame::kGraph,
-                   {Code::kUnsupported,
-                    fmt::format("gpu '{}' here, but '{}' elsewhere: a graph uses one device of a "
-                                "domain",
-                                selector, selectors_[id])});
-    }
-    return found->second.get();
+/// The key of an instance that is open on the same device, or a new one.
+std::string NodeSet::KeyOf(const domain::Domain& domain, const std::string& id) const {
+  const auto& uuid = domain.info().device_uuid;
+  const bool known = std::any_of(uuid.begin(), uuid.end(), [](uint8_t byte) { return byte != 0; });
+  bool any = false;
+  for (const auto& [key, open] : domains_) {
+    if (open->info().id != id) continue;
+    if (known && open->info().device_uuid == uuid) return key;
+    any = true;
   }
-  auto factory = options_.loader->FindDomain(id);
-  if (!factory) return Fails(Blame::kMachine, factory.error());
-  std::string choice = !options_.gpu.empty() ? options_.gpu
-                       : !selector.empty()   ? selector
-                                             : graph_.settings().gpu;
-  selectors_[id] = choice;
-  auto domain = domain::Domain::Create(plugin::Host(), **factory, id, choice);
+  if (!any) return id;
+  std::string key;
+  for (int number = 2; key.empty() || domains_.contains(key); ++number) {
+    key = fmt::format("{}:{}", id, number);
+  }
+  return key;
+}
+
+Outcome<std::string> NodeSet::OpenDomain(const std::string& id, const std::string& selector) {
+  const std::string choice = !options_.gpu.empty() ? options_.gpu
+                             : !selector.empty()   ? selector
+                                                   : graph_.settings().gpu;
+  if (auto found = keys_.find({id, choice}); found != keys_.end()) return found->second;
+  auto maker = options_.loader->FindDomain(id);
+  if (!maker) return Fails(Blame::kMachine, maker.error());
+  auto domain = domain::Domain::Create(plugin::Host(), *maker->factory, maker->passes, id, choice);
   if (!domain) return Fails(Blame::kMachine, domain.error());
-  return domains_.emplace(id, std::move(*domain)).first->second.get();
+  // Two names of one device are one instance: objects of two do not go together.
+  const std::string key = KeyOf(**domain, id);
+  domains_.try_emplace(key, std::move(*domain));
+  keys_[{id, choice}] = key;
+  return key;
+}
+
+Result<std::unique_ptr<domain::Domain>> NodeSet::OpenAgain(const std::string& key) {
+  // Of several names the first: one that leaves the choice open comes before the others.
+  const auto opened = std::find_if(keys_.begin(), keys_.end(),
+                                   [&](const auto& entry) { return entry.second == key; });
+  SLUICE_CHECK(opened != keys_.end());
+  const auto& [id, selector] = opened->first;
+  auto maker = options_.loader->FindDomain(id);
+  if (!maker) return tl::unexpected(maker.error());
+  return domain::Domain::Create(plugin::Host(), *maker->factory, maker->passes, id, selector);
+}
+
+Status NodeSet::ExchangeDomain(const std::string& key, std::unique_ptr<domain::Domain> fresh) {
+  auto& place = domains_.at(key);
+  const domain::Domain* old = place.get();
+  std::vector<LiveNode*> moved;
+  for (const auto& node : nodes_) {
+    if (node->domain != old) continue;
+    SLUICE_CHECK(node->instance == nullptr);
+    moved.push_back(node.get());
+  }
+  place = std::move(fresh);
+  for (LiveNode* node : moved) {
+    node->domain = place.get();
+    node->context->domain = place.get();
+    SLUICE_RETURN_IF_ERROR(Recreate(*node));
+  }
+  return {};
 }
 
 Outcome<LiveNode*> NodeSet::Add(const std::string& name, const graph::NodeType& type,
                                 const std::vector<graph::NodeParam>& params,
-                                const std::string& gpu) {
+                                const std::string& domain) {
   auto node = std::make_unique<LiveNode>();
   node->name = name;
   node->type = &type;
   node->params = Arguments(params);
   node->context =
       std::make_unique<scheduler::NodeContext>(name, *options_.copies, *options_.reactor);
-  if (type.domain != "cpu") {
-    auto domain = OpenDomain(type.domain, gpu);
-    if (!domain) {
-      domain.error().error = Named(name, domain.error().error);
-      return tl::unexpected(domain.error());
-    }
-    node->domain = *domain;
-    node->context->domain = *domain;
+  if (!domain.empty()) {
+    node->domain_key = domain;
+    node->domain = domains_.at(domain).get();
+    node->context->domain = node->domain;
   }
   if (Status made = Create(*node); !made) return Fails(Blame::kGraph, made.error());
   if (Status probed = Probe(*node); !probed) return Fails(Blame::kGraph, probed.error());
@@ -121,8 +166,8 @@ Status NodeSet::Create(LiveNode& node) {
     file.text = maker->file;
     params.push_back({"shader", file, true});
   }
-  auto instance = plugin::NodeInstance::Create(*maker->factory, maker->type_id, params,
-                                               *node.context);
+  auto instance =
+      plugin::NodeInstance::Create(*maker->factory, maker->type_id, params, *node.context);
   if (!instance) {
     return tl::unexpected(node.Explain(instance.error()));
   }
@@ -143,9 +188,10 @@ Status NodeSet::Probe(LiveNode& node) {
   std::map<std::string, std::vector<graph::Offer>> offers;
   for (auto& [port, offer] : sink->offers) {
     if (node.type->FindPort(port) == nullptr) {
-      return Fail(Code::kInternal,
-                  fmt::format("node '{}': {} offers for a port '{}' that its manifest does not have",
-                              node.name, node.type->id, port));
+      return Fail(
+          Code::kInternal,
+          fmt::format("node '{}': {} offers for a port '{}' that its manifest does not have",
+                      node.name, node.type->id, port));
     }
     offers[node.name + "." + port].push_back(std::move(offer));
   }
@@ -186,38 +232,81 @@ Outcome<bool> NodeSet::AddInserted(const graph::Plan& plan) {
   bool any = false;
   for (const graph::PlanNode& planned : plan.nodes) {
     if (planned.graph_node || Find(planned.name) != nullptr) continue;
-    auto added = Add(planned.name, *planned.type, planned.params, "");
     any = true;
-    if (added) continue;
-    if (added.error().blame != Blame::kMachine) return tl::unexpected(added.error());
-    // A converter is only one way to get there: try without its device.
-    missing_domains_.emplace(planned.type->domain, added.error().error.message);
-    Log(LogLevel::kInfo, "plan", "{} cannot be inserted: {}", planned.type->id,
-        added.error().error.message);
+    std::string domain = planned.domain_key;
+    if (planned.type->domain != "cpu" && !domains_.contains(domain)) {
+      auto opened = OpenDomain(planned.type->domain, "");
+      if (!opened) {
+        if (opened.error().blame != Blame::kMachine) return tl::unexpected(opened.error());
+        // A converter is only one way to get there: try without its device.
+        missing_domains_.emplace(planned.type->domain, opened.error().error.message);
+        Log(LogLevel::kInfo, "plan", "{} cannot be inserted: {}", planned.type->id,
+            opened.error().error.message);
+        continue;
+      }
+      domain = *opened;
+    }
+    auto added = Add(planned.name, *planned.type, planned.params, domain);
+    if (!added) return tl::unexpected(added.error());
   }
   return any;
 }
 
-Outcome<graph::Plan> NodeSet::Solve(uint32_t epoch, std::vector<graph::Exclusion> exclusions) {
-  for (int round = 0; round < kMaxRounds; ++round) {
-    graph::NegotiationInput input;
-    input.graph = &graph_;
-    input.offers = offers_;
-    input.exclusions = exclusions;
-    input.converters = Converters();
-    input.allocators = options_.allocators;
-    input.epoch = epoch;
-    for (const auto& [id, domain] : domains_) {
-      const domain::DomainInfo& info = domain->info();
-      input.domains[id] = {info.device_uuid,   info.device_name,     info.views,
-                           info.base_multiple, info.size_multiple,   info.offset_multiple,
-                           info.is_software};
+graph::NegotiationInput NodeSet::MakeInput(uint32_t epoch,
+                                           const std::vector<graph::Exclusion>& exclusions,
+                                           const std::set<std::string>& ended) const {
+  graph::NegotiationInput input;
+  input.graph = &graph_;
+  input.offers = offers_;
+  input.exclusions = exclusions;
+  input.converters = Converters();
+  input.allocators = options_.allocators;
+  input.profile = options_.profile;
+  input.epoch = epoch;
+  input.apart.insert(ended.begin(), ended.end());
+  for (const auto& [key, domain] : domains_) {
+    const domain::DomainInfo& info = domain->info();
+    input.domains[key] = {info.device_uuid,   info.device_name,   info.views,
+                          info.base_multiple, info.size_multiple, info.offset_multiple,
+                          info.is_software,   info.driver};
+  }
+  for (const auto& node : nodes_) {
+    if (node->domain != nullptr) input.domain_of[node->name] = node->domain_key;
+  }
+  return input;
+}
+
+/// Formats are settled, and all nodes are there: the domains can say what they will do.
+void NodeSet::PredictPasses(graph::Plan* plan, const graph::Profile& profile) {
+  for (uint32_t i = 0; i < plan->islands.size(); ++i) {
+    const graph::PlanIsland& island = plan->islands[i];
+    domain::Domain& domain = *Find(plan->nodes[island.nodes.front()].name)->domain;
+    auto prediction = domain.Predict(DescribeIsland(*plan, island, *this));
+    if (!prediction) continue;
+    std::vector<graph::PlanPass> passes;
+    for (domain::Pass& pass : prediction->passes) {
+      for (uint32_t& node : pass.nodes) node = island.nodes[node];
+      passes.push_back({std::move(pass.label), std::move(pass.apart), std::move(pass.nodes),
+                        pass.bytes_read, pass.bytes_written});
     }
+    const domain::DomainInfo& info = domain.info();
+    const graph::ProfiledDevice device = graph::FindDevice(profile, island.device, info.device_name,
+                                                           info.driver, info.is_software);
+    plan->SetPasses(i, std::move(passes), prediction->inner_bytes, device.speeds.memory);
+  }
+}
+
+Outcome<graph::Plan> NodeSet::Solve(uint32_t epoch, const std::vector<graph::Exclusion>& exclusions,
+                                    const std::set<std::string>& ended) {
+  for (int round = 0; round < kMaxRounds; ++round) {
+    const graph::NegotiationInput input = MakeInput(epoch, exclusions, ended);
     auto plan = graph::Negotiate(input);
     if (!plan) return Fails(Blame::kGraph, plan.error());
     auto inserted = AddInserted(*plan);
     if (!inserted) return tl::unexpected(inserted.error());
-    if (!*inserted) return std::move(*plan);
+    if (*inserted) continue;
+    PredictPasses(&*plan, input.profile);
+    return std::move(*plan);
   }
   return Fails(Blame::kGraph, {Code::kInternal, "the plan does not settle"});
 }

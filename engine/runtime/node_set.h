@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ struct LiveNode {
   std::unique_ptr<scheduler::NodeContext> context;
   std::unique_ptr<plugin::NodeInstance> instance;
   domain::Domain* domain = nullptr;
+  std::string domain_key;   ///< of NodeSet::domains(); "" on the CPU
   uint64_t generation = 0;  ///< Counts instances: memory that an earlier one made is gone.
 
   /// What went wrong with it, for the user: what the node itself had to say, or
@@ -55,6 +57,7 @@ class NodeSet {
     media::CopyMeter* copies = nullptr;
     std::string gpu;  ///< Selector from the command line; wins over the graph's.
     std::vector<graph::EngineAllocator> allocators;  ///< Memory that the engine can make here.
+    graph::Profile profile;
   };
 
   NodeSet(const graph::Graph& graph, Options options) : graph_(graph), options_(options) {}
@@ -63,11 +66,18 @@ class NodeSet {
   /// Makes and probes every node of the graph.
   tl::expected<void, Failure> Open();
   /// Negotiates with what the nodes offer, makes and probes the nodes that the
-  /// plan inserts, until the plan stands.
-  Outcome<graph::Plan> Solve(uint32_t epoch, std::vector<graph::Exclusion> exclusions);
+  /// plan inserts, until the plan stands. `ended`: nodes that do not run any more.
+  Outcome<graph::Plan> Solve(uint32_t epoch, const std::vector<graph::Exclusion>& exclusions,
+                             const std::set<std::string>& ended);
 
   /// Null if there is none.
   LiveNode* Find(std::string_view name);
+  /// A domain in the place of the one of `key` whose device is lost, by the same selector, not in
+  /// use yet. Errors: those of Domain::Create; while the device is away, say.
+  Result<std::unique_ptr<domain::Domain>> OpenAgain(const std::string& key);
+  /// Gives `fresh` the place of the domain of `key`, and makes and probes its nodes again. Their
+  /// old instances and islands must be gone.
+  Status ExchangeDomain(const std::string& key, std::unique_ptr<domain::Domain> fresh);
   /// Makes, probes and adds a node again after a failure. Its old instance must be gone.
   Status Recreate(LiveNode& node);
   /// Asks an active node for new offers.
@@ -81,9 +91,15 @@ class NodeSet {
   const std::vector<std::unique_ptr<LiveNode>>& nodes() const { return nodes_; }
 
  private:
-  Outcome<domain::Domain*> OpenDomain(const std::string& id, const std::string& selector);
+  /// The key of a domain's instance for a device, opened if it is not yet.
+  Outcome<std::string> OpenDomain(const std::string& id, const std::string& selector);
+  std::string KeyOf(const domain::Domain& domain, const std::string& id) const;
+  /// `domain`: the key of its instance; "" on the CPU.
   Outcome<LiveNode*> Add(const std::string& name, const graph::NodeType& type,
-                         const std::vector<graph::NodeParam>& params, const std::string& gpu);
+                         const std::vector<graph::NodeParam>& params, const std::string& domain);
+  graph::NegotiationInput MakeInput(uint32_t epoch, const std::vector<graph::Exclusion>& exclusions,
+                                    const std::set<std::string>& ended) const;
+  void PredictPasses(graph::Plan* plan, const graph::Profile& profile);
   Status Create(LiveNode& node);
   std::vector<const graph::NodeType*> Converters() const;
   Outcome<bool> AddInserted(const graph::Plan& plan);
@@ -91,9 +107,10 @@ class NodeSet {
   const graph::Graph& graph_;
   Options options_;
   // Domains outlive the nodes, which may hold their objects.
+  // By key: the first instance of a domain has its id, others "id:DEVICE".
   std::map<std::string, std::unique_ptr<domain::Domain>> domains_;
-  std::map<std::string, std::string> selectors_;        ///< id -> of the device in use
-  std::map<std::string, std::string> missing_domains_;  ///< id -> why
+  std::map<std::pair<std::string, std::string>, std::string> keys_;  ///< {id, selector} -> key
+  std::map<std::string, std::string> missing_domains_;               ///< id -> why
   std::vector<std::unique_ptr<LiveNode>> nodes_;
   std::map<std::string, std::vector<graph::Offer>> offers_;
 };

@@ -55,8 +55,9 @@ void PoolKeeper::Release(Entry& entry, const Domains& domains) {
   const uint32_t id = entry.pool->options().id;
   const uint32_t epoch = entry.pool->options().epoch;
   for (const auto& [name, domain] : domains) domain->ForgetPool(id, epoch);
-  for (LiveNode* user : entry.users) {
-    if (user->instance) user->instance->ForgetPool(id, epoch);
+  for (const User& user : entry.users) {
+    const bool alive = user.node->instance && user.node->generation == user.generation;
+    if (alive) user.node->instance->ForgetPool(id, epoch);
   }
   entry.pool = nullptr;
   if (entry.maker == nullptr || !entry.maker->instance) return;

@@ -18,11 +18,18 @@ namespace sluice::runtime {
 /// Threads: [main-thread].
 class PoolKeeper {
  public:
+  /// A node, and which of its instances.
+  struct User {
+    LiveNode* node = nullptr;
+    uint64_t generation = 0;
+
+    bool operator==(const User&) const = default;
+  };
   struct Entry {
     RefPtr<media::BufferPool> pool;
-    LiveNode* maker = nullptr;     ///< Null: the engine.
-    uint64_t generation = 0;       ///< Of the maker, when it made it.
-    std::vector<LiveNode*> users;  ///< Nodes that may have imported it.
+    LiveNode* maker = nullptr;  ///< Null: the engine.
+    uint64_t generation = 0;    ///< Of the maker, when it made it.
+    std::vector<User> users;    ///< Nodes that may have imported it.
     bool retired = false;
   };
   using Domains = std::map<std::string, std::unique_ptr<domain::Domain>>;

@@ -36,17 +36,46 @@ std::string Drops(const std::map<std::string, uint64_t>& drops) {
   return text.empty() ? "0" : text;
 }
 
+std::string PassTable(const std::vector<PassReport>& passes) {
+  if (passes.empty()) return "";
+  std::vector<std::vector<std::string>> rows = {
+      {"pass on the device", "island", "frames", "mean / min / max"}};
+  for (const PassReport& pass : passes) {
+    rows.push_back({pass.label, pass.island, std::to_string(pass.frames),
+                    fmt::format("{:.1f} us / {:.1f} us / {:.1f} us", pass.mean_us(),
+                                static_cast<double>(pass.min_ns) / 1e3,
+                                static_cast<double>(pass.max_ns) / 1e3)});
+  }
+  return "\n" + FormatTable(rows, 2);
+}
+
+Json ToJsonValue(const PassReport& pass) {
+  return {{"island", pass.island},
+          {"label", pass.label},
+          {"nodes", pass.nodes},
+          {"frames", pass.frames},
+          {"mean_us", pass.mean_us()},
+          {"min_us", static_cast<double>(pass.min_ns) / 1e3},
+          {"max_us", static_cast<double>(pass.max_ns) / 1e3}};
+}
+
 }  // namespace
 
 std::string Report::ToTable() const {
+  const bool measured = !passes.empty();
   std::vector<std::vector<std::string>> rows = {
       {"node", "type", "in", "out", "fps", "work p50 / p99", "end to end p50 / p99", "dropped"}};
+  if (measured) rows[0].insert(rows[0].begin() + 6, "device");
   for (const NodeReport& node : nodes) {
     rows.push_back({node.name, node.type, std::to_string(node.frames_in),
                     std::to_string(node.frames_out), fmt::format("{:.1f}", node.fps),
                     Quantiles(node.process), Quantiles(node.end_to_end), Drops(node.drops)});
+    if (!measured) continue;
+    rows.back().insert(rows.back().begin() + 6,
+                       node.device_us == 0 ? "-" : fmt::format("{:.1f} us", node.device_us));
   }
-  std::string text = fmt::format("{}: {} after {:.2f} s\n\n{}", graph, result, seconds, FormatTable(rows, 2));
+  std::string text =
+      fmt::format("{}: {} after {:.2f} s\n\n{}", graph, result, seconds, FormatTable(rows, 2));
   rows = {{"edge", "frames", "queued p50 / p99", "peak queue", "dropped"}};
   for (const EdgeReport& edge : edges) {
     rows.push_back({edge.name, std::to_string(edge.frames), Quantiles(edge.queued),
@@ -60,13 +89,15 @@ std::string Report::ToTable() const {
                     std::to_string(pool.peak_leased)});
   }
   text += "\n" + FormatTable(rows, 2);
+  text += PassTable(passes);
   text += fmt::format("\nbytes copied: {}\n", bytes_copied);
   for (const auto& copy : copies) {
-    text += fmt::format("  {}: {} in {} frames: {}\n", copy.place, FormatBytes(copy.bytes), copy.frames,
-                        copy.reason);
+    text += fmt::format("  {}: {} in {} frames: {}\n", copy.place, FormatBytes(copy.bytes),
+                        copy.frames, copy.reason);
   }
   for (const NodeReport& node : nodes) {
-    for (const std::string& note : node.notes) text += fmt::format("note: {}: {}\n", node.name, note);
+    for (const std::string& note : node.notes)
+      text += fmt::format("note: {}: {}\n", node.name, note);
   }
   for (const std::string& excluded : exclusions) text += "excluded: " + excluded + "\n";
   for (const std::string& warning : warnings) text += "warning: " + warning + "\n";
@@ -75,9 +106,10 @@ std::string Report::ToTable() const {
 }
 
 std::string Report::ToJson() const {
-  Json json = {{"graph", graph},     {"result", result},   {"errors", errors},
-               {"warnings", warnings}, {"seconds", seconds}, {"epochs", epochs},
-               {"restarts", restarts}, {"bytes_copied", bytes_copied},
+  Json json = {{"graph", graph},          {"result", result},
+               {"errors", errors},        {"warnings", warnings},
+               {"seconds", seconds},      {"epochs", epochs},
+               {"restarts", restarts},    {"bytes_copied", bytes_copied},
                {"exclusions", exclusions}};
   json["nodes"] = Json::array();
   for (const NodeReport& node : nodes) {
@@ -92,6 +124,9 @@ std::string Report::ToJson() const {
                              {"end_to_end", ToJsonValue(node.end_to_end)},
                              {"drops", node.drops},
                              {"notes", node.notes}});
+    Json& row = json["nodes"].back();
+    if (!node.island.empty()) row["island"] = node.island;
+    if (node.device_us != 0) row["device_us"] = node.device_us;
   }
   json["edges"] = Json::array();
   for (const EdgeReport& edge : edges) {
@@ -112,6 +147,8 @@ std::string Report::ToJson() const {
                              {"outstanding", pool.outstanding},
                              {"bytes_mapped", pool.bytes_mapped}});
   }
+  json["passes"] = Json::array();
+  for (const PassReport& pass : passes) json["passes"].push_back(ToJsonValue(pass));
   json["copies"] = Json::array();
   for (const auto& copy : copies) {
     json["copies"].push_back({{"place", copy.place},

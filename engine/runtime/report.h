@@ -23,11 +23,30 @@ struct NodeReport {
   bool ended = false;
   uint64_t frames_in = 0;
   uint64_t frames_out = 0;
-  double fps = 0;             ///< Of the larger of the two.
-  LatencyReport process;      ///< Time in process() (or in the submission).
-  LatencyReport end_to_end;   ///< Sinks: since the source emitted.
+  double fps = 0;            ///< Of the larger of the two.
+  LatencyReport process;     ///< Time in process() (or in the submission).
+  LatencyReport end_to_end;  ///< Sinks: since the source emitted.
+  std::string island;        ///< The one that it fired with last; "" on the CPU.
+  /// Mean of a frame by the device's own clock: its share of the passes that it is in,
+  /// where several nodes are in one. 0 = not measured.
+  double device_us = 0;
   std::map<std::string, uint64_t> drops;  ///< By reason.
   std::vector<std::string> notes;
+};
+
+/// A pass of an island by the device's own clock, over all epochs.
+struct PassReport {
+  std::string island;
+  std::string label;
+  std::vector<std::string> nodes;
+  uint64_t frames = 0;
+  uint64_t total_ns = 0;
+  uint64_t min_ns = 0;
+  uint64_t max_ns = 0;
+
+  double mean_us() const {
+    return frames == 0 ? 0 : static_cast<double>(total_ns) / static_cast<double>(frames) / 1e3;
+  }
 };
 
 struct EdgeReport {
@@ -62,6 +81,7 @@ struct Report {
   std::vector<NodeReport> nodes;
   std::vector<EdgeReport> edges;
   std::vector<PoolReport> pools;
+  std::vector<PassReport> passes;
   std::vector<media::CopyMeter::Row> copies;
   uint64_t bytes_copied = 0;
 

@@ -55,6 +55,19 @@ int32_t NodeContext::Acquire(uint32_t output, media::Frame** out) {
   return result;
 }
 
+int32_t NodeContext::AcquireBuffer(uint32_t output, uint32_t index, media::Frame** out) {
+  *out = nullptr;
+  int32_t result = SLUICE_E_CANCELLED;
+  WithRunner([&](NodeRunner& runner) { result = runner.AcquireBuffer(output, index, out); });
+  return result;
+}
+
+int32_t NodeContext::IsFree(uint32_t output, uint32_t index) {
+  int32_t result = SLUICE_E_CANCELLED;
+  WithRunner([&](NodeRunner& runner) { result = runner.IsFree(output, index); });
+  return result;
+}
+
 void NodeContext::Complete(uint64_t invocation, int32_t result) {
   WithRunner([&](NodeRunner& runner) { runner.Complete(invocation, result); });
 }
@@ -114,7 +127,13 @@ void NodeContext::UnwatchAll() {
 
 int32_t NodeContext::RequestRenegotiate(uint32_t output) {
   int32_t result = SLUICE_E_CANCELLED;
-  WithRunner([&](NodeRunner& runner) { result = runner.RequestRenegotiate(output); });
+  WithRunner([&](NodeRunner& runner) { result = runner.RequestRenegotiate(*this, output); });
+  return result;
+}
+
+int32_t NodeContext::RequestRenegotiateInput(uint32_t input) {
+  int32_t result = SLUICE_E_CANCELLED;
+  WithRunner([&](NodeRunner& runner) { result = runner.RequestRenegotiateInput(*this, input); });
   return result;
 }
 
@@ -124,11 +143,16 @@ void NodeContext::SetError(int32_t code, std::string_view message) {
   error_ = {static_cast<Code>(code), std::string(message)};
 }
 
-Error NodeContext::TakeError(Code code, std::string_view fallback) {
+std::optional<Error> NodeContext::TakeError() {
   std::lock_guard lock(mutex_);
-  if (!has_error_) return {code, std::string(fallback)};
+  if (!has_error_) return std::nullopt;
   has_error_ = false;
   return std::move(error_);
+}
+
+Error NodeContext::TakeError(Code code, std::string_view fallback) {
+  auto said = TakeError();
+  return said ? std::move(*said) : Error{code, std::string(fallback)};
 }
 
 void NodeContext::CountCopy(std::string_view port, uint64_t bytes, std::string_view reason) {

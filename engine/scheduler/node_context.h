@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,10 +40,13 @@ class NodeContext final : public plugin::NodeHost {
   const char* Name() const override { return name_.c_str(); }
   int32_t Emit(uint32_t output, media::Frame* frame, sync::Fence fence) override;
   int32_t Acquire(uint32_t output, media::Frame** out) override;
+  int32_t AcquireBuffer(uint32_t output, uint32_t index, media::Frame** out) override;
+  int32_t IsFree(uint32_t output, uint32_t index) override;
   void Complete(uint64_t invocation, int32_t result) override;
   void Wake() override;
   void WakeAt(MonotonicNs at_ns) override;
   int32_t RequestRenegotiate(uint32_t output) override;
+  int32_t RequestRenegotiateInput(uint32_t input) override;
   void SetError(int32_t code, std::string_view message) override;
   void CountCopy(std::string_view port, uint64_t bytes, std::string_view reason) override;
   void CountDrop(std::string_view port, uint64_t frames, std::string_view reason) override;
@@ -64,7 +68,9 @@ class NodeContext final : public plugin::NodeHost {
   /// Attaches the runner of an epoch; null detaches and waits for calls in progress.
   void Attach(NodeRunner* runner);
 
-  /// The last error that the node set, and forgets it. `code` and `fallback` for none.
+  /// The last error that the node set, and forgets it. Nothing for none.
+  std::optional<Error> TakeError();
+  /// The same with `code` and `fallback` for none.
   Error TakeError(Code code, std::string_view fallback);
   std::vector<std::string> notes() const;
   std::map<std::string, uint64_t> drops() const;

@@ -44,14 +44,14 @@ class NodeRunner::PoolListener final : public media::FreedListener {
 };
 
 NodeRunner::NodeRunner(Options options)
-    : options_(std::move(options)), stats_(options_.context->stats) {
+    : options_(std::move(options)), stats_(options_.members.front().context->stats) {
   size_t inputs = options_.inputs.size();
   input_frames_.resize(inputs);
   sampled_.resize(inputs);
   input_fences_ = std::make_unique<InputFence[]>(inputs);
   for (size_t i = 0; i < inputs; ++i) {
     input_fences_[i].runner = this;
-    if (Edge* edge = options_.inputs[i]) {
+    if (Edge* edge = options_.inputs[i].edge) {
       edge->consumer = this;
       edge->consumer_input = static_cast<uint32_t>(i);
     }
@@ -62,6 +62,13 @@ NodeRunner::NodeRunner(Options options)
     for (Edge* edge : output.edges) edge->producer = this;
     listeners_.push_back(MakeRef<PoolListener>(this));
     if (output.pool) output.pool->SetFreedListener(listeners_.back());
+  }
+  renegotiating_ = std::make_unique<std::atomic<bool>[]>(options_.members.size());
+  if (options_.island == nullptr) return;
+  for (const Member& member : options_.members) {
+    if (!member.is_source) continue;
+    sources_.resize(options_.members.size());
+    sources_[&member - options_.members.data()].outputs.resize(member.ports_out);
   }
 }
 
@@ -116,7 +123,7 @@ NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
     return NotFired(Waiting::kWake, 0);
   }
   needs_wake_ = false;
-  bool takes_input = state == State::kRunning && !source();
+  bool takes_input = state == State::kRunning && !options_.inputs.empty();
   if (takes_input) {
     Fired outcome = Fired::kNo;
     takes_input = InputsReady(&outcome);
@@ -126,6 +133,7 @@ NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
     if (!takes_input && !beside) return outcome;
   }
   if (!Reserve()) return Fired::kNo;
+  if (Fired outcome = Fired::kNo; !sources_.empty() && !AskSources(&outcome)) return outcome;
   if (takes_input) {
     TakeInputs();
   } else {
@@ -138,7 +146,16 @@ NodeRunner::Fired NodeRunner::TryFire(MonotonicNs now_ns) {
   return options_.island != nullptr ? FireIsland() : FireNode();
 }
 
+bool NodeRunner::Fires(const std::string& node) const {
+  return std::any_of(options_.members.begin(), options_.members.end(),
+                     [&](const Member& member) { return member.context->name() == node; });
+}
+
 bool NodeRunner::AllOutputsClosed() const {
+  // A sink inside an island goes on by itself.
+  for (const Member& member : options_.members) {
+    if (member.is_sink) return false;
+  }
   // An optional output that nobody is connected to does not make a node useless.
   bool any = false;
   for (const Output& output : options_.outputs) {
@@ -153,18 +170,18 @@ bool NodeRunner::AllOutputsClosed() const {
 // ---- inputs
 
 bool NodeRunner::InputsReady(Fired* outcome) {
-  bool latest = options_.sync == graph::SyncPolicy::kLatest;
   for (size_t i = 0; i < options_.inputs.size(); ++i) {
-    Edge* edge = options_.inputs[i];
+    const Input& input = options_.inputs[i];
+    Edge* edge = input.edge;
     if (edge == nullptr) continue;
-    bool sampled = latest && i != options_.trigger;
+    const bool sampled = input.sampled;
     if (sampled) TakeSampled(i);
     media::Frame* front = edge->Front();
     if (front == nullptr) {
       // Ended is read first: a frame pushed before the end must still be seen.
       bool ended = edge->ended();
       if (ended && edge->Front() == nullptr) {
-        if (sampled && !options_.end_on_any && sampled_[i] != nullptr) continue;
+        if (sampled && !input.end_on_any && sampled_[i] != nullptr) continue;
         *outcome = StartDrain();
         return false;
       }
@@ -185,7 +202,7 @@ bool NodeRunner::InputsReady(Fired* outcome) {
       *outcome = Fired::kNo;  // its fence, or the drop of a failed one, schedules us
       return false;
     }
-    if (options_.waits[i] ? !FenceReady(i, *front) : DropIfFailed(i, *front)) {
+    if (input.waits ? !FenceReady(i, *front) : DropIfFailed(i, *front)) {
       *outcome = Fired::kNo;
       return false;
     }
@@ -194,12 +211,12 @@ bool NodeRunner::InputsReady(Fired* outcome) {
 }
 
 void NodeRunner::TakeInputs() {
-  bool latest = options_.sync == graph::SyncPolicy::kLatest;
   for (size_t i = 0; i < options_.inputs.size(); ++i) {
-    Edge* edge = options_.inputs[i];
+    const Input& input = options_.inputs[i];
+    Edge* edge = input.edge;
     input_frames_[i] = nullptr;
     if (edge == nullptr) continue;
-    if (latest && i != options_.trigger) {
+    if (input.sampled) {
       media::Frame& sample = *sampled_[i];
       input_frames_[i] = sample.pool().Share(sample, sample.holder(), now_ns_);
       continue;
@@ -207,9 +224,9 @@ void NodeRunner::TakeInputs() {
     bool wake = false;
     media::Frame* frame = edge->Pop(&wake);
     input_frames_[i] = frame;
-    stats_.frames_in.Add(1);
+    StatsOf(input.member).frames_in.Add(1);
     if (wake) edge->producer->group->Schedule();
-    if (frame != nullptr && !options_.waits[i]) WatchFence(edge, *frame);
+    if (frame != nullptr && !input.waits) WatchFence(edge, *frame);
     if (frame != nullptr && frame->born_ns() != 0) {
       edge->stats().latency.Record(Clock::Real().Now() - frame->since_ns());
     }
@@ -218,13 +235,13 @@ void NodeRunner::TakeInputs() {
 
 /// Keeps the newest frame of a sampled input, once it may be read.
 void NodeRunner::TakeSampled(size_t input) {
-  Edge* edge = options_.inputs[input];
+  Edge* edge = options_.inputs[input].edge;
   while (media::Frame* front = edge->Front()) {
-    if (options_.waits[input] && !FenceReady(input, *front)) return;
+    if (options_.inputs[input].waits && !FenceReady(input, *front)) return;
     bool wake = false;
     media::Frame* frame = edge->Pop(&wake);
     if (wake) edge->producer->group->Schedule();
-    stats_.frames_in.Add(1);
+    StatsOf(options_.inputs[input].member).frames_in.Add(1);
     if (sampled_[input] != nullptr) {
       sampled_[input]->Release();
       edge->stats().superseded.Add(1);
@@ -308,13 +325,13 @@ NodeRunner::Fired NodeRunner::FireNode() {
   async_done_.store(false, std::memory_order_relaxed);
   bool sample = until_sample_-- == 0;
   if (!sample) {
-    HandleResult(options_.instance->Process(invocation));
+    HandleResult(options_.members.front().instance->Process(invocation));
     return Fired::kYes;
   }
   until_sample_ = NextSample();
   MonotonicNs begin = Clock::Real().Now();
   if (source()) born_ns_ = begin;
-  int32_t result = options_.instance->Process(invocation);
+  int32_t result = options_.members.front().instance->Process(invocation);
   MonotonicNs end = Clock::Real().Now();
   stats_.process_ns.Record(end - begin);
   HandleResult(result);
@@ -350,19 +367,26 @@ void NodeRunner::HandleResult(int32_t result) {
 
 void NodeRunner::HandleError(Code code, std::string_view fallback) {
   state_.store(State::kFailed, std::memory_order_release);
-  options_.events->OnError(*this, options_.context->TakeError(code, fallback));
+  for (const Member& member : options_.members) {
+    auto said = member.context->TakeError();
+    if (!said) continue;
+    options_.events->OnError(*this, member.context, std::move(*said));
+    return;
+  }
+  options_.events->OnError(*this, nullptr, {code, std::string(fallback)});
 }
 
 NodeRunner::Fired NodeRunner::StartDrain() {
-  for (Edge* edge : options_.inputs) {
+  for (const Input& input : options_.inputs) {
+    Edge* edge = input.edge;
     if (edge != nullptr && !edge->ended() && edge->Close()) edge->producer->group->Schedule();
   }
-  if (options_.island != nullptr || !options_.instance->HasDrain()) {
+  if (options_.island != nullptr || !options_.members.front().instance->HasDrain()) {
     completed_.store(true, std::memory_order_release);
     End();
     return Fired::kYes;
   }
-  int32_t result = options_.instance->Drain();
+  int32_t result = options_.members.front().instance->Drain();
   if (result < 0) {
     HandleError(static_cast<Code>(result), "drain() failed");
   } else {
@@ -374,8 +398,8 @@ NodeRunner::Fired NodeRunner::StartDrain() {
 void NodeRunner::End() {
   state_.store(State::kEnded, std::memory_order_release);
   waiting_.store(Waiting::kEnded, std::memory_order_relaxed);
-  for (Edge* edge : options_.inputs) {
-    if (edge != nullptr && edge->Close()) edge->producer->group->Schedule();
+  for (const Input& input : options_.inputs) {
+    if (input.edge != nullptr && input.edge->Close()) input.edge->producer->group->Schedule();
   }
   for (Output& output : options_.outputs) {
     for (Edge* edge : output.edges) {
@@ -383,45 +407,6 @@ void NodeRunner::End() {
     }
   }
   options_.events->OnEnded(*this);
-}
-
-NodeRunner::Fired NodeRunner::FireIsland() {
-  const media::FrameInfo* info = nullptr;
-  born_ns_ = 0;
-  for (media::Frame* frame : input_frames_) {
-    if (frame != nullptr && info == nullptr) {
-      info = &frame->info;
-      born_ns_ = frame->born_ns();
-    }
-  }
-  for (size_t i = 0; i < output_frames_.size(); ++i) {
-    if (output_frames_[i] != nullptr && info != nullptr) output_frames_[i]->info = *info;
-  }
-  bool sample = until_sample_-- == 0;
-  MonotonicNs begin = sample ? Clock::Real().Now() : 0;
-  sync::Fence inputs_read;
-  Status submitted = options_.island->Submit(input_frames_, output_frames_, output_fences_,
-                                             &inputs_read);
-  if (sample) {
-    until_sample_ = NextSample();
-    stats_.process_ns.Record(Clock::Real().Now() - begin);
-  }
-  for (media::Frame*& frame : input_frames_) {
-    if (frame != nullptr) std::exchange(frame, nullptr)->Release(inputs_read);
-  }
-  if (!submitted) {
-    ReturnReserved();
-    HandleError(submitted.error().code, submitted.error().message);
-    return Fired::kYes;
-  }
-  for (size_t i = 0; i < output_frames_.size(); ++i) {
-    media::Frame* frame = std::exchange(output_frames_[i], nullptr);
-    if (frame == nullptr) continue;
-    frame->Publish(std::move(output_fences_[i]), born_ns_);
-    output_fences_[i] = {};
-    Send(options_.outputs[i], frame);
-  }
-  return Fired::kYes;
 }
 
 // ---- what the node asks for
@@ -434,6 +419,13 @@ media::Frame* NodeRunner::TakeReserved(media::Frame* frame) {
 }
 
 int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
+  // The domain emits, and what an island has reserved goes to it.
+  if (options_.island != nullptr) {
+    const bool reserved = std::find(output_frames_.begin(), output_frames_.end(), frame) !=
+                          output_frames_.end();
+    if (!reserved) frame->Release();
+    return SLUICE_E_INVALID_ARGUMENT;
+  }
   std::unique_lock lock(emit_mutex_, std::defer_lock);
   if (options_.emits_from_threads) lock.lock();  // an edge has one producer
   if (output >= options_.outputs.size()) {
@@ -455,7 +447,7 @@ int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence
 }
 
 void NodeRunner::Send(Output& output, media::Frame* frame) {
-  stats_.frames_out.Add(1);
+  StatsOf(output.member).frames_out.Add(1);
   size_t count = output.edges.size();
   if (count == 0) {
     frame->Release();
@@ -467,7 +459,7 @@ void NodeRunner::Send(Output& output, media::Frame* frame) {
     if (i + 1 < count) {
       lease = frame->pool().Share(*frame, edge->holder, now_ns_);
       if (lease == nullptr) {
-        context().CountDrop("", 1, "no lease was left for " + edge->stats().name);
+        options_.members[output.member].context->CountDrop("", 1, "no lease was left for " + edge->stats().name);
         continue;
       }
     } else {
@@ -478,11 +470,29 @@ void NodeRunner::Send(Output& output, media::Frame* frame) {
 }
 
 int32_t NodeRunner::Acquire(uint32_t output, media::Frame** out) {
-  if (output >= options_.outputs.size() || !options_.outputs[output].pool) {
+  if (output >= options_.outputs.size() || !options_.outputs[output].pool ||
+      options_.island != nullptr) {
     return SLUICE_E_INVALID_ARGUMENT;
   }
   *out = options_.outputs[output].pool->TryAcquire(Clock::Real().Now());
   return *out != nullptr ? SLUICE_OK : SLUICE_E_WOULD_BLOCK;
+}
+
+int32_t NodeRunner::AcquireBuffer(uint32_t output, uint32_t index, media::Frame** out) {
+  if (output >= options_.outputs.size() || !options_.outputs[output].dynamic) {
+    return SLUICE_E_INVALID_ARGUMENT;
+  }
+  const RefPtr<media::BufferPool>& pool = options_.outputs[output].pool;
+  if (!pool || index >= pool->size()) return SLUICE_E_INVALID_ARGUMENT;
+  *out = pool->TryAcquireBuffer(index, Clock::Real().Now());
+  return *out != nullptr ? SLUICE_OK : SLUICE_E_WOULD_BLOCK;
+}
+
+int32_t NodeRunner::IsFree(uint32_t output, uint32_t index) const {
+  if (output >= options_.outputs.size()) return SLUICE_E_INVALID_ARGUMENT;
+  const RefPtr<media::BufferPool>& pool = options_.outputs[output].pool;
+  if (!pool || index >= pool->size()) return SLUICE_E_INVALID_ARGUMENT;
+  return pool->IsFree(index) ? 1 : 0;
 }
 
 void NodeRunner::Complete(uint64_t invocation, int32_t result) {
@@ -497,12 +507,27 @@ void NodeRunner::Wake() {
   group->Schedule();
 }
 
-int32_t NodeRunner::RequestRenegotiate(uint32_t output) {
-  if (output >= options_.outputs.size()) return SLUICE_E_INVALID_ARGUMENT;
-  if (renegotiating_.exchange(true)) return SLUICE_OK;
+size_t NodeRunner::MemberOf(const NodeContext& node) const {
+  size_t member = 0;
+  while (options_.members[member].context != &node) ++member;
+  return member;
+}
+
+int32_t NodeRunner::RequestRenegotiate(NodeContext& node, uint32_t output) {
+  const Member& asker = options_.members[MemberOf(node)];
+  return output < asker.ports_out ? Renegotiate(node) : SLUICE_E_INVALID_ARGUMENT;
+}
+
+int32_t NodeRunner::RequestRenegotiateInput(NodeContext& node, uint32_t input) {
+  const Member& asker = options_.members[MemberOf(node)];
+  return input < asker.ports_in ? Renegotiate(node) : SLUICE_E_INVALID_ARGUMENT;
+}
+
+int32_t NodeRunner::Renegotiate(NodeContext& node) {
+  if (renegotiating_[MemberOf(node)].exchange(true)) return SLUICE_OK;
   // What is under way to a node in the middle has to go somewhere: it takes it, and keeps it.
   if (source()) held_.store(true);
-  options_.events->OnRenegotiate(*this);
+  options_.events->OnRenegotiate(node);
   return SLUICE_OK;
 }
 
@@ -521,7 +546,8 @@ void NodeRunner::DiscardInputsOnceFailed() {
 /// Nobody will take them: what waits for the edges to be empty would wait for ever.
 NodeRunner::Fired NodeRunner::DiscardInputs() {
   Fired fired = Fired::kNo;
-  for (Edge* edge : options_.inputs) {
+  for (const Input& input : options_.inputs) {
+    Edge* edge = input.edge;
     if (edge == nullptr) continue;
     bool wake = false;
     while (media::Frame* frame = edge->Pop(&wake)) {
@@ -539,7 +565,8 @@ void NodeRunner::SetHeld(bool held) {
 }
 
 void NodeRunner::Recover(plugin::NodeInstance* instance) {
-  options_.instance = instance;
+  if (options_.island == nullptr) options_.members.front().instance = instance;
+  for (SourceState& source : sources_) source.asked = false;
   ReturnReserved();
   async_pending_.store(false);
   async_done_.store(false);

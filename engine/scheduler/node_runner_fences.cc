@@ -70,14 +70,14 @@ void NodeRunner::InputFencePassed(sync::FenceWaiter* waiter, sync::FenceState) {
 
 /// The pixels never came to be: the frame is dropped and its producer answers for it.
 void NodeRunner::DropFront(size_t input) {
-  Edge* edge = options_.inputs[input];
+  Edge* edge = options_.inputs[input].edge;
   bool wake = false;
   media::Frame* frame = edge->Pop(&wake);
   if (frame == nullptr) return;
   const sync::Fence& fence = frame->acquire();
   Error error{fence.timeline->ErrorOf(fence.point),
               fmt::format("the frame {} for {} failed: the fence of {} carries an error",
-                          frame->info.sequence, options_.context->name(),
+                          frame->info.sequence, options_.name,
                           fence.timeline->signaller())};
   frame->Release();
   edge->stats().dropped_failed.Add(1);
@@ -89,6 +89,7 @@ void NodeRunner::ReportFault(Error error) {
   {
     std::lock_guard lock(fence_mutex_);
     if (fault_.load(std::memory_order_relaxed)) return;  // one is enough
+    error.message = error.ToString();  // what the fence carried
     fault_error_ = std::move(error);
     fault_.store(true, std::memory_order_release);
   }
@@ -108,7 +109,7 @@ NodeRunner::Fired NodeRunner::HandleFault(State state) {
       ReturnReserved();
       state_.store(State::kFailed, std::memory_order_release);
     }
-    options_.events->OnError(*this, std::move(error));
+    options_.events->OnError(*this, nullptr, std::move(error));
   }
   // Last, so that nobody takes the graph for ended before the error is told.
   fault_.store(false, std::memory_order_release);
@@ -159,7 +160,7 @@ std::optional<NodeRunner::LateFence> NodeRunner::CheckTakenFences(MonotonicNs no
     taken.edge->producer->ReportFault(
         {taken.fence.timeline->ErrorOf(taken.fence.point),
          fmt::format("a frame that {} had taken already failed: the fence of {} carries an error",
-                     options_.context->name(), taken.fence.timeline->signaller())});
+                     options_.name, taken.fence.timeline->signaller())});
   }
   return late;
 }

@@ -25,7 +25,7 @@ class Scheduler {
   struct NodeSetup {
     NodeContext* context = nullptr;
     plugin::NodeInstance* instance = nullptr;
-    domain::Island* island = nullptr;
+    domain::Island* island = nullptr;  ///< The same for all nodes of one.
     /// Ended in an earlier epoch: stays ended.
     bool ended = false;
   };
@@ -33,8 +33,8 @@ class Scheduler {
     const graph::Plan* plan = nullptr;              ///< Borrowed, outlives the scheduler, as
     const graph::Graph* graph = nullptr;            ///< the graph that it was made from.
     std::vector<NodeSetup> nodes;                   ///< As Plan::nodes.
-    std::vector<EdgeStats*> edges;                  ///< As Plan::edges.
-    std::vector<RefPtr<media::BufferPool>> pools;   ///< As Plan::nets.
+    std::vector<EdgeStats*> edges;                  ///< As Plan::edges; null inside islands.
+    std::vector<RefPtr<media::BufferPool>> pools;   ///< As Plan::nets; null inside islands.
     WorkerPool* workers = nullptr;
     RunnerEvents* events = nullptr;
     uint32_t sample_every = 16;
@@ -63,21 +63,29 @@ class Scheduler {
   std::string DescribeStall() const;
 
   const std::vector<std::unique_ptr<NodeRunner>>& runners() const { return runners_; }
-  /// The runner of a plan node.
-  NodeRunner& runner(size_t node) const { return *runners_[node]; }
-  const std::vector<std::unique_ptr<Edge>>& edges() const { return edges_; }
+  /// The runner of a plan node, or of its island.
+  NodeRunner& runner(size_t node) const { return *of_node_[node]; }
 
  private:
   bool LooksQuiet() const;
   void MakeEdges();
   void MakeRunners();
+  NodeRunner::Options OptionsFor(const std::vector<uint32_t>& nodes) const;
+  NodeRunner::Member MakeMember(uint32_t node) const;
+  void AddInput(uint32_t member, uint32_t node, uint32_t port, NodeRunner::Options* options) const;
+  void AddOutput(uint32_t member, uint32_t node, uint32_t port, NodeRunner::Options* options) const;
+  void SetInfoSource(const std::vector<uint32_t>& nodes, uint32_t node,
+                     const NodeRunner::Options& options, NodeRunner::Output* output) const;
   void MakeGroups();
   std::string DescribeWait(const NodeRunner& runner) const;
   std::string DescribeHolders(size_t net) const;
 
   Setup setup_;
-  std::vector<std::unique_ptr<Edge>> edges_;
+  std::vector<std::unique_ptr<Edge>> edges_;  ///< As Plan::edges; null inside islands.
   std::vector<std::unique_ptr<NodeRunner>> runners_;
+  std::vector<NodeRunner*> of_node_;          ///< As Plan::nodes.
+  /// Edges by node and port: the one into an input, those out of an output.
+  std::vector<std::vector<std::vector<uint32_t>>> edges_at_;
   std::vector<std::unique_ptr<RunGroup>> groups_;
   bool running_ = false;
 };

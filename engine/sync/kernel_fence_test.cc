@@ -362,6 +362,21 @@ TEST_F(SyncobjTest, SubscriberOfAPromiseIsToldWhenItHasCome) {
   EXPECT_EQ(timeline_->completed(), 5u);
 }
 
+// By whoever knows that its signaller is gone.
+TEST_F(SyncobjTest, APromiseThatIsGivenUpIsNoLongerWaitedFor) {
+  Told told;
+  FenceState state;
+  ASSERT_TRUE(timeline_->Subscribe(5, &told, &state));
+  ASSERT_EQ(waiter_->waiting(), 1u);
+  timeline_->Fail(5, Code::kDeviceLost);
+  timeline_->Signal(5);
+  EXPECT_EQ(told.count, 1);
+  EXPECT_EQ(told.state, FenceState::kFailed);
+  EXPECT_EQ(waiter_->Run(), 1u);
+  EXPECT_EQ(waiter_->waiting(), 0u);
+  EXPECT_EQ(ImportObject()->State(5), FenceState::kPromised) << "others go on waiting";
+}
+
 TEST_F(SyncobjTest, SignalFromAnotherProcessIsHeard) {
   RefPtr<Timeline> peer = ImportObject();
   Told told;

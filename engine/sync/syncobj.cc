@@ -1,5 +1,6 @@
 #include "engine/sync/syncobj.h"
 
+#include <fcntl.h>
 #include <libdrm/drm.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -81,13 +82,22 @@ struct Syncobj {
   std::weak_ptr<FdWaiter> waiter;  // it keeps us while it waits
   Timeline* timeline = nullptr;
   std::mutex mutex;
-  std::vector<uint64_t> armed;  // guarded by mutex
+  struct Armed {
+    uint64_t point = 0;
+    UniqueFd event;  // what the waiter waits for; none: nobody does
+  };
+  std::vector<Armed> armed;     // guarded by mutex
   std::mutex submit_mutex;      // a look at the last point, and the next one behind it
 
   Result<uint64_t> Query(uint32_t flags) const;
   void Refresh();
   void Arm(uint64_t point);
+  std::vector<Armed>::iterator Find(uint64_t point) {
+    return std::find_if(armed.begin(), armed.end(),
+                        [point](const Armed& one) { return one.point == point; });
+  }
   void Arrived(uint64_t point, bool called);
+  void Passed(uint64_t point);
   Result<UniqueFd> ToSyncFile(uint64_t point) const;
   Status CheckNew(uint64_t point) const;
 };
@@ -126,8 +136,8 @@ struct PointArrival {
 void Syncobj::Arm(uint64_t point) {
   {
     std::lock_guard lock(mutex);
-    if (std::find(armed.begin(), armed.end(), point) != armed.end()) return;
-    armed.push_back(point);
+    if (Find(point) != armed.end()) return;
+    armed.push_back({point, UniqueFd()});
   }
   auto arrival = std::make_shared<PointArrival>(RefPtr<Timeline>(timeline), this, point);
   UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -135,6 +145,12 @@ void Syncobj::Arm(uint64_t point) {
   if (!event.valid() || !waits) return;
   drm_syncobj_eventfd wait{handle.get(), 0, point, event.get(), 0};
   if (Ioctl(drm.get(), DRM_IOCTL_SYNCOBJ_EVENTFD, &wait) != 0) return;
+  {
+    std::lock_guard lock(mutex);
+    if (const auto entry = Find(point); entry != armed.end()) {
+      entry->event = UniqueFd(fcntl(event.get(), F_DUPFD_CLOEXEC, 0));
+    }
+  }
   waits->WaitReadable(std::move(event), [arrival = std::move(arrival)] { arrival->called = true; });
 }
 
@@ -143,8 +159,10 @@ void Syncobj::Arrived(uint64_t point, bool called) {
   std::vector<uint64_t> lost;
   {
     std::lock_guard lock(mutex);
-    std::erase(armed, point);
-    if (!called && timeline->completed() < point) lost = armed;
+    std::erase_if(armed, [point](const Armed& one) { return one.point == point; });
+    if (!called && timeline->completed() < point) {
+      for (const Armed& one : armed) lost.push_back(one.point);
+    }
   }
   if (called) return timeline->Signal(point);
   if (timeline->completed() >= point) return;
@@ -152,6 +170,15 @@ void Syncobj::Arrived(uint64_t point, bool called) {
   lost.push_back(point);
   for (uint64_t each : lost) timeline->Fail(each, Code::kCancelled);
   timeline->Signal(*std::max_element(lost.begin(), lost.end()));
+}
+
+// Somebody else has said so, since its signaller is gone: the kernel never will, and the waiter
+// would wait for as long as it lives.
+void Syncobj::Passed(uint64_t point) {
+  std::lock_guard lock(mutex);
+  for (const Armed& one : armed) {
+    if (one.point <= point && one.event.valid()) eventfd_write(one.event.get(), 1);
+  }
 }
 
 Result<UniqueFd> Syncobj::ToSyncFile(uint64_t point) const {
@@ -193,6 +220,7 @@ const TimelineBackend& SyncobjBackend() {
     b.destroy = [](void* self) { delete Self(self); };
     b.refresh = [](void* self) { Self(self)->Refresh(); };
     b.arm = [](void* self, uint64_t point) { Self(self)->Arm(point); };
+    b.passed = [](void* self, uint64_t point) { Self(self)->Passed(point); };
     return b;
   }();
   return backend;

@@ -44,6 +44,8 @@ void Timeline::Signal(uint64_t point) {
       passed = waiter;
     }
   }
+  // First: those who are told may drop the last reference.
+  if (backend_ != nullptr && backend_->passed != nullptr) backend_->passed(self_, point);
   // A told waiter may be gone at once: read its link first.
   while (passed != nullptr) {
     FenceWaiter* waiter = std::exchange(passed, passed->next_);

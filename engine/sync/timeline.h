@@ -56,6 +56,9 @@ struct TimelineBackend {
   /// Somebody waits for `point` from now on: have it signalled when it happens. With
   /// no lock held, after `refresh`; must not block. Threads: [thread-safe].
   void (*arm)(void* self, uint64_t point) = nullptr;
+  /// All points up to `point` have passed, by Signal: nobody waits for them any more. With no
+  /// lock held; must not block. Threads: [thread-safe].
+  void (*passed)(void* self, uint64_t point) = nullptr;
 };
 
 /// Monotonic points in time that somebody signals. Threads: [thread-safe].

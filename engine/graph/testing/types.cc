@@ -76,6 +76,7 @@ NodeType Filter(const std::string& id, std::vector<Offer> in, std::vector<Offer>
 
 NodeType Converter(const std::string& id, const std::string& from, const std::string& to) {
   NodeType type = Filter(id, {CpuOffer(from)}, {CpuOffer(to)}, false);
+  std::erase_if(type.ties, [](const Tie& tie) { return tie.field == TieField::kColor; });
   type.converter = true;
   return type;
 }
@@ -169,6 +170,12 @@ void ReadNode(const std::vector<std::string>& words, GraphConfig* config) {
     const std::string name = words[i].substr(0, equals), value = words[i].substr(equals + 1);
     if (name == "sync") {
       node.sync = value == "latest" ? SyncPolicy::kLatest : SyncPolicy::kAll;
+    } else if (name == "trigger") {
+      node.trigger = value;
+    } else if (name == "cut") {
+      node.island_cut = true;
+    } else if (name == "restart") {
+      node.on_error = ErrorPolicy{.action = ErrorAction::kRestart};
     } else {
       ParamConfig param;
       param.name = name;

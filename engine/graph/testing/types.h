@@ -25,7 +25,7 @@ NodeType Sink(const std::string& id, std::vector<Offer> offers);
 /// Ports `in` and `out`, tied in size, rate, color and, if `same_fourcc`, fourcc.
 NodeType Filter(const std::string& id, std::vector<Offer> in, std::vector<Offer> out,
                 bool same_fourcc = true);
-/// A filter that may be inserted: any of `from` in, any of `to` out.
+/// A filter that may be inserted: any of `from` in, any of `to` out, the colour of both free.
 NodeType Converter(const std::string& id, const std::string& from, const std::string& to);
 
 /// The types that the language's examples need: test.clip (NV12/YU12, 1920x1080),
@@ -33,7 +33,8 @@ NodeType Converter(const std::string& id, const std::string& from, const std::st
 /// test.mix (inputs a and b), test.select (passes through), test.split (outputs a, b).
 std::vector<NodeType> StandardTypes();
 
-/// A validated graph from lines of "name: type [param=value]..." and
+/// A validated graph from lines of "name: type [param=value]... [sync=latest] [trigger=PORT]
+/// [cut] [restart]" and
 /// "a -> b.port [queue=N] [drop] [require]". Aborts on a faulty one, saying why.
 /// `types` must outlive it.
 Graph MakeGraph(const std::string& text, const TypeSource& types, const Settings& settings = {});
