@@ -15,6 +15,7 @@
 
 #include "nodes/core/crc32.h"
 #include "nodes/core/frame_ranges.h"
+#include "nodes/core/testing.h"
 
 extern "C" const sluice_entry sluice_plugin;
 
@@ -46,23 +47,8 @@ using sdk::testing::PortSpec;
 
 constexpr uint32_t kAllFormats[] = {SLUICE_FORMAT_YU12, SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV,
                                     SLUICE_FORMAT_AB24, SLUICE_FORMAT_XB24, SLUICE_FORMAT_AR24,
-                                    SLUICE_FORMAT_XR24, SLUICE_FORMAT_R8};
-
-/// Every visible byte of a frame.
-std::vector<uint8_t> Bytes(const HeldFrame& frame) {
-  std::vector<uint8_t> bytes;
-  const auto shapes = PlanesOf(frame.Format().fourcc);
-  for (uint32_t plane = 0; plane < shapes.size(); ++plane) {
-    const auto& shape = shapes[plane];
-    const uint32_t size =
-        (frame.Format().width + shape.horizontal - 1) / shape.horizontal * shape.bytes;
-    const uint32_t rows = (frame.Format().height + shape.vertical - 1) / shape.vertical;
-    for (uint32_t y = 0; y < rows; ++y) {
-      bytes.insert(bytes.end(), frame.Row(plane, y), frame.Row(plane, y) + size);
-    }
-  }
-  return bytes;
-}
+                                    SLUICE_FORMAT_XR24, SLUICE_FORMAT_R8,   SLUICE_FORMAT_P010,
+                                    SLUICE_FORMAT_AB4H};
 
 void Fill(const HeldFrame& frame, uint8_t value) {
   const auto shapes = PlanesOf(frame.Format().fourcc);
@@ -96,9 +82,13 @@ uint32_t ReadCounter(const HeldFrame& frame) {
   const uint32_t cell = width == 1 ? 1 : width & ~1u;
   const uint32_t pixel_bytes =
       format.fourcc == SLUICE_FORMAT_YUYV ? 2 : PlanesOf(format.fourcc)[0].bytes;
+  // The upper byte of samples that have two; white is 0x3C there in half floats, and black 0x10 in
+  // P010.
+  const bool deep = format.fourcc == SLUICE_FORMAT_P010 || format.fourcc == SLUICE_FORMAT_AB4H;
   uint32_t value = 0;
   for (uint32_t i = 0; i < 32; ++i) {
-    value = value << 1 | (frame.Row(0, 0)[i * cell * pixel_bytes] > 128 ? 1 : 0);
+    const uint8_t sample = frame.Row(0, 0)[i * cell * pixel_bytes + (deep ? 1 : 0)];
+    value = value << 1 | (sample > 0x20 ? 1 : 0);
   }
   return value;
 }
@@ -449,6 +439,10 @@ TEST(ChecksumTest, CountsVisiblePixelsOnly) {
   const sluice_format xb24 = MakeFormat(SLUICE_FORMAT_XB24, 3, 2);
   EXPECT_EQ(SumOf(xb24, [](HeldFrame& f) { f.Row(0, 1)[7] = 9; }), SumOf(xb24, nothing));
   EXPECT_NE(SumOf(xb24, [](HeldFrame& f) { f.Row(0, 1)[6] = 9; }), SumOf(xb24, nothing));
+  // Longer than what is packed at once.
+  const sluice_format xb4h = MakeFormat(SLUICE_FORMAT_XB4H, 300, 2);
+  EXPECT_EQ(SumOf(xb4h, [](HeldFrame& f) { f.Row(0, 1)[8 * 299 + 7] = 9; }), SumOf(xb4h, nothing));
+  EXPECT_NE(SumOf(xb4h, [](HeldFrame& f) { f.Row(0, 1)[8 * 299 + 5] = 9; }), SumOf(xb4h, nothing));
   const sluice_format yu12 = MakeFormat(SLUICE_FORMAT_YU12, 5, 3);
   EXPECT_EQ(SumOf(yu12, [](HeldFrame& f) { f.Row(0, 2)[5] = f.Row(2, 1)[3] = 9; }),
             SumOf(yu12, nothing));

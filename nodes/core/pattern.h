@@ -16,7 +16,8 @@ std::optional<uint32_t> ParseTestFormat(std::string_view name);
 
 /// Draws test pictures into mapped frames of one format. Integer arithmetic only: the same bytes
 /// everywhere. Chroma is that of a block's top-left pixel. YUV is BT.709 limited, RGB and R8 full
-/// range, alpha opaque.
+/// range, alpha opaque. P010 and AB4H have the same colours, of eight bits in R'G'B', as exactly
+/// as they can tell them; their noise takes all codes of limited range, and 1024 steps from 0 on.
 class Painter {
  public:
   /// Cells of the counter band, most significant bit first, and its height in rows.
@@ -42,12 +43,16 @@ class Painter {
   Rgb PixelAt(uint32_t x, uint32_t y) const;
   void PaintStill(const sdk::Mapping& mapping) const;
   void PaintNoise(const sdk::Mapping& mapping, uint64_t sequence) const;
+  void PaintDeepStill(const sdk::Mapping& mapping) const;
+  void PaintDeepNoise(const sdk::Mapping& mapping, uint64_t sequence) const;
   /// What the band has beside its bits: neutral chroma, opaque alpha.
   void PaintBand(const sdk::Mapping& mapping) const;
   uint32_t CellWidth() const;
   uint32_t BandWidth() const;
   uint32_t BandHeight() const;
   bool is_yuv() const;
+  /// P010, AB4H: samples of two bytes.
+  bool is_deep() const;
 
   sluice_format format_{};
   Pattern pattern_ = Pattern::kBars;

@@ -1,6 +1,7 @@
 #include "nodes/core/pixels.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "nodes/core/crc32.h"
 
@@ -27,20 +28,17 @@ Rectangle Visible(const sluice_format& format, const sluice_frame_info& info) {
           y + std::min(info.crop_height, format.height - y)};
 }
 
-/// Three of every four bytes.
-uint32_t SumWithoutFourth(uint32_t crc, const uint8_t* bytes, uint64_t size) {
+/// The first three of every four samples of `bytes` bytes.
+uint32_t SumWithoutFourth(uint32_t crc, const uint8_t* row, uint64_t size, uint64_t bytes) {
   // Packed in pieces, so that the fast sum does the work.
-  uint8_t packed[3 * 256];
+  uint8_t packed[6 * 256];
+  const uint64_t kept = 3 * bytes, pixel = 4 * bytes;
   while (size > 0) {
-    const uint64_t pixels = std::min<uint64_t>(size / 4, 256);
-    for (uint64_t i = 0; i < pixels; ++i) {
-      packed[3 * i] = bytes[4 * i];
-      packed[3 * i + 1] = bytes[4 * i + 1];
-      packed[3 * i + 2] = bytes[4 * i + 2];
-    }
-    crc = Crc32(crc, packed, 3 * pixels);
-    bytes += 4 * pixels;
-    size -= 4 * pixels;
+    const uint64_t pixels = std::min<uint64_t>(size / pixel, 256);
+    for (uint64_t i = 0; i < pixels; ++i) std::memcpy(packed + kept * i, row + pixel * i, kept);
+    crc = Crc32(crc, packed, kept * pixels);
+    row += pixel * pixels;
+    size -= pixel * pixels;
   }
   return crc;
 }
@@ -53,8 +51,9 @@ uint32_t SumOddYuyv(uint32_t crc, const uint8_t* bytes, uint64_t size) {
 
 uint32_t SumRow(uint32_t crc, const uint8_t* bytes, uint64_t size, uint32_t fourcc, bool odd_edge) {
   if (fourcc == SLUICE_FORMAT_XB24 || fourcc == SLUICE_FORMAT_XR24) {
-    return SumWithoutFourth(crc, bytes, size);
+    return SumWithoutFourth(crc, bytes, size, 1);
   }
+  if (fourcc == SLUICE_FORMAT_XB4H) return SumWithoutFourth(crc, bytes, size, 2);
   if (fourcc == SLUICE_FORMAT_YUYV && odd_edge) return SumOddYuyv(crc, bytes, size);
   return Crc32(crc, bytes, size);
 }
@@ -74,6 +73,7 @@ std::span<const PlaneShape> PlanesOf(uint32_t fourcc) {
     case SLUICE_FORMAT_R8:
       return kBytes1;
     case SLUICE_FORMAT_AB4H:
+    case SLUICE_FORMAT_XB4H:
       return kBytes8;
     case SLUICE_FORMAT_AB24:
     case SLUICE_FORMAT_XB24:

@@ -57,8 +57,7 @@ sdk::Status TestSource::Configure(const sdk::Configuration& configuration) {
   const sdk::Expected<const sluice_port_config*> port = configuration.Port("out");
   if (!port.ok()) return port.status();
   const sluice_format& format = (*port)->format;
-  const bool drawn = PlanesOf(format.fourcc).size() > 0 && format.fourcc != SLUICE_FORMAT_P010 &&
-                     format.fourcc != SLUICE_FORMAT_AB4H;
+  const bool drawn = PlanesOf(format.fourcc).size() > 0 && format.fourcc != SLUICE_FORMAT_XB4H;
   if (!drawn || format.modifier != SLUICE_MODIFIER_LINEAR) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "out: the format is not one that is drawn");
   }
@@ -83,7 +82,7 @@ sdk::Status TestSource::Reconfigure(const sdk::Configuration& configuration) {
 
 sdk::Status TestSource::Start() {
   sequence_ = 0;
-  clock_started_ = false;
+  pace_.Restart();
   return {};
 }
 
@@ -98,11 +97,7 @@ int64_t TestSource::PtsNs(uint64_t sequence) const {
 bool TestSource::WaitForDueTime() {
   if (!realtime_) return false;
   const int64_t now = NowNs();
-  if (!clock_started_) {
-    clock_started_ = true;
-    start_ns_ = now;
-  }
-  const int64_t due = start_ns_ + PtsNs(sequence_);
+  const int64_t due = pace_.DueNs(PtsNs(sequence_), now);
   if (now >= due) return false;
   context().WakeAt(due);
   return true;
@@ -112,8 +107,11 @@ sdk::Expected<sdk::Process> TestSource::Process(sdk::Invocation& invocation) {
   if (options_.frames != 0 && sequence_ >= options_.frames) return sdk::Process::kEnd;
   const sdk::FrameRef frame = invocation.Output(kOut);
   if (!frame || WaitForDueTime()) return sdk::Process::kNeedMore;
+  // By a clock only where there is one: else the same parameters give the same frames.
+  const int64_t captured_ns = realtime_ ? NowNs() : 0;
   if (sdk::Status status = Paint(frame); !status.ok()) return status;
   Stamp(*frame.InfoMut());
+  frame.InfoMut()->captured_ns = captured_ns;
   if (sdk::Status status = context().EmitReserved(kOut, frame); !status.ok()) return status;
   ++sequence_;
   return sequence_ == options_.frames ? sdk::Process::kEnd : sdk::Process::kDone;

@@ -57,8 +57,7 @@ class TestSource : public sdk::Node<TestSource> {
   Painter painter_;
   sluice_format format_{};
   bool realtime_ = false;
-  bool clock_started_ = false;
-  int64_t start_ns_ = 0;  ///< CLOCK_MONOTONIC of pts 0
+  sdk::Pace pace_;
   uint64_t sequence_ = 0;
   std::vector<uint8_t> painted_;  ///< for each buffer of the epoch
   std::vector<Sample> samples_;

@@ -112,6 +112,10 @@ Picture DescribePicture(const AVFrame& frame, const AVCodecParameters& stream) {
     picture.color.color.range = SLUICE_RANGE_FULL;
     picture.color.color.siting = 0;
   }
+  if (picture.color.color.siting == 0 && HalvesWidth(picture.fourcc)) {
+    // Converted from 4:4:4, which has none: where chroma is put when it is halved.
+    picture.color.color.siting = SLUICE_SITING_LEFT;
+  }
   return picture;
 }
 

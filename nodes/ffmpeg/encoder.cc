@@ -79,18 +79,8 @@ const AVPixelFormat* FormatsOf(const AVCodec& codec) {
 
 bool IsJpeg(const AVCodec& codec) { return codec.id == AV_CODEC_ID_MJPEG; }
 
-bool Takes(const AVCodec& codec, AVPixelFormat format) {
-  const AVPixelFormat* formats = FormatsOf(codec);
-  if (formats == nullptr) return true;
-  for (; *formats != AV_PIX_FMT_NONE; ++formats) {
-    if (SameMemory(*formats, format)) return true;
-  }
-  return false;
-}
-
-/// The encoder's own name of the format: some know only the yuvj one.
-AVPixelFormat EncoderFormat(const AVCodec& codec, uint32_t fourcc) {
-  const AVPixelFormat wanted = PixelFormat(fourcc);
+/// The encoder's own name of the format (some know only the yuvj one), or NONE.
+AVPixelFormat OwnFormat(const AVCodec& codec, AVPixelFormat wanted) {
   const AVPixelFormat* formats = FormatsOf(codec);
   if (formats == nullptr) return wanted;
   AVPixelFormat same = AV_PIX_FMT_NONE;
@@ -99,6 +89,18 @@ AVPixelFormat EncoderFormat(const AVCodec& codec, uint32_t fourcc) {
     if (same == AV_PIX_FMT_NONE && SameMemory(*formats, wanted)) same = *formats;
   }
   return same;
+}
+
+/// What the encoder takes for a fourcc; NONE: it does not.
+AVPixelFormat EncoderFormat(const AVCodec& codec, uint32_t fourcc) {
+  if (fourcc != SLUICE_FORMAT_P010) return OwnFormat(codec, PixelFormat(fourcc));
+  // It takes whatever comes, and the container behind it (yuv4mpeg) only eight bits.
+  if (codec.id == AV_CODEC_ID_WRAPPED_AVFRAME) return AV_PIX_FMT_NONE;
+  // Encoders in software want ten bits low in the word, and chroma in planes. So do those that take
+  // anything: containers of raw pictures have no name for P010, and NUT reads another format then.
+  const AVPixelFormat own =
+      FormatsOf(codec) == nullptr ? AV_PIX_FMT_NONE : OwnFormat(codec, AV_PIX_FMT_P010LE);
+  return own != AV_PIX_FMT_NONE ? own : OwnFormat(codec, AV_PIX_FMT_YUV420P10LE);
 }
 
 /// Encoders around libraries that copy their input before they return.
@@ -219,12 +221,14 @@ std::vector<EncoderInput> EncoderInputs(const AVCodec& codec) {
   std::vector<EncoderInput> inputs;
   const bool even = codec.id == AV_CODEC_ID_H264 || codec.id == AV_CODEC_ID_HEVC;
   for (const uint32_t fourcc : CarriedFourccs()) {
-    if (!Takes(codec, PixelFormat(fourcc))) continue;
+    const AVPixelFormat format = EncoderFormat(codec, fourcc);
+    if (format == AV_PIX_FMT_NONE) continue;
     // Grey only where nothing else is taken: otherwise a plan could lose the colours on the way to
     // an encoder that could have had them (x264 takes odd sizes in grey, and in nothing else).
     if (fourcc == SLUICE_FORMAT_R8 && !inputs.empty()) continue;
     EncoderInput input;
     input.fourcc = fourcc;
+    if (!SameMemory(format, PixelFormat(fourcc))) input.copies = RepackReason(fourcc, format);
     if (IsRgb(fourcc)) {
       input.color.matrix = SLUICE_MATRIX_RGB;
       input.color.range = SLUICE_RANGE_FULL;
@@ -239,6 +243,11 @@ std::vector<EncoderInput> EncoderInputs(const AVCodec& codec) {
     inputs.push_back(input);
   }
   return inputs;
+}
+
+std::string RepackReason(uint32_t fourcc, AVPixelFormat format) {
+  return sdk::Format("%s is repacked to %s for the encoder", FourccName(fourcc).c_str(),
+                     av_get_pix_fmt_name(format));
 }
 
 uint32_t EncoderHold(const EncoderChoice& choice) {

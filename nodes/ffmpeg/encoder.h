@@ -37,9 +37,12 @@ struct EncoderInput {
   sluice_color color{};  ///< a field of 0 = any
   uint32_t width_step = 1;
   uint32_t height_step = 1;
+  std::string copies;  ///< why each picture is copied before it is encoded; empty: it is not
 };
 /// In order of preference; empty when it takes none of the carried formats.
 std::vector<EncoderInput> EncoderInputs(const AVCodec& codec);
+/// Why pictures of a fourcc are copied for an encoder that takes `format`.
+std::string RepackReason(uint32_t fourcc, AVPixelFormat format);
 /// The most input frames that the encoder keeps after a call.
 uint32_t EncoderHold(const EncoderChoice& choice);
 

@@ -20,7 +20,9 @@ struct Entry {
   std::array<PlaneInfo, 3> planes;
 };
 
-constexpr std::array<Entry, 8> kEntries{{
+/// The last ones are what cameras give, and no node of ours reads: they are converted only.
+constexpr std::size_t kCarried = 9;
+constexpr std::array<Entry, kCarried + 3> kEntries{{
     {SLUICE_FORMAT_YU12, AV_PIX_FMT_YUV420P, false, 3, {{{0, 0, 1}, {1, 1, 1}, {1, 1, 1}}}},
     {SLUICE_FORMAT_NV12, AV_PIX_FMT_NV12, false, 2, {{{0, 0, 1}, {1, 1, 2}, {}}}},
     {SLUICE_FORMAT_AB24, AV_PIX_FMT_RGBA, true, 1, {{{0, 0, 4}, {}, {}}}},
@@ -29,12 +31,16 @@ constexpr std::array<Entry, 8> kEntries{{
     {SLUICE_FORMAT_XR24, AV_PIX_FMT_BGR0, true, 1, {{{0, 0, 4}, {}, {}}}},
     // A plane sample of YUYV is a pair of pixels.
     {SLUICE_FORMAT_YUYV, AV_PIX_FMT_YUYV422, false, 1, {{{1, 0, 4}, {}, {}}}},
+    {SLUICE_FORMAT_P010, AV_PIX_FMT_P010LE, false, 2, {{{0, 0, 2}, {1, 1, 4}, {}}}},
     {SLUICE_FORMAT_R8, AV_PIX_FMT_GRAY8, false, 1, {{{0, 0, 1}, {}, {}}}},
+    {SLUICE_FORMAT_UYVY, AV_PIX_FMT_UYVY422, false, 1, {{{1, 0, 4}, {}, {}}}},
+    {SLUICE_FORMAT_BG24, AV_PIX_FMT_RGB24, true, 1, {{{0, 0, 3}, {}, {}}}},
+    {SLUICE_FORMAT_RG24, AV_PIX_FMT_BGR24, true, 1, {{{0, 0, 3}, {}, {}}}},
 }};
 
-constexpr std::array<uint32_t, kEntries.size()> kFourccs = [] {
-  std::array<uint32_t, kEntries.size()> fourccs{};
-  for (std::size_t i = 0; i < kEntries.size(); ++i) fourccs[i] = kEntries[i].fourcc;
+constexpr std::array<uint32_t, kCarried> kFourccs = [] {
+  std::array<uint32_t, kCarried> fourccs{};
+  for (std::size_t i = 0; i < kCarried; ++i) fourccs[i] = kEntries[i].fourcc;
   return fourccs;
 }();
 
@@ -158,8 +164,8 @@ std::string FourccName(uint32_t fourcc) {
 
 std::optional<uint32_t> ExactFourcc(AVPixelFormat format) {
   const AVPixelFormat plain = WithoutRange(format);
-  for (const Entry& entry : kEntries) {
-    if (entry.format == plain) return entry.fourcc;
+  for (std::size_t i = 0; i < kCarried; ++i) {
+    if (kEntries[i].format == plain) return kEntries[i].fourcc;
   }
   return std::nullopt;
 }
@@ -173,6 +179,8 @@ std::optional<uint32_t> NearestFourcc(AVPixelFormat format) {
   if ((desc->flags & (AV_PIX_FMT_FLAG_ALPHA | AV_PIX_FMT_FLAG_PAL)) != 0) return SLUICE_FORMAT_AB24;
   if ((desc->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_BAYER)) != 0) return SLUICE_FORMAT_XB24;
   if (desc->nb_components == 1) return SLUICE_FORMAT_R8;
+  // Depth before chroma: coarse steps show as bands, and most of all in PQ and HLG.
+  if (desc->comp[0].depth > 8) return SLUICE_FORMAT_P010;
   if (desc->log2_chroma_w == 0 && desc->log2_chroma_h == 0) return SLUICE_FORMAT_XB24;
   if (desc->log2_chroma_w == 1 && desc->log2_chroma_h == 0) return SLUICE_FORMAT_YUYV;
   return SLUICE_FORMAT_YU12;
@@ -191,12 +199,12 @@ bool IsRgb(uint32_t fourcc) {
 }
 
 bool HalvesWidth(uint32_t fourcc) {
-  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12 ||
-         fourcc == SLUICE_FORMAT_YUYV;
+  return HalvesHeight(fourcc) || fourcc == SLUICE_FORMAT_YUYV || fourcc == SLUICE_FORMAT_UYVY;
 }
 
 bool HalvesHeight(uint32_t fourcc) {
-  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12;
+  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12 ||
+         fourcc == SLUICE_FORMAT_P010;
 }
 
 uint32_t PlaneCount(uint32_t fourcc) {

@@ -136,14 +136,17 @@ AVRational ToRational(sluice_rate rate) {
 
 Rotation ReadDisplayMatrix(const int32_t* matrix) {
   if (matrix == nullptr) return {};
-  const double degrees = -av_display_rotation_get(matrix);
-  if (std::isnan(degrees)) return {0, false};
-  const auto quarter = static_cast<int32_t>(std::lround(degrees / 90.0));
+  const auto value = [matrix](int index) { return static_cast<double>(matrix[index]); };
+  const double determinant = value(0) * value(4) - value(1) * value(3);
+  if (determinant == 0) return {0, false};
   Rotation rotation;
+  rotation.mirrored = determinant < 0;
+  // The second column is that of the turn alone, as the mirror exchanges left and right behind it.
+  const double degrees = rotation.mirrored ? std::atan2(value(1), value(4)) * 180 / M_PI
+                                           : -av_display_rotation_get(matrix);
+  const auto quarter = static_cast<int32_t>(std::lround(degrees / 90.0));
   rotation.degrees = ((quarter % 4 + 4) % 4) * 90;
-  const double determinant =
-      static_cast<double>(matrix[0]) * matrix[4] - static_cast<double>(matrix[1]) * matrix[3];
-  rotation.exact = std::abs(degrees - 90.0 * quarter) < 0.5 && determinant > 0;
+  rotation.exact = std::abs(degrees - 90.0 * quarter) < 0.5;
   return rotation;
 }
 

@@ -102,11 +102,11 @@ class LastLogLine {
 /// A rational that libav and the ABI write differently.
 AVRational ToRational(sluice_rate rate);
 
-/// Degrees that a picture is turned clockwise to stand upright, and whether that is all that the
-/// display matrix does (no mirroring, no odd angle).
+/// What a display matrix does to a picture so that it stands upright.
 struct Rotation {
-  int32_t degrees = 0;
-  bool exact = true;
+  int32_t degrees = 0;    ///< that it is turned clockwise: 0, 90, 180, 270
+  bool exact = true;      ///< whether the matrix turns by just that
+  bool mirrored = false;  ///< whether left and right are exchanged afterwards
 };
 /// `matrix`: 9 values as in AV_PKT_DATA_DISPLAYMATRIX, or null.
 Rotation ReadDisplayMatrix(const int32_t* matrix);

@@ -3,17 +3,17 @@
 namespace sluice::ffmpeg {
 namespace {
 
-std::string ConversionText(AVPixelFormat from, uint32_t to) {
-  const char* name = av_get_pix_fmt_name(from);
-  return sdk::Format("conversion from %s to %s", name == nullptr ? "unknown" : name,
-                     FourccName(to).c_str());
-}
-
 std::string OwnMemoryText(const AVCodec& codec) {
   return sdk::Format("the %s decoder fills memory of its own", codec.name);
 }
 
 }  // namespace
+
+std::string PictureOutput::ConversionText(AVPixelFormat from, uint32_t to) {
+  const char* name = av_get_pix_fmt_name(from);
+  return sdk::Format("conversion from %s to %s", name == nullptr ? "unknown" : name,
+                     FourccName(to).c_str());
+}
 
 std::string PictureOutput::KnownReason(const Picture& picture, const AVCodec& codec) {
   if (picture.crop_left != 0 || picture.crop_top != 0) {

@@ -28,6 +28,8 @@ class PictureOutput {
   sdk::Expected<sdk::Frame> Take(AVFrame* frame, const Picture& picture, const AVCodec& codec,
                                  bool share = true);
 
+  /// The reason of a conversion.
+  static std::string ConversionText(AVPixelFormat from, uint32_t to);
   /// Why pictures of a stream will be copied, as far as that is known before; empty: they are not.
   static std::string KnownReason(const Picture& picture, const AVCodec& codec);
 

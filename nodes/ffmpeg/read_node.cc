@@ -152,26 +152,38 @@ std::string ReadNode::KnownCopy() const {
 }
 
 sdk::Status ReadNode::Offer(sdk::OfferSink& sink) {
+  const auto start = [this](const std::string& copies) {
+    sdk::OfferBuilder offer;
+    offer.Views(SLUICE_VIEW_CPU | SLUICE_VIEW_SHM)
+        .Sync(SLUICE_SYNC_CPU_DONE)
+        .Size(picture_.width, picture_.height)
+        .Rate(RateOf(demuxer_->stream()))
+        .Copies(copies.empty() ? nullptr : copies.c_str());
+    return offer;
+  };
   const std::string copies = KnownCopy();
-  sdk::OfferBuilder offer;
-  offer.Views(SLUICE_VIEW_CPU | SLUICE_VIEW_SHM)
-      .Sync(SLUICE_SYNC_CPU_DONE)
-      .Size(picture_.width, picture_.height)
-      .Rate(RateOf(demuxer_->stream()))
-      .Copies(copies.empty() ? nullptr : copies.c_str());
-  if (decode_) {
-    offer.Format(picture_.fourcc)
+  if (!decode_) {
+    sdk::OfferBuilder packets = start(copies);
+    packets.Format(CompressedFourcc(demuxer_->stream().codecpar->codec_id))
+        .Color(picture_.source.color, picture_.source.assumed)
+        .DynamicReserve(kPacketReserve);
+    return sink.Add(kOutName, packets);
+  }
+  const auto add = [&](uint32_t fourcc, const std::string& reason) {
+    sdk::OfferBuilder pictures = start(reason);
+    pictures.Format(fourcc)
         .Color(picture_.color.color, picture_.color.assumed)
         .Align(layout_.stride_multiple, layout_.stride_multiple, 1, 1)
         .CodedMultiples(layout_.width_multiple, layout_.height_multiple)
         .TailBytes(layout_.tail_bytes)
         .DynamicReserve(reserve_);
-  } else {
-    offer.Format(CompressedFourcc(demuxer_->stream().codecpar->codec_id))
-        .Color(picture_.source.color, picture_.source.assumed)
-        .DynamicReserve(kPacketReserve);
-  }
-  return sink.Add(kOutName, offer);
+    return sink.Add(kOutName, pictures);
+  };
+  sdk::Status status = add(picture_.fourcc, copies);
+  if (!status.ok() || picture_.fourcc != SLUICE_FORMAT_P010) return status;
+  // For who takes eight bits alone: one conversion, and not one more behind it.
+  return add(SLUICE_FORMAT_YU12,
+             PictureOutput::ConversionText(picture_.format, SLUICE_FORMAT_YU12));
 }
 
 void ReadNode::NoteFacts() {
@@ -180,8 +192,12 @@ void ReadNode::NoteFacts() {
   for (const std::string& note : demuxer_->NotCarried()) context().Note(note.c_str());
   const Rotation rotation = demuxer_->rotation();
   if (!rotation.exact) {
+    context().Note("the display matrix turns by an odd angle; only quarter turns are kept");
+  }
+  if (rotation.mirrored) {
     context().Note(
-        "the display matrix mirrors or turns by an odd angle; only quarter turns are kept");
+        "the display matrix mirrors the picture, which frames do not say: vulkan.rotate and a "
+        "horizontal vulkan.flip behind it show it as it is meant");
   }
 }
 
@@ -192,13 +208,16 @@ sdk::Status ReadNode::Configure(const sdk::Configuration& configuration) {
   const sluice_format& format = (*port)->format;
   const uint32_t fourcc =
       decode_ ? picture_.fourcc : CompressedFourcc(demuxer_->stream().codecpar->codec_id);
-  if (format.fourcc != fourcc || format.width != picture_.width ||
+  const bool cut_to_eight =
+      decode_ && fourcc == SLUICE_FORMAT_P010 && format.fourcc == SLUICE_FORMAT_YU12;
+  if ((format.fourcc != fourcc && !cut_to_eight) || format.width != picture_.width ||
       format.height != picture_.height) {
     return sdk::Status::Error(SLUICE_E_INVALID_ARGUMENT,
                               "the stream is %ux%u %s, and %ux%u %s was asked for", picture_.width,
                               picture_.height, FourccName(fourcc).c_str(), format.width,
                               format.height, FourccName(format.fourcc).c_str());
   }
+  out_fourcc_ = format.fourcc;
   realtime_ = pace_ == Pace::kRealtime || (pace_ == Pace::kGraph && configuration.realtime());
   return {};
 }
@@ -208,7 +227,8 @@ sdk::Status ReadNode::Reconfigure(const sdk::Configuration& configuration) {
   if (!port.ok()) return port.status();
   // The decoder goes on; its next buffers come from the new pool.
   output_.pool().Retire();
-  output_.pool().SetLending(picture_.exact);
+  out_fourcc_ = (*port)->format.fourcc;
+  output_.pool().SetLending(IsLent());
   renegotiating_ = false;
   return {};
 }
@@ -218,7 +238,7 @@ sdk::Status ReadNode::Start() {
   if (sdk::Status status = EnsureOpen(); !status.ok()) return status;
   const AVStream& stream = demuxer_->stream();
   if (decode_) {
-    output_.pool().SetLending(picture_.exact);
+    output_.pool().SetLending(IsLent());
     auto opened = OpenDecoder(*stream.codecpar, stream.time_base, threads_, &output_.pool());
     if (!opened.ok()) return opened.status();
     decoder_ = *std::move(opened);
@@ -403,11 +423,7 @@ sdk::Expected<sdk::Process> ReadNode::Finish() {
 bool ReadNode::Due(int64_t pts_ns) {
   if (!realtime_ || pts_ns == SLUICE_PTS_NONE) return true;
   const int64_t now = NowNs();
-  if (first_pts_ns_ == SLUICE_PTS_NONE) {
-    first_pts_ns_ = pts_ns;
-    first_due_ns_ = now;
-  }
-  const int64_t due = first_due_ns_ + (pts_ns - first_pts_ns_);
+  const int64_t due = picture_pace_.DueNs(pts_ns, now);
   if (now >= due) return true;
   context().WakeAt(due);
   return false;
@@ -485,7 +501,8 @@ sdk::Expected<sdk::Process> ReadNode::Process(sdk::Invocation& /*invocation*/) {
   }
   sluice_frame_info info;
   Describe(*frame_, &info);
-  sdk::Expected<sdk::Frame> out = output_.Take(frame_.get(), picture, *decoder_->codec);
+  sdk::Expected<sdk::Frame> out =
+      output_.Take(frame_.get(), picture, *decoder_->codec, out_fourcc_ == picture.fourcc);
   if (!out.ok()) {
     return sdk::Status::Error(out.status().code(), "%s: %s", input_.location.c_str(),
                               out.status().message().c_str());
@@ -583,7 +600,7 @@ void ReadNode::Stop(int64_t /*deadline_ns*/, bool /*completed*/) {
   packets_ = passes_ = loop_offset_ = pass_end_ = 0;
   pass_begin_ = AV_NOPTS_VALUE;
   delivered_ = delivered_in_pass_ = 0;
-  first_pts_ns_ = SLUICE_PTS_NONE;
+  picture_pace_.Restart();
   damage_ = {};
 }
 

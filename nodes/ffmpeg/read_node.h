@@ -6,6 +6,7 @@
 #include <string>
 
 #include <sluice/node.hpp>
+#include <sluice/pace.hpp>
 
 #include "nodes/ffmpeg/annex_b.h"
 #include "nodes/ffmpeg/decoder.h"
@@ -78,6 +79,8 @@ class ReadNode : public sdk::Node<ReadNode> {
   /// Fills packet_, or leaves pending_ false at the end of the stream.
   sdk::Status ReadPending();
   sdk::Expected<sdk::Frame> PacketToPool();
+  /// Whether the decoder writes into the output's buffers.
+  bool IsLent() const { return picture_.exact && out_fourcc_ == picture_.fourcc; }
 
   const Demuxer::Options input_;
   const int threads_;
@@ -93,9 +96,10 @@ class ReadNode : public sdk::Node<ReadNode> {
   CodecPtr decoder_;
   AnnexB annex_b_;
   PacketPtr packet_;
-  FramePtr frame_;        // the pending picture
-  bool pending_ = false;  // frame_, or packet_ where nothing is decoded
-  Picture picture_;       // of the epoch, as probed
+  FramePtr frame_;           // the pending picture
+  bool pending_ = false;     // frame_, or packet_ where nothing is decoded
+  Picture picture_;          // of the epoch, as probed
+  uint32_t out_fourcc_ = 0;  // what the plan took of the offers
   DecoderLayout layout_;
   uint32_t reserve_ = 0;
   std::deque<PacketPtr> kept_;  // read by the probe, for the decoder
@@ -119,8 +123,7 @@ class ReadNode : public sdk::Node<ReadNode> {
   bool discontinuity_ = false;
   uint64_t delivered_ = 0;
   uint64_t delivered_in_pass_ = 0;
-  int64_t first_pts_ns_ = SLUICE_PTS_NONE;
-  int64_t first_due_ns_ = 0;
+  sdk::Pace picture_pace_;
   Damage damage_;
 };
 

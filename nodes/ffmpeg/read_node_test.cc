@@ -142,10 +142,10 @@ TEST(ReadNodeTest, ConvertsTenBitsWithACountAndSaysSoInThePlan) {
   SourceRun run(ReadPath(Fixture(TestFolder(), "ten_bit.mp4")));
   ASSERT_EQ(run.PrepareAndRun(), SLUICE_PROCESS_END) << run.runner().error();
   EXPECT_EQ(run.frames().size(), 10u);
-  EXPECT_EQ(run.fourcc(), SLUICE_FORMAT_YU12);
-  EXPECT_EQ(CopiedBytes(run.runner()), 10u * 320 * 240 * 3 / 2);
-  EXPECT_EQ(run.runner().copies().at(0).reason, "conversion from yuv420p10le to YU12");
-  EXPECT_EQ(run.runner().offers().at(0).copies, "conversion from yuv420p10le to YU12");
+  EXPECT_EQ(run.fourcc(), SLUICE_FORMAT_P010);
+  EXPECT_EQ(CopiedBytes(run.runner()), 10u * 320 * 240 * 3);
+  EXPECT_EQ(run.runner().copies().at(0).reason, "conversion from yuv420p10le to P010");
+  EXPECT_EQ(run.runner().offers().at(0).copies, "conversion from yuv420p10le to P010");
 }
 
 TEST(ReadNodeTest, AMatroskaFileThatWasCutOffDeliversWhatItHasAndFails) {

@@ -73,6 +73,32 @@ TEST(ConvertNodeTest, ConvertsBt709ToTheRgbThatTheMatrixSays) {
   EXPECT_EQ(conversion.output.Info().sequence, 3u);
 }
 
+// What cameras give, and no other node reads.
+TEST(ConvertNodeTest, TakesThePixelsOfCameras) {
+  struct Case {
+    uint32_t fourcc;
+    sluice_color color;
+    std::vector<uint8_t> pattern;  // of two pixels, which are red
+  };
+  for (const Case& one : {Case{SLUICE_FORMAT_UYVY, kBt709Limited, {102, 63, 240, 63}},
+                          Case{SLUICE_FORMAT_BG24, kRgb, {255, 0, 0, 255, 0, 0}},
+                          Case{SLUICE_FORMAT_RG24, kRgb, {0, 0, 255, 0, 0, 255}}}) {
+    Conversion conversion("ffmpeg.convert", Make(one.fourcc, 64, 48, one.color),
+                          Make(SLUICE_FORMAT_AB24, 64, 48, kRgb), [&](st::HeldFrame& frame) {
+                            for (uint64_t y = 0; y < 48; ++y) {
+                              for (uint64_t i = 0; i < 32 * one.pattern.size(); ++i) {
+                                frame.Row(0, y)[i] = one.pattern[i % one.pattern.size()];
+                              }
+                            }
+                          });
+    ASSERT_GE(conversion.result, 0) << conversion.runner.error();
+    const uint8_t* pixel = conversion.output.Row(0, 20) + 4 * 30;
+    EXPECT_NEAR(pixel[0], 255, 2) << FourccName(one.fourcc);
+    EXPECT_NEAR(pixel[1], 0, 2) << FourccName(one.fourcc);
+    EXPECT_NEAR(pixel[2], 0, 2) << FourccName(one.fourcc);
+  }
+}
+
 TEST(ConvertNodeTest, StretchesLimitedRangeToFullRange) {
   sluice_color full = kBt709Limited;
   full.range = SLUICE_RANGE_FULL;

@@ -63,6 +63,7 @@ WriteNode::WriteNode(const sdk::NodeContext& context, const sdk::Params& params,
       choice_(std::move(choice)),
       pattern_(std::move(pattern)),
       first_index_(static_cast<uint64_t>(params.Int("first_index", 0))),
+      pixels_(params.String("pixels")),
       overwrite_param_(params.Bool("overwrite", false)),
       packet_(av_packet_alloc()) {}
 
@@ -75,7 +76,12 @@ sdk::Status WriteNode::Probe(sdk::OfferSink& sink) {
                               "the encoder %s takes none of the pixel formats that are carried",
                               choice_.codec->name);
   }
+  bool offered = false;
+  std::string taken;
   for (const EncoderInput& input : inputs) {
+    taken += (taken.empty() ? "" : ", ") + FourccName(input.fourcc);
+    if (!pixels_.empty() && FourccName(input.fourcc) != pixels_) continue;
+    offered = true;
     sdk::OfferBuilder offer;
     offer.Format(input.fourcc)
         .Views(SLUICE_VIEW_CPU | SLUICE_VIEW_SHM)
@@ -83,10 +89,14 @@ sdk::Status WriteNode::Probe(sdk::OfferSink& sink) {
         .Width(input.width_step, 16384, input.width_step)
         .Height(input.height_step, 16384, input.height_step)
         .Color(input.color)
-        .Hold(0, EncoderHold(choice_));
+        // A copy is the encoder's own, and the lease goes home with the call.
+        .Hold(0, input.copies.empty() ? EncoderHold(choice_) : 1)
+        .Copies(input.copies.empty() ? nullptr : input.copies.c_str());
     if (sdk::Status status = sink.Add(kInName, offer); !status.ok()) return status;
   }
-  return {};
+  if (offered) return {};
+  return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "pixels: the encoder %s does not take %s, but %s",
+                            choice_.codec->name, pixels_.c_str(), taken.c_str());
 }
 
 sdk::Status WriteNode::CheckDestination() const {
@@ -277,6 +287,16 @@ sdk::Expected<WriteNode::Timing> WriteNode::TimeOf(const sluice_frame_info& info
   return timing;
 }
 
+sdk::Expected<FramePtr> WriteNode::FrameFor(sdk::Frame lease) {
+  const AVPixelFormat format = encoder_->pix_fmt;
+  if (SameMemory(format, PixelFormat(format_.fourcc))) return WrapLease(std::move(lease), format);
+  auto copy = repacker_.Repack(lease, format);
+  if (!copy.ok()) return copy.status();
+  context().CountCopy(kInName, VisibleBytes(format_.fourcc, format_.width, format_.height),
+                      RepackReason(format_.fourcc, format).c_str());
+  return copy;
+}
+
 sdk::Status WriteNode::Encode(sdk::Frame lease) {
   const sluice_frame_info info = lease.Info();
   if (encoder_ == nullptr) {
@@ -290,7 +310,7 @@ sdk::Status WriteNode::Encode(sdk::Frame lease) {
   }
   sdk::Expected<Timing> timing = TimeOf(info);
   if (!timing.ok()) return timing.status();
-  auto wrapped = WrapLease(std::move(lease), encoder_->pix_fmt);
+  auto wrapped = FrameFor(std::move(lease));
   if (!wrapped.ok()) return wrapped.status();
   AVFrame& frame = **wrapped;
   frame.pts = timing->pts;

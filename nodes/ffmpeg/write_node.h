@@ -9,6 +9,7 @@
 
 #include "nodes/ffmpeg/encoder.h"
 #include "nodes/ffmpeg/part_file.h"
+#include "nodes/ffmpeg/repacker.h"
 
 namespace sluice::ffmpeg {
 
@@ -43,6 +44,8 @@ class WriteNode : public sdk::Node<WriteNode> {
   sdk::Status WriteHeader(const sluice_frame_info& info, Dictionary* options);
   sdk::Expected<Timing> TimeOf(const sluice_frame_info& info);
   sdk::Status Encode(sdk::Frame lease);
+  /// The lease's own pixels where the encoder takes them as they lie, else a counted copy.
+  sdk::Expected<FramePtr> FrameFor(sdk::Frame lease);
   sdk::Status TakePackets();
   sdk::Status WritePacket();
   sdk::Status WritePicture();
@@ -55,6 +58,7 @@ class WriteNode : public sdk::Node<WriteNode> {
   const EncoderChoice choice_;
   const IndexPattern pattern_;
   const uint64_t first_index_;
+  const std::string pixels_;  // "NV12"; empty: whatever the encoder takes
   const bool overwrite_param_;
 
   bool overwrite_ = false;
@@ -65,6 +69,7 @@ class WriteNode : public sdk::Node<WriteNode> {
   OutputPtr muxer_;
   AVStream* stream_ = nullptr;
   CodecPtr encoder_;
+  Repacker repacker_;
   PacketPtr packet_;
   AVRational time_base_{1, 90000};
   std::map<int64_t, int64_t> durations_;  // by pts, of the frames inside the encoder
