@@ -137,13 +137,17 @@ TEST_F(MemoryTest, ABufferIsImportedOnceUntilItsPoolIsForgotten) {
   ImportCache cache(bench_->device());
   const Import* first = cache.ImportHost({1, 1, 0}, a.data(), a.size()).value();
   EXPECT_EQ(cache.ImportHost({1, 1, 0}, a.data(), a.size()).value(), first);
-  EXPECT_NE(cache.ImportHost({2, 1, 0}, b.data(), b.size()).value(), first);
+  const Import* second = cache.ImportHost({2, 1, 0}, b.data(), b.size()).value();
+  EXPECT_NE(second, first);
   EXPECT_EQ(cache.size(), 2U);
   EXPECT_TRUE(cache.TakePool(1, 2).empty());
   EXPECT_EQ(cache.size(), 2U);
   EXPECT_EQ(cache.TakePool(1, 1).size(), 1U);
   EXPECT_EQ(cache.size(), 1U);
   EXPECT_TRUE(cache.ImportHost({1, 1, 0}, b.data(), b.size()).has_value());
+  const ImportCache::Taken taken = cache.TakePool(2, 1);
+  ASSERT_EQ(taken.size(), 1U);
+  EXPECT_EQ(&taken.front().mapped(), second) << "submissions under way point to it";
 }
 
 TEST_F(MemoryTest, ABufferThatChangesItsMappingIsAnError) {
@@ -206,14 +210,10 @@ TEST_F(QueueTest, PointsCompleteInOrderAndTheListenerHearsOfAll) {
                                                 },
                                                 [](uint64_t, uint64_t, const Error&) {}})
                    .value();
-  auto ring = CommandRing::Create(bench_->device(), bench_->kernels().set_layout(), 1).value();
   for (uint64_t i = 1; i <= 50; ++i) {
-    auto commands = ring->Record({}, queue->completed());
-    ASSERT_TRUE(commands.has_value());
     // Each waits for the one before.
-    const auto point = queue->Submit(*commands, i - 1);
+    const auto point = queue->Submit(VK_NULL_HANDLE, i - 1);
     ASSERT_EQ(point.value(), i);
-    ring->Submitted(*point);
   }
   ASSERT_TRUE(
       queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
@@ -227,37 +227,84 @@ TEST_F(QueueTest, AnIdleQueueIsIdleAtOnce) {
   EXPECT_TRUE(bench_->queue().WaitIdle(std::chrono::steady_clock::now()).has_value());
 }
 
-/// Two dispatches, the second reading what the first writes; returns what the validation layer
-/// says.
-uint32_t MessagesOfTwoSteps(bool barriers) {
-  DeviceOptions options = DeviceOptionsFromEnvironment();
-  auto device = Device::Create(options).value();
-  auto queue =
-      Queue::Create(*device, {[](uint64_t) {}, [](uint64_t, uint64_t, const Error&) {}}).value();
-  auto kernels = KernelModule::CreateBuiltin(*device).value();
-  auto ring = CommandRing::Create(*device, kernels->set_layout(), 2).value();
-  if (!barriers) ring->LeaveOutBarriersForTesting();
+TEST_F(QueueTest, APointCanBeWaitedForAlone) {
+  Queue& queue = bench_->queue();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const uint64_t point = queue.Submit(VK_NULL_HANDLE, 0).value();
+  ASSERT_TRUE(queue.WaitFor(point, deadline).has_value());
+  EXPECT_GE(queue.completed(), point);
+}
+
+TEST(WaitAheadTest, OneAtATimeUntilItIsKnownHowLongTheyTake) {
+  EXPECT_EQ(WaitAhead().Next(100), 1U);
+}
+
+TEST(WaitAheadTest, ShortSubmissionsAreWaitedForTogetherButHalfOfThemAtMost) {
+  WaitAhead ahead;
+  ahead.Completed(1, 40'000);
+  EXPECT_EQ(ahead.Next(1), 1U);
+  EXPECT_EQ(ahead.Next(3), 1U);
+  EXPECT_EQ(ahead.Next(8), 4U);
+  EXPECT_EQ(ahead.Next(100), WaitAhead::kBatchNs / 40'000);
+}
+
+TEST(WaitAheadTest, LongOnesAreWaitedForOneByOne) {
+  WaitAhead ahead;
+  ahead.Completed(1, 10'000'000);
+  EXPECT_EQ(ahead.Next(100), 1U);
+}
+
+TEST(WaitAheadTest, SlowerIsBelievedAtOnceAndFasterInTime) {
+  WaitAhead ahead;
+  ahead.Completed(4, 100'000);
+  EXPECT_EQ(ahead.Next(100), 8U);
+  // None of them came within that time.
+  ahead.Completed(0, 2 * WaitAhead::kBatchNs);
+  EXPECT_EQ(ahead.Next(100), 1U);
+  for (int i = 0; i < 20; ++i) ahead.Completed(1, 25'000);
+  EXPECT_GT(ahead.Next(100), 4U);
+}
+
+/// Two passes, the second reading what the first writes; returns what the validation layer says.
+uint32_t MessagesOfTwoPasses(bool barriers) {
+  std::string why;
+  const auto bench = Bench::Create(&why);
+  if (bench == nullptr) return 0;
   const sluice_format format = MakeFormat(SLUICE_FORMAT_AB24, 64, 16);
-  const Shape shape = MakeShape(format, MakeLayout(format).value()).value();
-  const Memory a = Memory::AllocateDevice(*device, shape.bytes).value();
-  const Memory b = Memory::AllocateDevice(*device, shape.bytes).value();
-  const Memory c = Memory::AllocateDevice(*device, shape.bytes).value();
-  const VkPipeline pipeline = kernels->Get(ConstantsFor(shape, shape, 10)).value();
-  const Push push = PushFor(shape, shape, Params{});
-  const Step steps[] = {
-      {kernels.get(), pipeline, AllPlanesIn(a.buffer()), AllPlanesIn(b.buffer()), push},
-      {kernels.get(), pipeline, AllPlanesIn(b.buffer()), AllPlanesIn(c.buffer()), push}};
-  const VkCommandBuffer commands = ring->Record(steps, 0).value();
-  ring->Submitted(queue->Submit(commands, 0).value());
-  EXPECT_TRUE(
-      queue->WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(20)).has_value());
-  return device->validation_messages();
+  const Picture from(format), to(format);
+  TestFilter first;
+  first.stages = {LookStage(Looks()[9])};
+  first.params.assign(kParamCount, 0);
+  TestFilter second = first;
+  second.sources = {FromFilter(0)};
+  Program::Options options;
+  options.passes.fuse = false;
+  options.barriers = barriers;
+  bench->RunChain({first, second}, {&from}, to, options);
+  return bench->TakeValidationMessages();
 }
 
 TEST_F(QueueTest, AMissingBarrierIsReportedByTheValidationLayer) {
   if (!bench_->device().validating()) GTEST_SKIP() << "needs SLUICE_VULKAN_VALIDATION=1";
-  EXPECT_GT(MessagesOfTwoSteps(false), 0U);
-  EXPECT_EQ(MessagesOfTwoSteps(true), 0U);
+  EXPECT_GT(MessagesOfTwoPasses(false), 0U);
+  EXPECT_EQ(MessagesOfTwoPasses(true), 0U);
+}
+
+using KernelLibraryTest = DeviceTest;
+
+TEST_F(KernelLibraryTest, TextsThatNobodyUsesAnyMoreAreForgottenAndThoseInUseStay) {
+  constexpr size_t kMost = 2;
+  KernelLibrary kernels(bench_->device(), {}, kMost);
+  const auto text = [](int i) {
+    return "#version 460\nlayout(local_size_x = 1) in;\nconst int k = " + std::to_string(i) +
+           ";\nvoid main() {}\n";
+  };
+  const auto used = kernels.Get(text(0), 1).value();
+  for (int i = 1; i < 6; ++i) {
+    ASSERT_TRUE(kernels.Get(text(i), 1).has_value());
+    EXPECT_LE(kernels.size(), kMost);
+  }
+  EXPECT_EQ(kernels.Get(text(0), 1).value(), used);
 }
 
 TEST(ShapeTest, ALayoutThatDoesNotHoldThePictureIsRefused) {
@@ -308,11 +355,11 @@ TEST(ShapeTest, APlaneBeyondItsPartIsRefusedWithItsNumbers) {
 }
 
 TEST(ShapeTest, AFormatThatKernelsDoNotKnowIsRefusedByName) {
-  sluice_format format = MakeFormat(SLUICE_FORMAT_P010, 64, 64);
+  sluice_format format = MakeFormat(SLUICE_FORMAT_NV16, 64, 64);
   const auto shape = MakeLayout(format);
   ASSERT_FALSE(shape.has_value());
   EXPECT_EQ(shape.error().code, SLUICE_E_UNSUPPORTED);
-  EXPECT_NE(shape.error().message.find("P010"), std::string::npos);
+  EXPECT_NE(shape.error().message.find("NV16"), std::string::npos);
   format = MakeFormat(SLUICE_FORMAT_YU12, 0, 64);
   EXPECT_FALSE(MakeLayout(format).has_value());
 }

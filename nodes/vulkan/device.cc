@@ -65,21 +65,48 @@ bool Has(const std::vector<VkExtensionProperties>& list, const char* name) {
                      [name](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
 }
 
-/// Compute, and nothing else where there is a choice: a queue of its own does not wait behind
-/// graphics.
-int FindComputeFamily(VkPhysicalDevice physical) {
+std::vector<VkQueueFamilyProperties> QueueFamilies(VkPhysicalDevice physical) {
   uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, nullptr);
   std::vector<VkQueueFamilyProperties> families(count);
   vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families.data());
+  return families;
+}
+
+/// Compute, and nothing else where there is a choice: a queue of its own does not wait behind
+/// graphics.
+int FindComputeFamily(const std::vector<VkQueueFamilyProperties>& families) {
   int found = -1;
-  for (uint32_t i = 0; i < count; ++i) {
+  for (uint32_t i = 0; i < families.size(); ++i) {
     const VkQueueFlags flags = families[i].queueFlags;
     if (!(flags & VK_QUEUE_COMPUTE_BIT)) continue;
     if (!(flags & VK_QUEUE_GRAPHICS_BIT)) return static_cast<int>(i);
     if (found < 0) found = static_cast<int>(i);
   }
   return found;
+}
+
+/// Nothing but copies: that is where a device has engines of their own for them. Those of video
+/// engines copy as well.
+int FindTransferFamily(const std::vector<VkQueueFamilyProperties>& families) {
+  constexpr VkQueueFlags kVideoEncode = 0x40;  // a beta's name in these headers
+  constexpr VkQueueFlags kWork = VK_QUEUE_TRANSFER_BIT | VK_QUEUE_COMPUTE_BIT |
+                                 VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_VIDEO_DECODE_BIT_KHR |
+                                 kVideoEncode | VK_QUEUE_OPTICAL_FLOW_BIT_NV;
+  for (uint32_t i = 0; i < families.size(); ++i) {
+    if ((families[i].queueFlags & kWork) == VK_QUEUE_TRANSFER_BIT) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void DescribeTimestamps(VkPhysicalDevice physical, double period_ns, DeviceInfo& info) {
+  const std::vector<VkQueueFamilyProperties> families = QueueFamilies(physical);
+  const int family = FindComputeFamily(families);
+  if (family < 0) return;
+  const uint32_t bits = families[static_cast<size_t>(family)].timestampValidBits;
+  if (bits == 0) return;
+  info.timestamp_ns = period_ns;
+  info.timestamp_mask = bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
 }
 
 std::string Missing(VkPhysicalDevice physical, uint32_t api_version) {
@@ -93,7 +120,7 @@ std::string Missing(VkPhysicalDevice physical, uint32_t api_version) {
   vkGetPhysicalDeviceFeatures2(physical, &features);
   if (!f12.timelineSemaphore) return "timeline semaphores";
   if (!f13.synchronization2) return "synchronization2";
-  if (FindComputeFamily(physical) < 0) return "a compute queue";
+  if (FindComputeFamily(QueueFamilies(physical)) < 0) return "a compute queue";
   return "";
 }
 
@@ -112,11 +139,19 @@ DeviceInfo Describe(VkPhysicalDevice physical, uint32_t index) {
   info.name = p.properties.deviceName;
   info.driver = std::string(driver.driverName) + " " + driver.driverInfo;
   std::copy(std::begin(id.deviceUUID), std::end(id.deviceUUID), info.uuid.begin());
+  std::copy(std::begin(id.driverUUID), std::end(id.driverUUID), info.driver_uuid.begin());
   info.type = p.properties.deviceType;
   info.api_version = p.properties.apiVersion;
   info.import_alignment = can_import ? host.minImportedHostPointerAlignment : 0;
   info.max_buffer_range = p.properties.limits.maxStorageBufferRange;
+  info.max_buffers = p.properties.limits.maxPerStageDescriptorStorageBuffers;
   info.binding_alignment = p.properties.limits.minStorageBufferOffsetAlignment;
+  info.uniform_alignment =
+      std::max<uint64_t>(p.properties.limits.minUniformBufferOffsetAlignment, 16);
+  info.max_uniform_range = p.properties.limits.maxUniformBufferRange;
+  std::copy(std::begin(p.properties.pipelineCacheUUID), std::end(p.properties.pipelineCacheUUID),
+            info.cache_uuid.begin());
+  DescribeTimestamps(physical, p.properties.limits.timestampPeriod, info);
   info.missing = Missing(physical, info.api_version);
   info.usable = info.missing.empty();
   // A device older than 1.1 cannot even be asked.
@@ -310,15 +345,24 @@ Status Device::CreateInstance(const DeviceOptions& options) {
   volkLoadInstanceOnly(instance_);
   if (options.validation)
     vkCreateDebugUtilsMessengerEXT(instance_, &messenger, nullptr, &messenger_);
+  destroy_messenger_ = vkDestroyDebugUtilsMessengerEXT;
   return {};
 }
 
-Status Device::Open(VkPhysicalDevice physical) {
+Status Device::Open(VkPhysicalDevice physical, bool transfer_queue) {
   vkGetPhysicalDeviceMemoryProperties(physical, &memory_);
-  queue_family_ = static_cast<uint32_t>(FindComputeFamily(physical));
-  const float priority = 1.0F;
-  const VkDeviceQueueCreateInfo queue{
-      VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, queue_family_, 1, &priority};
+  const std::vector<VkQueueFamilyProperties> families = QueueFamilies(physical);
+  queue_family_ = static_cast<uint32_t>(FindComputeFamily(families));
+  const float priorities[] = {1.0F, 1.0F};
+  std::vector<VkDeviceQueueCreateInfo> queues = {
+      {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, queue_family_, 1, priorities}};
+  const int found = transfer_queue ? FindTransferFamily(families) : -1;
+  if (found >= 0) {
+    transfer_.family = static_cast<uint32_t>(found);
+    queues.push_back(queues.front());
+    queues.back().queueFamilyIndex = transfer_.family;
+    queues.back().queueCount = std::min(families[transfer_.family].queueCount, 2U);
+  }
   VkPhysicalDeviceVulkan13Features f13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
   f13.synchronization2 = VK_TRUE;
   // Part of 1.3 everywhere; compilers for 1.3 write LocalSizeId.
@@ -328,14 +372,18 @@ Status Device::Open(VkPhysicalDevice physical) {
   std::vector<const char*> extensions = info_.external.extensions;
   if (info_.import_alignment > 0) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   VkDeviceCreateInfo create{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &f12};
-  create.queueCreateInfoCount = 1;
-  create.pQueueCreateInfos = &queue;
+  create.queueCreateInfoCount = static_cast<uint32_t>(queues.size());
+  create.pQueueCreateInfos = queues.data();
   create.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
   create.ppEnabledExtensionNames = extensions.data();
   const VkResult result = vkCreateDevice(physical, &create, nullptr, &device_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateDevice on " + info_.name);
   volkLoadDeviceTable(&vk_, device_);
   vk_.vkGetDeviceQueue(device_, queue_family_, 0, &queue_);
+  if (found < 0) return {};
+  vk_.vkGetDeviceQueue(device_, transfer_.family, 0, &transfer_.queue);
+  if (queues.back().queueCount > 1)
+    vk_.vkGetDeviceQueue(device_, transfer_.family, 1, &transfer_.second);
   return {};
 }
 
@@ -351,13 +399,15 @@ Result<std::unique_ptr<Device>> Device::Create(const DeviceOptions& options) {
   auto chosen = ChooseDevice(infos, options.selector);
   if (!chosen) return tl::unexpected(chosen.error());
   device->info_ = infos[*chosen];
-  if (Status s = device->Open((*physical)[*chosen]); !s) return tl::unexpected(s.error());
+  if (Status s = device->Open((*physical)[*chosen], options.transfer_queue); !s) {
+    return tl::unexpected(s.error());
+  }
   return device;
 }
 
 Device::~Device() {
   if (device_ != VK_NULL_HANDLE) vk_.vkDestroyDevice(device_, nullptr);
-  if (messenger_ != VK_NULL_HANDLE) vkDestroyDebugUtilsMessengerEXT(instance_, messenger_, nullptr);
+  if (messenger_ != VK_NULL_HANDLE) destroy_messenger_(instance_, messenger_, nullptr);
   if (instance_ != VK_NULL_HANDLE) vkDestroyInstance(instance_, nullptr);
 }
 

@@ -24,14 +24,21 @@ struct DeviceInfo {
   std::string name;
   std::string driver;  ///< Driver's name and version, as it prints them.
   std::array<uint8_t, VK_UUID_SIZE> uuid{};
+  std::array<uint8_t, VK_UUID_SIZE> driver_uuid{};  ///< Of the build: another takes no opaque fds.
   VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
   uint32_t api_version = 0;
   bool usable = false;            ///< Has everything that this plugin needs.
   std::string missing;            ///< What it lacks, when not usable.
   uint64_t import_alignment = 0;  ///< Bytes; of base and size of imported memory; 0: cannot import.
   uint64_t max_buffer_range = 0;  ///< Bytes that one shader binding reaches.
-  uint64_t binding_alignment = 0;  ///< Bytes.
-  ExternalSupport external;        ///< What it shares with other drivers.
+  uint32_t max_buffers = 0;       ///< Such bindings of one shader.
+  uint64_t binding_alignment = 0;    ///< Bytes.
+  uint64_t uniform_alignment = 256;  ///< Bytes, of what one binding of numbers begins at.
+  uint64_t max_uniform_range = 0;    ///< Bytes that one of them reaches.
+  double timestamp_ns = 0;           ///< Of one tick; 0: the queue has no timestamps.
+  uint64_t timestamp_mask = 0;       ///< The bits that count.
+  std::array<uint8_t, VK_UUID_SIZE> cache_uuid{};  ///< Of pipeline caches that the driver takes.
+  ExternalSupport external;                        ///< What it shares with other drivers.
 };
 
 /// Picks one of `devices`: an empty `selector` takes the best usable one (discrete, integrated,
@@ -44,12 +51,20 @@ Result<size_t> ChooseDevice(const std::vector<DeviceInfo>& devices, std::string_
 std::string FormatUuid(const std::array<uint8_t, VK_UUID_SIZE>& uuid);
 
 struct DeviceOptions {
-  std::string selector;     ///< See ChooseDevice.
-  bool validation = false;  ///< Validation layer with synchronisation checks.
+  std::string selector;         ///< See ChooseDevice.
+  bool validation = false;      ///< Validation layer with synchronisation checks.
+  bool transfer_queue = false;  ///< Also a queue that only copies, where there is one.
 };
 
 /// Options with `validation` from SLUICE_VULKAN_VALIDATION=1.
 DeviceOptions DeviceOptionsFromEnvironment();
+
+/// What has been made since the device was opened: constant while frames only run.
+struct DeviceCounters {
+  std::atomic<uint64_t> pipelines{0};
+  std::atomic<uint64_t> allocations{0};  ///< of device memory, imports included
+  std::atomic<uint64_t> recordings{0};   ///< command buffers
+};
 
 /// Instance, device and its one compute queue.
 /// Threads: [thread-safe] after Create; the queue itself is locked by Queue.
@@ -64,6 +79,8 @@ class Device {
 
   const DeviceInfo& info() const { return info_; }
   bool is_software() const { return info_.type == VK_PHYSICAL_DEVICE_TYPE_CPU; }
+  /// Whether memory of the host is farther from it than its own.
+  bool has_link() const { return info_.type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU; }
   /// Whether exporting a semaphore waits until the submissions before it have run: software Vulkan
   /// has no kernel fence that could stand for them. docs/vulkan-memory.md, "Software Vulkan".
   bool exports_late() const { return is_software(); }
@@ -71,12 +88,21 @@ class Device {
   VkDevice handle() const { return device_; }
   VkQueue queue() const { return queue_; }
   uint32_t queue_family() const { return queue_family_; }
+  /// Of DeviceOptions::transfer_queue; null where it was not asked for, or there is none.
+  struct TransferQueue {
+    VkQueue queue = VK_NULL_HANDLE;
+    VkQueue second = VK_NULL_HANDLE;  ///< of the same family; null: it has one
+    uint32_t family = 0;
+  };
+  const TransferQueue& transfer() const { return transfer_; }
 
   /// A memory type in `type_bits` with all of `wanted`, and of those one with the most of
   /// `preferred`. Errors: Unsupported.
   Result<uint32_t> FindMemoryType(uint32_t type_bits, VkMemoryPropertyFlags wanted,
                                   VkMemoryPropertyFlags preferred) const;
   VkMemoryPropertyFlags MemoryFlags(uint32_t type) const;
+
+  DeviceCounters& counters() const { return counters_; }
 
   /// `semaphore` is exported after each signal, which counts as a wait. Version 1.3.239 of the
   /// validation layer does not know: what it says of that is not counted.
@@ -89,7 +115,7 @@ class Device {
  private:
   Device() = default;
   Status CreateInstance(const DeviceOptions& options);
-  Status Open(VkPhysicalDevice physical);
+  Status Open(VkPhysicalDevice physical, bool transfer_queue);
   bool IsExpected(const VkDebugUtilsMessengerCallbackDataEXT& data) const;
   static VKAPI_ATTR VkBool32 VKAPI_CALL OnMessage(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                   VkDebugUtilsMessageTypeFlagsEXT types,
@@ -98,12 +124,16 @@ class Device {
 
   VkInstance instance_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
+  // volk's own is that of the instance that was loaded last.
+  PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger_ = nullptr;
   VkDevice device_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
   uint32_t queue_family_ = 0;
+  TransferQueue transfer_;
   VkPhysicalDeviceMemoryProperties memory_{};
   VolkDeviceTable vk_{};
   DeviceInfo info_;
+  mutable DeviceCounters counters_;
   std::atomic<uint32_t> validation_messages_{0};
   mutable std::mutex exported_mutex_;
   mutable std::set<uint64_t> exported_;  // semaphores, while validating

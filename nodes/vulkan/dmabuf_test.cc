@@ -1,5 +1,6 @@
 // Frames that other drivers share, through the plugin's ABI. On a machine without udmabuf memfds
 // stand in for dma-bufs: that shows the plumbing. In a guest they are real, and so are the fences.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -56,13 +57,17 @@ TEST_F(DmabufTest, AFrameOfTheHeapIsReadWhereItLies) {
   ExpectWithin(1, RunOnce(Picture(kRgb)), Negative(picture));
 }
 
-TEST_F(DmabufTest, PlanesInBuffersOfTheirOwnAreReadAndWritten) {
-  sluice_layout layout = sdk::testing::MakeLayout(kNv12);
+/// The negative of a frame with a buffer for each of its two planes.
+class PlanesApartTest : public DmabufTest, public ::testing::WithParamInterface<uint32_t> {};
+
+TEST_P(PlanesApartTest, PlanesInBuffersOfTheirOwnAreReadAndWritten) {
+  const sluice_format format = MakeFormat(GetParam(), 192, 90);
+  sluice_layout layout = sdk::testing::MakeLayout(format);
   layout.part_count = 2;
   layout.planes[1].part = 1;
   layout.planes[1].offset = 0;
   in_layout_ = out_layout_ = &layout;
-  const TestNode& look = AddLook(kNv12);
+  const TestNode& look = AddLook(format);
   ASSERT_EQ(Build(1), SLUICE_OK);
   std::vector<sdk::UniqueFd> fds;
   for (FakePool* pool : {in_pool_, out_pool_}) {
@@ -75,7 +80,7 @@ TEST_F(DmabufTest, PlanesInBuffersOfTheirOwnAreReadAndWritten) {
     }
     KernelMemory::Give(IdOf(*pool), memory);
   }
-  const Picture picture = Noise(kNv12), got(kNv12);
+  const Picture picture = Noise(format), got(format);
   for (uint32_t p = 0; p < 2; ++p) {
     const CpuView view(fds[p].get(), 65536);
     std::memcpy(view.base(), picture.plane(p), picture.layout().planes[p].size);
@@ -93,6 +98,40 @@ TEST_F(DmabufTest, PlanesInBuffersOfTheirOwnAreReadAndWritten) {
   ExpectWithin(2, got, Negative(picture));
   Return(in);
   Return(out);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, PlanesApartTest,
+                         ::testing::Values(SLUICE_FORMAT_NV12, SLUICE_FORMAT_P010),
+                         [](const auto& test) { return FourccName(test.param); });
+
+TEST_F(DmabufTest, ADmabufThatMayOnlyBeReadIsReadByAMappingAndNeverWritten) {
+  const TestNode& look = AddLook(kRgb);
+  ASSERT_EQ(Build(1), SLUICE_OK);
+  if (!vulkan().device().is_software()) GTEST_SKIP() << device() << " imports what it likes";
+  const sluice_layout layout = in_pool_->layout();
+  const uint64_t size = (layout.size + 4095) / 4096 * 4096;
+  const sdk::UniqueFd pages = MakePages(size);
+  const std::string name = "/proc/self/fd/" + std::to_string(pages.get());
+  const sdk::UniqueFd read_only(open(name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!read_only) GTEST_SKIP() << "a dma-buf of this kernel cannot be opened anew, to be read only";
+  const int64_t before = OpenFds();
+  KernelMemory::Give(IdOf(*in_pool_), OnePart(read_only.get(), layout.size));
+  FakeFrame* in = Lease(*in_pool_);
+  EXPECT_EQ(TestImport(look, SLUICE_PORT_INPUT, in), SLUICE_OK) << look.error;
+  Return(in);
+  for (int i = 0; i < 3; ++i) {
+    const Picture picture = Noise(kRgb);
+    { Put(picture, layout, CpuView(pages.get(), size).base()); }
+    // What RunOnce writes into the fake pool's own memory is not looked at.
+    ExpectWithin(1, RunOnce(Picture(kRgb)), Negative(picture));
+  }
+  EXPECT_TRUE(look.copies.empty());
+  // As a picture to be written, it is refused: also when it is known as one that is read.
+  in = Lease(*in_pool_);
+  EXPECT_EQ(TestImport(look, SLUICE_PORT_OUTPUT, in), SLUICE_E_UNSUPPORTED);
+  Return(in);
+  ForgetAll();
+  EXPECT_EQ(OpenFds(), before);
 }
 
 TEST_F(DmabufTest, AnImportThatFailsIsRefusedWithPlaneAndNumbersAndLeaksNothing) {
@@ -210,6 +249,11 @@ class ExportTest : public DmabufTest {
   sdk::testing::FakePoolSink sink_;
 };
 
+/// Of filters that have none.
+struct NoNumbers final : NumberSource {
+  void CopyParams(uint32_t, std::span<float>) const override {}
+};
+
 /// Reads a dma-buf on another device: converts it into `to`.
 void ReadOnAnotherDevice(int fd, uint64_t size, const Shape& shape, const Picture& to) {
   std::string why;
@@ -219,14 +263,22 @@ void ReadOnAnotherDevice(int fd, uint64_t size, const Shape& shape, const Pictur
   ASSERT_TRUE(from.has_value()) << from.error().message;
   auto into = Memory::ImportHost(bench->device(), to.base(), to.bytes());
   ASSERT_TRUE(into.has_value());
-  auto ring = CommandRing::Create(bench->device(), bench->kernels().set_layout(), 1).value();
-  const Step step{&bench->kernels(),
-                  bench->kernels().Get(ConstantsFor(shape, to.shape(), 0)).value(),
-                  AllPlanesIn(from->buffer()), AllPlanesIn(into->buffer()),
-                  PushFor(shape, to.shape(), Params{})};
+  Network network;
+  network.nodes.push_back({"convert", {}, {FromInput(0)}});
+  network.inputs = {shape};
+  network.outputs = {to.shape()};
+  network.output_nodes = {0};
+  auto program =
+      Program::Create(bench->device(), bench->kernels(), std::move(network), {{}}, {}).value();
   const ForeignBuffer foreign{from->buffer(), false};
-  const auto commands = ring->Record(std::span(&step, 1), 0, std::span(&foreign, 1));
-  ring->Submitted(bench->queue().Submit(commands.value(), 0).value());
+  const BoundFrame source{AllPlanesIn(from->buffer()), from->serial()};
+  const BoundFrame target{AllPlanesIn(into->buffer()), into->serial()};
+  const NoNumbers numbers;
+  Program::Recording* const recording = program
+                                            ->Prepare(std::span(&source, 1), std::span(&target, 1),
+                                                      std::span(&foreign, 1), 0, numbers)
+                                            .value();
+  program->Submitted(*recording, bench->queue().Submit(Program::Commands(*recording), 0).value());
   ASSERT_TRUE(bench->queue()
                   .WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(60))
                   .has_value());

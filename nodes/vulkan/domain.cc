@@ -17,6 +17,17 @@ bool FromEnvironment(const char* name) {
   return value != nullptr && std::strcmp(value, "1") == 0;
 }
 
+bool IsOff(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && std::strcmp(value, "0") == 0;
+}
+
+/// Of this process, in the order of their opening. [main-thread]
+std::vector<VulkanDomain*>& OpenDomains() {
+  static std::vector<VulkanDomain*> domains;
+  return domains;
+}
+
 void CopyText(char* to, size_t size, const std::string& from) {
   std::snprintf(to, size, "%s", from.c_str());
 }
@@ -30,6 +41,7 @@ sdk::Expected<std::unique_ptr<VulkanDomain>> VulkanDomain::Create(const sdk::Hos
                                                                   const sdk::Params& params) {
   DeviceOptions options = DeviceOptionsFromEnvironment();
   options.selector = params.String("device");
+  options.transfer_queue = !IsOff("SLUICE_VULKAN_TRANSFER");
   auto device = Device::Create(options);
   if (!device) return ToStatus(device.error());
   std::unique_ptr<VulkanDomain> domain(new VulkanDomain(host, std::move(*device)));
@@ -46,25 +58,46 @@ sdk::Status VulkanDomain::Open() {
                                         files ? &kWithFiles : nullptr, files ? this : nullptr);
   if (!timeline.ok()) return timeline.status();
   timeline_ = *std::move(timeline);
-  auto kernels = KernelModule::CreateBuiltin(*device_);
-  if (!kernels) return ToStatus(kernels.error());
-  kernels_ = std::move(*kernels);
+  fuse_ = !IsOff("SLUICE_VULKAN_FUSE");
+  kernels_ = std::make_unique<KernelLibrary>(*device_, CacheDirectory());
   imports_ = std::make_unique<ImportCache>(*device_);
   staging_ = std::make_unique<StagingPool>(*device_);
   exports_ = std::make_unique<SemaphoreRing>(*device_, SemaphoreRing::Use::kSignal);
+  if (Status s = OpenTransfers(); !s) return ToStatus(s.error());
   auto queue = Queue::Create(*device_, {[this](uint64_t point) { OnCompleted(point); },
                                         [this](uint64_t first, uint64_t last, const Error& error) {
                                           OnLost(first, last, error);
                                         }});
   if (!queue) return ToStatus(queue.error());
   queue_ = std::move(*queue);
+  static uint64_t serial = 0;
+  serial_ = ++serial;
+  OpenDomains().push_back(this);
   return {};
 }
 
+VulkanDomain* VulkanDomain::FindOpen(const uint8_t* uuid) {
+  const std::vector<VulkanDomain*>& domains = OpenDomains();
+  const auto found = std::find_if(domains.rbegin(), domains.rend(), [&](const VulkanDomain* open) {
+    return uuid == nullptr ||
+           std::memcmp(open->device().info().uuid.data(), uuid, VK_UUID_SIZE) == 0;
+  });
+  return found != domains.rend() ? *found : nullptr;
+}
+
 VulkanDomain::~VulkanDomain() {
+  std::erase(OpenDomains(), this);
   if (queue_ != nullptr) {
-    const Status idle = queue_->WaitIdle(std::chrono::steady_clock::now() + kLastWait);
+    const auto deadline = std::chrono::steady_clock::now() + kLastWait;
+    Status idle = queue_->WaitIdle(deadline);
+    for (const auto* transfer : {&transfer_in_, &second_transfer_}) {
+      if (idle && *transfer != nullptr)
+        idle = (*transfer)->WaitFor((*transfer)->submitted(), deadline);
+    }
     if (!idle && idle.error().code == SLUICE_E_TIMEOUT) Abandon();
+    // Software Vulkan (Mesa 25.0) lets go of what a submission waited for after it has signalled:
+    // a timeline that another queue waited for would be gone before that. All is over: no wait.
+    if (idle && transfer_in_ != nullptr) (void)device_->vk().vkDeviceWaitIdle(device_->handle());
   }
   queue_.reset();
   if (device_ == nullptr) return;
@@ -76,15 +109,24 @@ VulkanDomain::~VulkanDomain() {
 // A fence of another driver never came. Destroying what the device still uses is undefined, and
 // drivers wait in vkDestroyDevice: the process goes on without it.
 void VulkanDomain::Abandon() {
+  // The queue's thread may wait for it.
+  if (transfer_in_ != nullptr) transfer_out().Stop();
   queue_->Abandon();
+  {
+    // Before their submissions are said to be over.
+    const std::lock_guard<std::mutex> lock(forgotten_mutex_);
+    (void)new std::deque<Forgotten>(std::move(forgotten_));
+    forgotten_.clear();
+  }
   // Frames that wait for it may outlive the domain: their fences end here, as failed.
   OnLost(announced_.load() + 1, queue_->submitted(),
          Error{SLUICE_E_DEVICE_LOST, device_->info().name +
                                          " is not done with its submissions: it is left as it is "
                                          "until the process ends"});
   const std::lock_guard<std::mutex> lock(mutex_);
-  (void)new std::deque<Forgotten>(std::move(forgotten_));
   (void)exports_.release();
+  (void)transfer_in_.release();
+  (void)second_transfer_.release();
   (void)staging_.release();
   (void)imports_.release();
   (void)kernels_.release();
@@ -94,7 +136,7 @@ void VulkanDomain::Abandon() {
 uint32_t VulkanDomain::views() const {
   const DeviceInfo& info = device_->info();
   return (info.import_alignment > 0 ? SLUICE_VIEW_SHM : 0) |
-         (info.external.import_dmabuf ? SLUICE_VIEW_DMABUF : 0);
+         (info.external.import_dmabuf ? SLUICE_VIEW_DMABUF : 0) | SLUICE_VIEW_DEVICE;
 }
 
 sdk::Status VulkanDomain::Describe(sluice_domain_info& out) const {
@@ -112,16 +154,22 @@ sdk::Status VulkanDomain::Describe(sluice_domain_info& out) const {
 }
 
 void VulkanDomain::OnCompleted(uint64_t point) {
-  for (;;) {
-    CopyOut copy{};
-    {
-      std::lock_guard<std::mutex> lock(copies_mutex_);
-      if (copies_.empty() || copies_.front().point > point) break;
-      copy = copies_.front();
-      copies_.pop_front();
+  while (const std::optional<CopyOut> copy = NextCopyOut(point)) {
+    int32_t error = copy->error;
+    if (error == 0 && copy->transfer != 0 && !transfer_out().Await(copy->transfer)) {
+      // Abandoned: what the device uses stays, and whoever stopped it fails what is left.
+      if (transfer_out().stopped()) return;
+      queue_->Lose();
+      error = SLUICE_E_DEVICE_LOST;
     }
-    std::memcpy(copy.to, copy.from, copy.bytes);
+    if (error == 0) {
+      std::memcpy(copy->to, copy->from, copy->bytes);
+    } else {
+      timeline_.Fail(copy->point, error);
+    }
+    EndCopyOut();
   }
+  EndMappedReads(0, point);
   announced_.store(point);
   BuryForgotten(point);
   files_.Completed(point);
@@ -135,6 +183,13 @@ void VulkanDomain::BuryForgotten(uint64_t point) {
 
 void VulkanDomain::OnLost(uint64_t first, uint64_t last, const Error& error) {
   host_.Log(SLUICE_LOG_ERROR, kDomain, "%s", error.message.c_str());
+  EndMappedReads(0, last);
+  {
+    std::lock_guard<std::mutex> lock(copies_mutex_);
+    copies_.clear();
+  }
+  if (last < first) return;
+  BuryForgotten(last);
   for (uint64_t point = first; point <= last; ++point) timeline_.Fail(point, error.code);
   files_.Completed(last);
   timeline_.Signal(last);
@@ -142,12 +197,14 @@ void VulkanDomain::OnLost(uint64_t first, uint64_t last, const Error& error) {
 
 void VulkanDomain::ForgetPool(uint32_t pool, uint32_t epoch) {
   std::lock_guard<std::mutex> lock(mutex_);
-  std::vector<Import> taken = imports_->TakePool(pool, epoch);
-  if (taken.empty()) return;
-  const uint64_t until = queue_->submitted();
+  ImportCache::Taken taken = imports_->TakePool(pool, epoch);
+  // What other islands have under way is of no concern: a mapping goes right after this, and what
+  // was imported of it must go first.
+  uint64_t until = 0;
+  for (const auto& entry : taken) until = std::max(until, entry.mapped().last_use);
   // Locked before the look at announced_: the waiter, who sets it first, then finds the entry.
   std::lock_guard<std::mutex> forgotten_lock(forgotten_mutex_);
-  if (announced_.load() < until) forgotten_.push_back({until, std::move(taken)});
+  if (announced_.load() < until && !queue_->lost()) forgotten_.push_back({until, std::move(taken)});
 }
 
 size_t VulkanDomain::imports() const {

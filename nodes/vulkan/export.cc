@@ -22,7 +22,8 @@ sdk::Status CannotAllocate(const DeviceInfo& device, const Error& error) {
                             device.name.c_str(), error.message.c_str());
 }
 
-/// The plan's layout where it has one that kernels can use; else one that meets its demands.
+}  // namespace
+
 Result<sluice_layout> LayoutFor(const sluice_pool_request& request) {
   if (request.base_multiple > kPage) {
     return Fail(SLUICE_E_UNSUPPORTED, "buffers at multiples of " +
@@ -37,9 +38,34 @@ Result<sluice_layout> LayoutFor(const sluice_pool_request& request) {
                                      request.size_multiple, request.tail_bytes});
 }
 
-}  // namespace
+// Memory that never leaves the device: the host counts leases of it and knows no more.
+sdk::Status VulkanDomain::AllocateOnDevice(const sluice_pool_request& request,
+                                           sdk::PoolSink& sink) {
+  const auto layout = LayoutFor(request);
+  if (!layout) return sdk::Status(SLUICE_E_UNSUPPORTED, layout.error().message);
+  if (layout->size > device_->info().max_buffer_range) {
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "buffers of %llu bytes; %s reaches %llu",
+                              static_cast<unsigned long long>(layout->size),
+                              device_->info().name.c_str(),
+                              static_cast<unsigned long long>(device_->info().max_buffer_range));
+  }
+  for (uint32_t i = 0; i < request.buffers; ++i) {
+    auto memory = Memory::AllocateDevice(*device_, layout->size);
+    if (!memory) return ToStatus(memory.error());
+    sluice_buffer_desc buffer{};
+    buffer.memory.view = SLUICE_VIEW_DEVICE;
+    buffer.layout = *layout;
+    if (sdk::Status status = sink.Add(buffer); !status.ok()) return status;
+    Import import;
+    import.parts.push_back(std::move(*memory));
+    std::lock_guard<std::mutex> lock(mutex_);
+    imports_->Put({request.pool, request.epoch, i}, std::move(import));
+  }
+  return {};
+}
 
 sdk::Status VulkanDomain::AllocatePool(const sluice_pool_request& request, sdk::PoolSink& sink) {
+  if (request.views == SLUICE_VIEW_DEVICE) return AllocateOnDevice(request, sink);
   if ((request.views & ~static_cast<uint32_t>(SLUICE_VIEW_DMABUF)) != 0) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "%s makes dma-bufs, not the views %u",
                               device_->info().name.c_str(), request.views);

@@ -11,14 +11,24 @@ bool Has(const std::vector<VkExtensionProperties>& list, const char* name) {
                      [name](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
 }
 
-void DescribeMemory(VkPhysicalDevice physical, ExternalSupport& out) {
+VkExternalMemoryFeatureFlags FeaturesOf(VkPhysicalDevice physical,
+                                        VkExternalMemoryHandleTypeFlagBits handle) {
   const VkPhysicalDeviceExternalBufferInfo info{
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO, nullptr, 0, kBufferUsage,
-      VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT};
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO, nullptr, 0, kBufferUsage, handle};
   VkExternalBufferProperties properties{VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
   vkGetPhysicalDeviceExternalBufferProperties(physical, &info, &properties);
-  const VkExternalMemoryFeatureFlags features =
-      properties.externalMemoryProperties.externalMemoryFeatures;
+  return properties.externalMemoryProperties.externalMemoryFeatures;
+}
+
+void DescribeOpaque(VkPhysicalDevice physical, ExternalSupport& out) {
+  const auto features = FeaturesOf(physical, VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT);
+  out.import_opaque = (features & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) != 0;
+  out.export_opaque = (features & VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT) != 0;
+  out.dedicated_opaque = (features & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT) != 0;
+}
+
+void DescribeMemory(VkPhysicalDevice physical, ExternalSupport& out) {
+  const auto features = FeaturesOf(physical, VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT);
   out.import_dmabuf = (features & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) != 0;
   out.export_dmabuf = (features & VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT) != 0;
   out.dedicated_dmabuf = (features & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT) != 0;
@@ -55,6 +65,7 @@ ExternalSupport DescribeExternal(VkPhysicalDevice physical,
     return true;
   };
   const bool memory_fd = take(VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME);
+  if (memory_fd) DescribeOpaque(physical, out);
   if (memory_fd && take(VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME)) {
     DescribeMemory(physical, out);
   }

@@ -8,8 +8,9 @@
 
 namespace sluice::vulkan {
 
-/// What a device can share with other drivers, as it says itself when asked for what the kernels
-/// use: storage buffers over dma-bufs, and binary semaphores as sync_files.
+/// What a device can share with other drivers, and with other processes that use the same driver,
+/// as it says itself when asked for what the kernels use: storage buffers over dma-bufs or opaque
+/// fds, and binary semaphores as sync_files.
 struct ExternalSupport {
   bool import_dmabuf = false;
   bool export_dmabuf = false;
@@ -18,12 +19,17 @@ struct ExternalSupport {
   bool image_modifiers = false;   ///< VK_EXT_image_drm_format_modifier
   bool import_sync_fd = false;
   bool export_sync_fd = false;
+  bool import_opaque = false;  ///< OPAQUE_FD: memory of this device and driver, by an fd
+  bool export_opaque = false;
+  bool dedicated_opaque = false;  ///< each such buffer needs an allocation of its own
   bool has_render_node = false;  ///< VK_EXT_physical_device_drm names one
   int64_t render_major = 0;
   int64_t render_minor = 0;
   /// Device extensions to enable for the above.
   std::vector<const char*> extensions;
 
+  /// Whether frames can be handed to other processes of the same driver, and taken from them.
+  bool opaque_memory() const { return import_opaque && export_opaque; }
   /// Whether frames can be waited for, and given away, as sync_files.
   bool sync_files() const { return import_sync_fd && export_sync_fd; }
 };

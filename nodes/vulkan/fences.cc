@@ -16,7 +16,8 @@ namespace {
 
 constexpr uint32_t kMaxReleaseFences = 64;
 constexpr std::chrono::seconds kLastResort{5};
-constexpr int kSoftwareWaitMs = 2000;
+constexpr std::chrono::seconds kOwnWait{10};
+constexpr std::chrono::milliseconds kSoftwareWait{2000};
 
 /// Whether `fd` is a sync_file (drivers take anything, some of them) whose fences may come: 1 they
 /// have, 0 not yet. Errors: InvalidArgument; Io when one of them has failed.
@@ -33,11 +34,27 @@ Result<int> StatusOfFile(int fd) {
   return info.status;
 }
 
+/// Whether `fd` is readable within `limit`; a signal does not shorten the wait.
+bool IsReadable(int fd, std::chrono::milliseconds limit) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point deadline = Clock::now() + limit;
+  for (;;) {
+    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    pollfd entry{fd, POLLIN, 0};
+    const int count = poll(&entry, 1, static_cast<int>(std::max<int64_t>(rest, 0)));
+    if (count == 1) return (entry.revents & POLLIN) != 0;
+    if (count == 0 || errno != EINTR) return false;
+  }
+}
+
+// A fence that failed is readable as well.
 Status WaitForFile(int fd) {
-  pollfd entry{fd, POLLIN, 0};
-  if (poll(&entry, 1, kSoftwareWaitMs) == 1 && (entry.revents & POLLIN) != 0) return {};
-  return Fail(SLUICE_E_TIMEOUT,
-              "a sync_file that has not signalled for " + std::to_string(kSoftwareWaitMs) + " ms");
+  if (!IsReadable(fd, kSoftwareWait)) {
+    return Fail(SLUICE_E_TIMEOUT, "a sync_file that has not signalled for " +
+                                      std::to_string(kSoftwareWait.count()) + " ms");
+  }
+  if (const auto status = StatusOfFile(fd); !status) return tl::unexpected(status.error());
+  return {};
 }
 
 }  // namespace
@@ -57,12 +74,9 @@ Status VulkanDomain::AwaitFile(Island& island, sdk::UniqueFd file) {
 }
 
 Status VulkanDomain::AwaitTimeline(Island& island, const sluice_fence& fence) {
-  if (fence.timeline == timeline_.c()) {
-    // What the waiter has announced is over, and visible to the host as well.
-    if (fence.point > announced_.load())
-      island.wait_point = std::max(island.wait_point, fence.point);
-    return {};
-  }
+  // Of the same queue: what was submitted before is before, and each recording begins with a
+  // barrier.
+  if (fence.timeline == timeline_.c()) return {};
   const sluice_timeline_api& api = *host_.timelines();
   const int32_t status = api.status(fence.timeline, fence.point);
   if (status == 1) return {};
@@ -82,8 +96,9 @@ Status VulkanDomain::Await(Island& island, const sluice_fence& fence) {
   if (fence.kind == SLUICE_FENCE_SIGNALLED) return {};
   if (fence.kind == SLUICE_FENCE_TIMELINE) return AwaitTimeline(island, fence);
   if (!device_->info().external.import_sync_fd) {
-    pollfd poll_fd{fence.fd, POLLIN, 0};
-    if (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN) != 0) return {};
+    const auto status = StatusOfFile(fence.fd);
+    if (!status) return tl::unexpected(status.error());
+    if (*status == 1) return {};
     return Fail(SLUICE_E_UNSUPPORTED,
                 "a sync_file that has not signalled: this device cannot wait for one");
   }
@@ -95,11 +110,15 @@ Status VulkanDomain::Await(Island& island, const sluice_fence& fence) {
   return AwaitFile(island, std::move(file));
 }
 
-// Our own submissions are the caller's business. CollectFences has seen that all of it can be had.
+// Only for those that the CPU is to read itself. CollectFences has seen that all of it can be had.
 Status VulkanDomain::AwaitOnHost(const sluice_frame* frame, uint32_t sync) {
   const sluice_fence fence = host_.frames()->acquire_fence(frame);
   if (fence.kind == SLUICE_FENCE_SYNC_FILE) {
     if (Status s = WaitForFile(fence.fd); !s) return s;
+  }
+  if (fence.kind == SLUICE_FENCE_TIMELINE && fence.timeline == timeline_.c()) {
+    if (Status s = queue_->WaitFor(fence.point, std::chrono::steady_clock::now() + kOwnWait); !s)
+      return s;
   }
   int32_t fd = -1;
   if (fence.kind == SLUICE_FENCE_TIMELINE && fence.timeline != timeline_.c() &&
@@ -127,12 +146,14 @@ Status VulkanDomain::AwaitImplicit(Island& island, const sluice_frame* frame, ui
 }
 
 Status VulkanDomain::CollectFences(Island& island, const sluice_batch& batch) {
-  island.wait_point = 0;
   island.waiting.clear();
   const sluice_frame_api& api = *host_.frames();
   for (uint32_t i = 0; i < batch.input_count; ++i) {
-    if (Status s = Await(island, api.acquire_fence(batch.inputs[i])); !s) return s;
-    if ((island.input_sync[i] & SLUICE_SYNC_IMPLICIT) == 0) continue;
+    const sluice_fence fence = api.acquire_fence(batch.inputs[i]);
+    const size_t first = island.waiting.size();
+    if (Status s = Await(island, fence); !s) return s;
+    if (island.input_borders[i].brought) HandToTransfer(island, fence, first);
+    if ((island.input_borders[i].port.sync & SLUICE_SYNC_IMPLICIT) == 0) continue;
     // A reader waits for writers.
     if (Status s = AwaitImplicit(island, batch.inputs[i], SLUICE_ACCESS_READ); !s) return s;
   }
@@ -143,7 +164,7 @@ Status VulkanDomain::CollectFences(Island& island, const sluice_batch& batch) {
     for (uint32_t f = 0; f < count; ++f) {
       if (Status s = Await(island, fences[f]); !s) return s;
     }
-    if ((island.output_sync[i] & SLUICE_SYNC_IMPLICIT) == 0) continue;
+    if ((island.output_borders[i].port.sync & SLUICE_SYNC_IMPLICIT) == 0) continue;
     // A writer waits for everybody.
     if (Status s = AwaitImplicit(island, batch.outputs[i], SLUICE_ACCESS_WRITE); !s) return s;
   }
@@ -159,11 +180,11 @@ void VulkanDomain::ShowEnd(Island& island, const sluice_batch& batch, uint64_t p
     const sluice_memory_api& memory = *host_.memory();
     for (uint32_t i = 0; i < batch.input_count; ++i) {
       // A reader's fence: only later writers wait.
-      if ((island.input_sync[i] & SLUICE_SYNC_IMPLICIT) != 0)
+      if ((island.input_borders[i].port.sync & SLUICE_SYNC_IMPLICIT) != 0)
         shown &= memory.import_sync_file(batch.inputs[i], SLUICE_ACCESS_READ, file->get()) >= 0;
     }
     for (uint32_t i = 0; i < batch.output_count; ++i) {
-      if ((island.output_sync[i] & SLUICE_SYNC_IMPLICIT) != 0)
+      if ((island.output_borders[i].port.sync & SLUICE_SYNC_IMPLICIT) != 0)
         shown &= memory.import_sync_file(batch.outputs[i], SLUICE_ACCESS_WRITE, file->get()) >= 0;
     }
   }

@@ -34,8 +34,12 @@ Result<const Import*> ImportCache::ImportHost(const sluice_buffer_id& id, void* 
 }
 
 Result<const Import*> ImportCache::ImportDmabuf(const sluice_buffer_id& id,
-                                                const sluice_memory& memory, const Shape& shape) {
-  if (const Import* known = Find(id); known != nullptr) return known;
+                                                const sluice_memory& memory, const Shape& shape,
+                                                bool written) {
+  if (const Import* known = Find(id); known != nullptr) {
+    if (!written || known->mappings.empty()) return known;
+    return Fail(SLUICE_E_UNSUPPORTED, "a dma-buf that may only be read");
+  }
   std::array<uint64_t, SLUICE_MAX_PLANES> sizes{};
   const uint32_t parts = std::min<uint32_t>(memory.part_count, SLUICE_MAX_PLANES);
   for (uint32_t i = 0; i < parts; ++i) sizes[i] = memory.parts[i].size;
@@ -44,7 +48,7 @@ Result<const Import*> ImportCache::ImportDmabuf(const sluice_buffer_id& id,
   Import import;
   import.foreign = true;
   for (uint32_t i = 0; i < parts; ++i) {
-    auto part = Memory::ImportDmabuf(device_, memory.parts[i].fd, memory.parts[i].size);
+    auto part = ImportPart(memory.parts[i].fd, memory.parts[i].size, written, import);
     if (!part) {
       return Fail(part.error().code, PlanesIn(shape, i) + ": " + part.error().message);
     }
@@ -53,13 +57,27 @@ Result<const Import*> ImportCache::ImportDmabuf(const sluice_buffer_id& id,
   return Add(id, std::move(import));
 }
 
-std::vector<Import> ImportCache::TakePool(uint32_t pool, uint32_t epoch) {
-  std::vector<Import> taken;
+// Software Vulkan maps what it imports for reading and writing, which a dma-buf that was exported
+// to be read alone refuses. Its device is the CPU: a mapping of ours is as good. A GPU may reach
+// such a mapping or not, and has no need of it.
+Result<Memory> ImportCache::ImportPart(int fd, uint64_t size, bool written, Import& import) {
+  auto memory = Memory::ImportDmabuf(device_, fd, size);
+  if (memory || written || !device_.is_software() || !ReadMapping::IsReadOnly(fd)) return memory;
+  auto mapping = ReadMapping::Of(fd, size);
+  if (!mapping) return tl::unexpected(mapping.error());
+  memory = Memory::ImportHost(device_, mapping->base(), mapping->size());
+  if (!memory) return memory;
+  import.mappings.push_back(std::move(*mapping));
+  import.foreign = false;
+  return memory;
+}
+
+ImportCache::Taken ImportCache::TakePool(uint32_t pool, uint32_t epoch) {
+  Taken taken;
   auto it = entries_.lower_bound(Key(pool, epoch, 0U));
   while (it != entries_.end() && std::get<0>(it->first) == pool &&
          std::get<1>(it->first) == epoch) {
-    taken.push_back(std::move(it->second));
-    it = entries_.erase(it);
+    taken.push_back(entries_.extract(it++));
   }
   return taken;
 }

@@ -1,65 +1,90 @@
 #include "nodes/vulkan/kernel.h"
 
+#include <algorithm>
 #include <string>
-#include <tuple>
-
-#include "frame_spv.h"
 
 namespace sluice::vulkan {
 namespace {
-// In flight at once for one island; far beyond any pool's depth.
-constexpr uint32_t kMaxSlots = 64;
-constexpr uint32_t kBindings = 6;
-// What a submission's semaphores are waited for at: an acquire starts there.
-constexpr VkPipelineStageFlags2 kStages =
-    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_TRANSFER_BIT;
-constexpr VkAccessFlags2 kRead = VK_ACCESS_2_SHADER_STORAGE_READ_BIT;
-constexpr VkAccessFlags2 kWrite = VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT;
+
 constexpr uint32_t kSpirvMagic = 0x07230203;
+constexpr uint32_t kFirstInputConstant = 16;
+constexpr uint32_t kConstantsOfInput = 8;
+
+std::string Hex(std::span<const uint8_t> bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const uint8_t byte : bytes) {
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
+/// The axes on which two frames have the same chroma samples.
+uint32_t GridInCommon(const Shape& a, const Shape& b) {
+  if (!a.is_yuv() || !b.is_yuv()) return 0;
+  constexpr uint32_t kCenter = 1, kTopLeft = 2;
+  const bool columns = (a.siting != kCenter) == (b.siting != kCenter);
+  const bool rows = a.is_420() && b.is_420() && (a.siting == kTopLeft) == (b.siting == kTopLeft);
+  return (columns ? 1U : 0U) | (rows ? 2U : 0U);
+}
+
 }  // namespace
 
-Constants ConstantsFor(const Shape& src, const Shape& dst, uint32_t look) {
-  Constants c{};
-  c[0] = static_cast<uint32_t>(src.pixels);
-  c[1] = static_cast<uint32_t>(dst.pixels);
-  // R'G'B' has no matrix of its own: luma in a look is that of the other end.
-  const uint32_t fallback = 1;
-  c[2] = src.is_yuv() ? src.matrix : dst.is_yuv() ? dst.matrix : fallback;
-  c[3] = dst.is_yuv() ? dst.matrix : c[2];
-  c[4] = src.full_range ? 1 : 0;
-  c[5] = dst.full_range ? 1 : 0;
-  c[6] = src.siting;
-  c[7] = dst.siting;
-  c[8] = look;
-  c[9] = src.alpha && dst.alpha ? 1 : 0;
-  c[10] = dst.width & 1U;
-  c[11] = dst.height & 1U;
-  c[12] = src.parts > 1 ? 1 : 0;
-  c[13] = dst.parts > 1 ? 1 : 0;
+uint32_t SameGrid(const Network& network) {
+  for (const Network::Node& node : network.nodes) {
+    for (const Stage& stage : node.stages) {
+      if (stage.kind == Stage::Kind::kSample || stage.samples) return 0;
+    }
+  }
+  if (network.inputs.size() != 1) return 0;
+  uint32_t same = 3;
+  for (const Shape& output : network.outputs) same &= GridInCommon(network.inputs[0], output);
+  return same;
+}
+
+Constants ConstantsFor(const Pass& pass, const PassContext& context) {
+  const Shape& dst = pass.result;
+  const auto flag = [](bool value) { return value ? 1U : 0U; };
+  const auto matrix_of = [&](const Shape& shape) {
+    return shape.is_yuv() ? shape.matrix : context.matrix;
+  };
+  uint32_t same_grid = 0;
+  if (!pass.sample && !pass.inputs.empty()) {
+    const Shape& src = pass.inputs[0].shape;
+    same_grid = src.is_yuv() && dst.is_yuv() ? GridInCommon(src, dst) : context.same_grid;
+  }
+  Constants c = {{0, static_cast<uint32_t>(dst.pixels)},
+                 {1, matrix_of(dst)},
+                 {2, flag(dst.full_range)},
+                 {3, dst.siting},
+                 {4, flag(dst.alpha)},
+                 {5, flag(dst.parts > 1)},
+                 {6, dst.width & 1U},
+                 {7, dst.height & 1U},
+                 {8, flag(context.loops)},
+                 {9, same_grid}};
+  for (uint32_t i = 0; i < pass.inputs.size(); ++i) {
+    const Shape& src = pass.inputs[i].shape;
+    const uint32_t id = kFirstInputConstant + kConstantsOfInput * i;
+    c.insert(c.end(), {{id, static_cast<uint32_t>(src.pixels)},
+                       {id + 1, matrix_of(src)},
+                       {id + 2, flag(src.full_range)},
+                       {id + 3, src.siting},
+                       {id + 4, flag(src.alpha)},
+                       {id + 5, flag(src.parts > 1)},
+                       {id + 6, flag(pass.inputs[i].place.kind != Pass::Place::Kind::kNone)}});
+  }
   return c;
 }
 
-Push PushFor(const Shape& src, const Shape& dst, const Params& params) {
-  Push push;
-  push.width = dst.width;
-  push.height = dst.height;
-  push.src_offset = src.offset;
-  push.src_stride = src.stride;
-  push.dst_offset = dst.offset;
-  push.dst_stride = dst.stride;
-  push.param = params;
-  return push;
-}
-
-Result<std::unique_ptr<KernelModule>> KernelModule::CreateBuiltin(const Device& device) {
-  return Create(device, frame_spv);
-}
-
 Result<std::unique_ptr<KernelModule>> KernelModule::Create(const Device& device,
-                                                           std::span<const uint32_t> spirv) {
+                                                           std::span<const uint32_t> spirv,
+                                                           uint32_t inputs,
+                                                           VkPipelineCache pipelines) {
   if (spirv.size() < 5 || spirv[0] != kSpirvMagic)
     return Fail(SLUICE_E_INVALID_ARGUMENT, "not SPIR-V");
-  std::unique_ptr<KernelModule> kernel(new KernelModule(device));
+  std::unique_ptr<KernelModule> kernel(new KernelModule(device, inputs, pipelines));
   const VkShaderModuleCreateInfo create{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
                                         spirv.size_bytes(), spirv.data()};
   const VkResult result =
@@ -71,18 +96,19 @@ Result<std::unique_ptr<KernelModule>> KernelModule::Create(const Device& device,
 
 Status KernelModule::CreateLayout() {
   const VolkDeviceTable& vk = device_.vk();
-  std::array<VkDescriptorSetLayoutBinding, kBindings> bindings{};
+  std::vector<VkDescriptorSetLayoutBinding> bindings(BindingCount(inputs_));
   for (uint32_t i = 0; i < bindings.size(); ++i) {
-    bindings[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
+    bindings[i] = {i,
+                   i == 0 ? VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                   1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
   }
   const VkDescriptorSetLayoutCreateInfo set{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
                                             nullptr, 0, static_cast<uint32_t>(bindings.size()),
                                             bindings.data()};
   VkResult result = vk.vkCreateDescriptorSetLayout(device_.handle(), &set, nullptr, &set_layout_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateDescriptorSetLayout");
-  const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
   const VkPipelineLayoutCreateInfo layout{
-      VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, nullptr, 0, 1, &set_layout_, 1, &range};
+      VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, nullptr, 0, 1, &set_layout_, 0, nullptr};
   result = vk.vkCreatePipelineLayout(device_.handle(), &layout, nullptr, &layout_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreatePipelineLayout");
   return {};
@@ -99,12 +125,17 @@ KernelModule::~KernelModule() {
 }
 
 Result<VkPipeline> KernelModule::Get(const Constants& constants) {
-  const auto found = pipelines_.find(constants);
-  if (found != pipelines_.end()) return found->second;
-  std::array<VkSpecializationMapEntry, std::tuple_size_v<Constants>> entries{};
-  for (uint32_t i = 0; i < entries.size(); ++i) entries[i] = {i, i * 4U, 4};
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (const auto found = pipelines_.find(constants); found != pipelines_.end())
+    return found->second;
+  std::vector<VkSpecializationMapEntry> entries;
+  std::vector<uint32_t> values;
+  for (const auto& [id, value] : constants) {
+    entries.push_back({id, static_cast<uint32_t>(values.size() * 4), 4});
+    values.push_back(value);
+  }
   const VkSpecializationInfo special{static_cast<uint32_t>(entries.size()), entries.data(),
-                                     sizeof(Constants), constants.data()};
+                                     values.size() * 4, values.data()};
   VkComputePipelineCreateInfo create{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
   create.stage = {VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   nullptr,
@@ -115,168 +146,87 @@ Result<VkPipeline> KernelModule::Get(const Constants& constants) {
                   &special};
   create.layout = layout_;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  const VkResult result = device_.vk().vkCreateComputePipelines(device_.handle(), VK_NULL_HANDLE, 1,
+  const VkResult result = device_.vk().vkCreateComputePipelines(device_.handle(), cache_, 1,
                                                                 &create, nullptr, &pipeline);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateComputePipelines");
+  device_.counters().pipelines.fetch_add(1, std::memory_order_relaxed);
   pipelines_.emplace(constants, pipeline);
   return pipeline;
 }
 
-Result<std::unique_ptr<CommandRing>> CommandRing::Create(const Device& device,
-                                                         VkDescriptorSetLayout layout,
-                                                         uint32_t steps) {
-  std::unique_ptr<CommandRing> ring(new CommandRing(device, layout, steps));
-  const VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, nullptr,
-                                     VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-                                     device.queue_family()};
-  VkResult result = device.vk().vkCreateCommandPool(device.handle(), &pool, nullptr, &ring->pool_);
-  if (result != VK_SUCCESS) return FailVk(result, "vkCreateCommandPool");
-  const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, kBindings * steps * kMaxSlots};
-  const VkDescriptorPoolCreateInfo descriptors{
-      VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, nullptr, 0, steps * kMaxSlots, 1, &size};
-  result = device.vk().vkCreateDescriptorPool(device.handle(), &descriptors, nullptr,
-                                              &ring->descriptors_);
-  if (result != VK_SUCCESS) return FailVk(result, "vkCreateDescriptorPool");
-  ring->slots_.reserve(kMaxSlots);
-  return ring;
+KernelLibrary::KernelLibrary(const Device& device, const std::filesystem::path& cache,
+                             size_t most_kept)
+    : device_(device), cache_(cache), most_kept_(most_kept), compiler_(cache) {
+  OpenPipelineCache();
 }
 
-CommandRing::~CommandRing() {
+KernelLibrary::~KernelLibrary() {
+  SavePipelineCache();
+  modules_.clear();
+  if (pipelines_ != VK_NULL_HANDLE)
+    device_.vk().vkDestroyPipelineCache(device_.handle(), pipelines_, nullptr);
+}
+
+std::string KernelLibrary::CacheKey() const {
+  const DeviceInfo& info = device_.info();
+  return info.name + "\n" + info.driver + "\n" + Hex(info.uuid) + "\n" + Hex(info.cache_uuid);
+}
+
+// A driver checks what it is given, and some crash all the same: the file's own hash comes first.
+void KernelLibrary::OpenPipelineCache() {
+  std::vector<uint8_t> data;
+  if (!cache_.empty()) {
+    auto known =
+        ReadCached(cache_ / ("pipelines-" + Hex(device_.info().uuid) + ".bin"), CacheKey());
+    if (known) data = std::move(*known);
+  }
+  loaded_bytes_ = data.size();
+  VkPipelineCacheCreateInfo create{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+  create.initialDataSize = data.size();
+  create.pInitialData = data.data();
   const VolkDeviceTable& vk = device_.vk();
-  if (descriptors_ != VK_NULL_HANDLE)
-    vk.vkDestroyDescriptorPool(device_.handle(), descriptors_, nullptr);
-  if (pool_ != VK_NULL_HANDLE) vk.vkDestroyCommandPool(device_.handle(), pool_, nullptr);
+  if (vk.vkCreatePipelineCache(device_.handle(), &create, nullptr, &pipelines_) == VK_SUCCESS)
+    return;
+  loaded_bytes_ = create.initialDataSize = 0;
+  if (vk.vkCreatePipelineCache(device_.handle(), &create, nullptr, &pipelines_) != VK_SUCCESS)
+    pipelines_ = VK_NULL_HANDLE;
 }
 
-Status CommandRing::AddSlot() {
-  if (slots_.size() == kMaxSlots) {
-    return Fail(SLUICE_E_RESOURCE_EXHAUSTED,
-                std::to_string(kMaxSlots) + " submissions are in flight");
-  }
-  Slot slot;
-  const VkCommandBufferAllocateInfo commands{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                             nullptr, pool_, VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
-  VkResult result =
-      device_.vk().vkAllocateCommandBuffers(device_.handle(), &commands, &slot.commands);
-  if (result != VK_SUCCESS) return FailVk(result, "vkAllocateCommandBuffers");
-  slot.sets.resize(steps_);
-  const std::vector<VkDescriptorSetLayout> layouts(steps_, set_layout_);
-  const VkDescriptorSetAllocateInfo sets{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, nullptr,
-                                         descriptors_, steps_, layouts.data()};
-  result = device_.vk().vkAllocateDescriptorSets(device_.handle(), &sets, slot.sets.data());
-  if (result != VK_SUCCESS) return FailVk(result, "vkAllocateDescriptorSets");
-  slots_.push_back(std::move(slot));
-  return {};
-}
-
-Result<CommandRing::Slot*> CommandRing::Take(uint64_t completed) {
-  // The oldest is next to the current one: submissions complete in order.
-  for (size_t i = 1; i <= slots_.size(); ++i) {
-    const size_t at = (current_ + i) % slots_.size();
-    if (slots_[at].point > completed) continue;
-    current_ = at;
-    return &slots_[at];
-  }
-  if (Status s = AddSlot(); !s) return tl::unexpected(s.error());
-  current_ = slots_.size() - 1;
-  return &slots_.back();
-}
-
-void CommandRing::Submitted(uint64_t point) { slots_[current_].point = point; }
-
-void CommandRing::Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src,
-                          VkPipelineStageFlags2 dst, VkAccessFlags2 from, VkAccessFlags2 to) const {
-  const VkMemoryBarrier2 barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2, nullptr, src, from, dst, to};
-  const VkDependencyInfo info{VK_STRUCTURE_TYPE_DEPENDENCY_INFO, nullptr, 0, 1, &barrier};
-  device_.vk().vkCmdPipelineBarrier2(commands, &info);
-}
-
-void CommandRing::Transfer(VkCommandBuffer commands) const {
-  if (transfers_.empty()) return;
-  const VkDependencyInfo info{
-      VK_STRUCTURE_TYPE_DEPENDENCY_INFO,        nullptr,          0, 0, nullptr,
-      static_cast<uint32_t>(transfers_.size()), transfers_.data()};
-  device_.vk().vkCmdPipelineBarrier2(commands, &info);
-}
-
-// The other driver's release, and its fence, came before: nothing of ours has to be made available.
-void CommandRing::Acquire(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign) {
-  transfers_.clear();
-  for (const ForeignBuffer& f : foreign) {
-    transfers_.push_back({VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2, nullptr, kStages, 0, kStages,
-                          f.written ? kRead | kWrite : kRead, VK_QUEUE_FAMILY_FOREIGN_EXT,
-                          device_.queue_family(), f.buffer, 0, VK_WHOLE_SIZE});
-  }
-  Transfer(commands);
-}
-
-// What comes after is said by the fence that the submission signals.
-void CommandRing::Release(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign) {
-  transfers_.clear();
-  for (const ForeignBuffer& f : foreign) {
-    transfers_.push_back({VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2, nullptr, kStages,
-                          f.written ? kWrite : kRead, VK_PIPELINE_STAGE_2_NONE, 0,
-                          device_.queue_family(), VK_QUEUE_FAMILY_FOREIGN_EXT, f.buffer, 0,
-                          VK_WHOLE_SIZE});
-  }
-  Transfer(commands);
-}
-
-void CommandRing::RecordStep(const Slot& slot, uint32_t index, const Step& step) const {
+void KernelLibrary::SavePipelineCache() const {
+  if (cache_.empty() || pipelines_ == VK_NULL_HANDLE) return;
   const VolkDeviceTable& vk = device_.vk();
-  const VkDescriptorBufferInfo buffers[kBindings] = {
-      {step.src[0], 0, VK_WHOLE_SIZE}, {step.dst[0], 0, VK_WHOLE_SIZE},
-      {step.src[1], 0, VK_WHOLE_SIZE}, {step.src[2], 0, VK_WHOLE_SIZE},
-      {step.dst[1], 0, VK_WHOLE_SIZE}, {step.dst[2], 0, VK_WHOLE_SIZE}};
-  VkWriteDescriptorSet writes[kBindings]{};
-  for (uint32_t i = 0; i < kBindings; ++i) {
-    writes[i].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
-    writes[i].dstSet = slot.sets[index];
-    writes[i].dstBinding = i;
-    writes[i].descriptorCount = 1;
-    writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-    writes[i].pBufferInfo = &buffers[i];
+  size_t size = 0;
+  if (vk.vkGetPipelineCacheData(device_.handle(), pipelines_, &size, nullptr) != VK_SUCCESS ||
+      size <= loaded_bytes_) {
+    return;
   }
-  vk.vkUpdateDescriptorSets(device_.handle(), kBindings, writes, 0, nullptr);
-  vk.vkCmdBindPipeline(slot.commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.pipeline);
-  vk.vkCmdBindDescriptorSets(slot.commands, VK_PIPELINE_BIND_POINT_COMPUTE, step.module->layout(),
-                             0, 1, &slot.sets[index], 0, nullptr);
-  vk.vkCmdPushConstants(slot.commands, step.module->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                        sizeof(Push), &step.push);
-  constexpr uint32_t kAcross = kBlockWidth * kGroupWidth;
-  constexpr uint32_t kDown = kBlockHeight * kGroupHeight;
-  vk.vkCmdDispatch(slot.commands, (step.push.width + kAcross - 1) / kAcross,
-                   (step.push.height + kDown - 1) / kDown, 1);
+  std::vector<uint8_t> data(size);
+  if (vk.vkGetPipelineCacheData(device_.handle(), pipelines_, &size, data.data()) != VK_SUCCESS)
+    return;
+  WriteCached(cache_ / ("pipelines-" + Hex(device_.info().uuid) + ".bin"), CacheKey(), data.data(),
+              size);
 }
 
-Result<VkCommandBuffer> CommandRing::Record(std::span<const Step> steps, uint64_t completed,
-                                            std::span<const ForeignBuffer> foreign) {
-  if (steps.size() > steps_)
-    return Fail(SLUICE_E_INTERNAL, "more steps than the ring was made for");
-  auto slot = Take(completed);
-  if (!slot) return tl::unexpected(slot.error());
-  const VkCommandBuffer commands = (*slot)->commands;
-  VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-  begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-  VkResult result = device_.vk().vkBeginCommandBuffer(commands, &begin);
-  if (result != VK_SUCCESS) return FailVk(result, "vkBeginCommandBuffer");
-  constexpr VkPipelineStageFlags2 kCompute = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT;
-  // Without the extension there is nobody to name: the fences alone order the accesses.
-  const bool transfers = device_.info().external.foreign_queue;
-  if (transfers) Acquire(commands, foreign);
-  for (uint32_t i = 0; i < steps.size(); ++i) {
-    // Before the first as well: memory between steps is shared by successive frames.
-    if (barriers_) Barrier(commands, kCompute, kCompute, kWrite, kRead | kWrite);
-    RecordStep(**slot, i, steps[i]);
+size_t KernelLibrary::size() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return modules_.size();
+}
+
+Result<std::shared_ptr<KernelModule>> KernelLibrary::Get(const std::string& glsl, uint32_t inputs) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (const auto found = modules_.find(glsl); found != modules_.end()) return found->second;
   }
-  // Spec: "Host Access to Device Memory Objects": the semaphore alone does not make writes visible
-  // to the host.
-  Barrier(commands, kCompute, VK_PIPELINE_STAGE_2_HOST_BIT, kWrite,
-          VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_HOST_WRITE_BIT);
-  if (transfers) Release(commands, foreign);
-  result = device_.vk().vkEndCommandBuffer(commands);
-  if (result != VK_SUCCESS) return FailVk(result, "vkEndCommandBuffer");
-  return commands;
+  auto spirv = compiler_.Compile(glsl, "pass");
+  if (!spirv) return tl::unexpected(spirv.error());
+  auto made = KernelModule::Create(device_, *spirv, inputs, pipelines_);
+  if (!made) return tl::unexpected(made.error());
+  std::lock_guard<std::mutex> lock(mutex_);
+  const std::shared_ptr<KernelModule> kernel =
+      modules_.emplace(glsl, std::move(*made)).first->second;
+  if (modules_.size() > most_kept_)
+    std::erase_if(modules_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  return kernel;
 }
 
 }  // namespace sluice::vulkan

@@ -2,58 +2,53 @@
 #define SLUICE_NODES_VULKAN_KERNEL_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "nodes/vulkan/compiler.h"
 #include "nodes/vulkan/device.h"
-#include "nodes/vulkan/looks.h"
+#include "nodes/vulkan/passes.h"
 #include "nodes/vulkan/shape.h"
 
 namespace sluice::vulkan {
 
-/// Pixels that one invocation does, and invocations of one workgroup. Mirrors
-/// shaders/interface.glsl.
-constexpr uint32_t kBlockWidth = 8;
-constexpr uint32_t kBlockHeight = 2;
-constexpr uint32_t kGroupWidth = 16;
-constexpr uint32_t kGroupHeight = 4;
+/// Ids and values of the specialisation constants of shaders/result.glsl and shaders/source.glsl.
+using Constants = std::vector<std::pair<uint32_t, uint32_t>>;
 
-/// kLook of a user's shader.
-constexpr uint32_t kUserLook = 15;
-
-/// The push block of shaders/interface.glsl.
-struct Push {
-  uint32_t width = 0;
-  uint32_t height = 0;
-  std::array<uint32_t, 3> src_offset{};
-  std::array<uint32_t, 3> src_stride{};
-  std::array<uint32_t, 3> dst_offset{};
-  std::array<uint32_t, 3> dst_stride{};
-  Params param{};
+/// What does not depend on one pass alone.
+struct PassContext {
+  uint32_t matrix = 1;     ///< of the frames around, for luma of frames of R'G'B'
+  bool loops = false;      ///< compiles in less time, runs in more
+  uint32_t same_grid = 0;  ///< SameGrid()
 };
-static_assert(sizeof(Push) == 128, "Vulkan promises 128 bytes");
 
-/// The values of constant_id 0..13 in shaders/interface.glsl.
-using Constants = std::array<uint32_t, 14>;
+/// On which axes (1: columns, 2: rows) the frames of a network have the same chroma samples at both
+/// ends and no stage reads pixels other than its own: then a sample serves its own pixels from end
+/// to end, in however many passes.
+uint32_t SameGrid(const Network& network);
 
-/// What a kernel from `src` to `dst` is specialised for; `look` 0 converts only.
-Constants ConstantsFor(const Shape& src, const Shape& dst, uint32_t look);
-Push PushFor(const Shape& src, const Shape& dst, const Params& params);
+/// What the shader of a pass is specialised for.
+Constants ConstantsFor(const Pass& pass, const PassContext& context);
 
-/// A shader module with one pipeline for each set of constants that was asked for. All kernels have
-/// the same interface: set 0 with storage buffers 0 (source), 1 (destination), 2 and 3 (planes 1
-/// and 2 of a source of several buffers), 4 and 5 (of a destination), and Push.
-/// Threads: [main-thread]; a VkPipeline, once made, from anywhere.
+/// Bindings of every kernel: 0 the block of shaders/result.glsl, 1 tables, 2 to 4 the result's
+/// planes, then three for each input.
+constexpr uint32_t kFirstInputBinding = 5;
+constexpr uint32_t BindingCount(uint32_t inputs) { return kFirstInputBinding + 3 * inputs; }
+
+/// A shader with one pipeline for each set of constants that was asked for. Threads: [thread-safe].
 class KernelModule {
  public:
-  /// Errors: InvalidArgument for what is no SPIR-V; Internal.
+  /// Errors: InvalidArgument for what is no SPIR-V; Internal. `pipelines`: borrowed, may be null.
   static Result<std::unique_ptr<KernelModule>> Create(const Device& device,
-                                                      std::span<const uint32_t> spirv);
-  /// The built-in frame kernels.
-  static Result<std::unique_ptr<KernelModule>> CreateBuiltin(const Device& device);
+                                                      std::span<const uint32_t> spirv,
+                                                      uint32_t inputs, VkPipelineCache pipelines);
   ~KernelModule();
   KernelModule(const KernelModule&) = delete;
   KernelModule& operator=(const KernelModule&) = delete;
@@ -62,88 +57,64 @@ class KernelModule {
   Result<VkPipeline> Get(const Constants& constants);
   VkPipelineLayout layout() const { return layout_; }
   VkDescriptorSetLayout set_layout() const { return set_layout_; }
+  uint32_t inputs() const { return inputs_; }
 
  private:
-  explicit KernelModule(const Device& device) : device_(device) {}
+  KernelModule(const Device& device, uint32_t inputs, VkPipelineCache pipelines)
+      : device_(device), inputs_(inputs), cache_(pipelines) {}
   Status CreateLayout();
 
   const Device& device_;
+  const uint32_t inputs_;
+  const VkPipelineCache cache_;
   VkShaderModule module_ = VK_NULL_HANDLE;
   VkDescriptorSetLayout set_layout_ = VK_NULL_HANDLE;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
+  std::mutex mutex_;
   std::map<Constants, VkPipeline> pipelines_;
+};
+
+/// The kernels of a device, each compiled once; what the driver made of them is kept on disk
+/// between runs, by device and driver. Threads: [thread-safe].
+class KernelLibrary {
+ public:
+  static constexpr size_t kMostKept = 64;
+
+  /// `cache`: a directory, or empty for none. A damaged cache is as good as none. Of more than
+  /// `most_kept` those that nobody holds are forgotten: a shader that is edited while a graph runs
+  /// leaves one behind with each text.
+  KernelLibrary(const Device& device, const std::filesystem::path& cache,
+                size_t most_kept = kMostKept);
+  /// Saves what the driver made.
+  ~KernelLibrary();
+  KernelLibrary(const KernelLibrary&) = delete;
+  KernelLibrary& operator=(const KernelLibrary&) = delete;
+
+  /// The kernel with this text. Ownership: shared, to be dropped when the device is done with it
+  /// and before the library goes. Errors: InvalidArgument, with the compiler's message; Internal.
+  Result<std::shared_ptr<KernelModule>> Get(const std::string& glsl, uint32_t inputs);
+  uint64_t compiled() const { return compiler_.compiled(); }
+  /// Kernels that are kept now, for tests.
+  size_t size() const;
+
+ private:
+  std::string CacheKey() const;
+  void OpenPipelineCache();
+  void SavePipelineCache() const;
+
+  const Device& device_;
+  const std::filesystem::path cache_;
+  const size_t most_kept_;
+  Compiler compiler_;
+  VkPipelineCache pipelines_ = VK_NULL_HANDLE;
+  uint64_t loaded_bytes_ = 0;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<KernelModule>> modules_;
 };
 
 /// The buffer of each plane; the same one for all of a frame that is one allocation.
 using PlaneBuffers = std::array<VkBuffer, 3>;
 inline PlaneBuffers AllPlanesIn(VkBuffer buffer) { return {buffer, buffer, buffer}; }
-
-/// One dispatch: from whole buffers to others.
-struct Step {
-  const KernelModule* module = nullptr;
-  VkPipeline pipeline = VK_NULL_HANDLE;
-  PlaneBuffers src{};
-  PlaneBuffers dst{};
-  Push push;
-};
-
-/// A buffer that other drivers use too: taken from them before the first step and given back after
-/// the last. Spec: VK_EXT_queue_family_foreign.
-struct ForeignBuffer {
-  VkBuffer buffer = VK_NULL_HANDLE;
-  bool written = false;
-};
-
-/// Command buffers with their descriptor sets, reused when their submission has completed.
-/// Recording allocates nothing once as many exist as are in flight. Threads: [process-thread], one
-/// at a time.
-class CommandRing {
- public:
-  /// `steps`: the most that one recording has. Ownership: borrows `layout` for its life.
-  static Result<std::unique_ptr<CommandRing>> Create(const Device& device,
-                                                     VkDescriptorSetLayout layout, uint32_t steps);
-  ~CommandRing();
-  CommandRing(const CommandRing&) = delete;
-  CommandRing& operator=(const CommandRing&) = delete;
-
-  /// Records `steps`, each seeing what those before it wrote, into a command buffer whose last
-  /// submission is not after `completed`. Host reads are made safe at the end. Errors:
-  /// ResourceExhausted when too many are in flight.
-  Result<VkCommandBuffer> Record(std::span<const Step> steps, uint64_t completed,
-                                 std::span<const ForeignBuffer> foreign = {});
-  /// The last recorded one was submitted as `point`.
-  void Submitted(uint64_t point);
-  size_t size() const { return slots_.size(); }
-  /// Leaves the barriers between steps out, so that a test can see the validation layer report it.
-  void LeaveOutBarriersForTesting() { barriers_ = false; }
-
- private:
-  struct Slot {
-    VkCommandBuffer commands = VK_NULL_HANDLE;
-    std::vector<VkDescriptorSet> sets;
-    uint64_t point = 0;
-  };
-  CommandRing(const Device& device, VkDescriptorSetLayout layout, uint32_t steps)
-      : device_(device), set_layout_(layout), steps_(steps) {}
-  Result<Slot*> Take(uint64_t completed);
-  Status AddSlot();
-  void RecordStep(const Slot& slot, uint32_t index, const Step& step) const;
-  void Barrier(VkCommandBuffer commands, VkPipelineStageFlags2 src, VkPipelineStageFlags2 dst,
-               VkAccessFlags2 from, VkAccessFlags2 to) const;
-  void Acquire(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign);
-  void Release(VkCommandBuffer commands, std::span<const ForeignBuffer> foreign);
-  void Transfer(VkCommandBuffer commands) const;
-
-  const Device& device_;
-  const VkDescriptorSetLayout set_layout_;
-  const uint32_t steps_;
-  VkCommandPool pool_ = VK_NULL_HANDLE;
-  VkDescriptorPool descriptors_ = VK_NULL_HANDLE;
-  std::vector<Slot> slots_;
-  std::vector<VkBufferMemoryBarrier2> transfers_;  // scratch of Acquire and Release
-  size_t current_ = 0;
-  bool barriers_ = true;
-};
 
 }  // namespace sluice::vulkan
 

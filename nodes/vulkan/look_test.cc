@@ -3,29 +3,12 @@
 
 #include <cstdio>
 
+#include "nodes/vulkan/given_params.h"
 #include "nodes/vulkan/reference.h"
 #include "nodes/vulkan/testing.h"
 
 namespace sluice::vulkan::testing {
 namespace {
-
-sluice_param Number(const char* name, double value) {
-  sluice_param p{};
-  p.name = name;
-  p.type = SLUICE_VALUE_FLOAT;
-  p.given = 1;
-  p.f = value;
-  return p;
-}
-
-sluice_param Color(const char* name, const char* value) {
-  sluice_param p{};
-  p.name = name;
-  p.type = SLUICE_VALUE_STRING;
-  p.given = 1;
-  p.s = value;
-  return p;
-}
 
 Params ParamsOf(const Look& look, const std::vector<sluice_param>& given) {
   const sluice_param_set set{static_cast<uint32_t>(given.size()), 0, given.data()};
@@ -111,7 +94,8 @@ TEST_F(LookTest, EveryLookMatchesTheReferenceOnPatterns) {
 }
 
 TEST_F(LookTest, LooksMatchTheReferenceInOtherFormats) {
-  for (const uint32_t fourcc : {SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_XR24}) {
+  for (const uint32_t fourcc : {SLUICE_FORMAT_NV12, SLUICE_FORMAT_YUYV, SLUICE_FORMAT_XR24,
+                                SLUICE_FORMAT_P010, SLUICE_FORMAT_AB4H}) {
     const sluice_format format = MakeFormat(fourcc, 320, 180);
     Picture src(format);
     Fill(src, Pattern::kNoise);
@@ -161,7 +145,7 @@ TEST_F(LookTest, ALookTakesItsNumbersFromTheGraph) {
   Fill(src, Pattern::kNoise);
   const Look& duotone = *FindLook("duotone").value();
   bench_->Run(src, got, duotone.id,
-              ParamsOf(duotone, {Color("shadow", "#102030"), Color("highlight", "#ff8001"),
+              ParamsOf(duotone, {Text("shadow", "#102030"), Text("highlight", "#ff8001"),
                                  Number("amount", 0.5)}));
   Reference(src, want, "duotone",
             {{"amount", 0.5},

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <string>
 
+#include "nodes/vulkan/glsl.h"
+
 namespace sluice::vulkan {
 namespace {
 
@@ -92,6 +94,17 @@ Result<const Look*> FindLook(std::string_view name) {
     names += look.name;
   }
   return Fail(SLUICE_E_NOT_FOUND, "no look \"" + std::string(name) + "\"; there are " + names);
+}
+
+Stage LookStage(const Look& look) {
+  Stage stage;
+  stage.label = look.name;
+  stage.origin = "looks.glsl";
+  stage.glsl = "const uint kLook = " + std::to_string(look.id) + "u;\n#line 1 \"looks.glsl\"\n" +
+               std::string(ShaderText("looks.glsl"));
+  stage.samples = look.neighbourhood;
+  stage.param_count = kParamCount;
+  return stage;
 }
 
 Result<uint32_t> ParseColor(std::string_view text) {

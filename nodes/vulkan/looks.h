@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "nodes/vulkan/result.h"
+#include "nodes/vulkan/stage.h"
 
 namespace sluice::vulkan {
 
-/// Numbers that a frame kernel is given, `param` in shaders/interface.glsl.
+/// The numbers of a look or of a user's shader.
 constexpr size_t kParamCount = 18;
 using Params = std::array<float, kParamCount>;
 
@@ -38,6 +39,9 @@ const std::vector<Look>& Looks();
 
 /// Errors: NotFound, with the names there are.
 Result<const Look*> FindLook(std::string_view name);
+
+/// The look as one stage; its numbers are Params.
+Stage LookStage(const Look& look);
 
 /// The look's numbers: its defaults, then what `set` gives. A parameter of `set` that this look
 /// does not have is an error if the graph gave it; "look" itself is not looked at. Errors:

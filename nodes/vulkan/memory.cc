@@ -1,5 +1,8 @@
 #include "nodes/vulkan/memory.h"
 
+#include <sys/stat.h>
+
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -8,6 +11,7 @@ namespace sluice::vulkan {
 namespace {
 
 constexpr auto kDmabuf = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT;
+constexpr auto kOpaque = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
 constexpr auto kHostAllocation = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
 
 }  // namespace
@@ -20,6 +24,8 @@ Memory& Memory::operator=(Memory&& other) noexcept {
   memory_ = std::exchange(other.memory_, VK_NULL_HANDLE);
   mapped_ = std::exchange(other.mapped_, nullptr);
   size_ = std::exchange(other.size_, 0);
+  serial_ = std::exchange(other.serial_, 0);
+  opaque_ = other.opaque_;
   return *this;
 }
 
@@ -38,8 +44,14 @@ Status Memory::CreateBuffer(const Source& source) {
   VkBufferCreateInfo create{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
                             source.handle != 0 ? &external : nullptr};
   create.size = size_;
-  create.usage = kBufferUsage;
+  create.usage = source.usage;
   create.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+  const uint32_t families[] = {device_->queue_family(), device_->transfer().family};
+  if (source.shared && device_->transfer().queue != VK_NULL_HANDLE) {
+    create.sharingMode = VK_SHARING_MODE_CONCURRENT;
+    create.queueFamilyIndexCount = 2;
+    create.pQueueFamilyIndices = families;
+  }
   const VkResult result =
       device_->vk().vkCreateBuffer(device_->handle(), &create, nullptr, &buffer_);
   if (result != VK_SUCCESS) return FailVk(result, "vkCreateBuffer");
@@ -65,6 +77,32 @@ Result<uint32_t> Memory::TypesOf(const Source& source, uint32_t type_bits) const
   return type_bits;
 }
 
+Result<uint32_t> Memory::TypeFor(const Source& source, const VkMemoryRequirements& need,
+                                 bool alone) const {
+  if (source.opaque == nullptr) {
+    auto types = TypesOf(source, need.memoryTypeBits);
+    if (!types) return types;
+    return device_->FindMemoryType(*types, source.wanted, source.preferred);
+  }
+  // Chosen by whoever allocated it; an opaque fd cannot be asked.
+  const OpaqueMemory& claim = *source.opaque;
+  if (claim.memory_type >= 32 || (need.memoryTypeBits >> claim.memory_type & 1U) == 0) {
+    return Fail(SLUICE_E_UNSUPPORTED, "memory type " + std::to_string(claim.memory_type) +
+                                          " is none that a buffer can have on this device");
+  }
+  if (claim.allocation_bytes < need.size) {
+    return Fail(SLUICE_E_UNSUPPORTED, "an allocation of " + std::to_string(claim.allocation_bytes) +
+                                          " bytes; a buffer of " + std::to_string(size_) +
+                                          " needs " + std::to_string(need.size));
+  }
+  if (claim.dedicated != alone) {
+    return Fail(SLUICE_E_UNSUPPORTED, std::string("its allocation is ") +
+                                          (claim.dedicated ? "" : "not ") +
+                                          "its buffer's own; here it would be otherwise");
+  }
+  return claim.memory_type;
+}
+
 Status Memory::Allocate(const Source& source) {
   const VolkDeviceTable& vk = device_->vk();
   VkMemoryDedicatedRequirements dedicated_need{VK_STRUCTURE_TYPE_MEMORY_DEDICATED_REQUIREMENTS};
@@ -73,13 +111,14 @@ Status Memory::Allocate(const Source& source) {
                                               nullptr, buffer_};
   vk.vkGetBufferMemoryRequirements2(device_->handle(), &which, &need);
   const uint64_t needed = need.memoryRequirements.size;
-  if (source.imported() && needed > size_) {
+  const bool alone = dedicated_need.requiresDedicatedAllocation == VK_TRUE ||
+                     (source.handle == kDmabuf && device_->info().external.dedicated_dmabuf) ||
+                     (source.handle == kOpaque && device_->info().external.dedicated_opaque);
+  if (source.imported() && source.opaque == nullptr && needed > size_) {
     return Fail(SLUICE_E_UNSUPPORTED, "a buffer of " + std::to_string(size_) + " bytes needs " +
                                           std::to_string(needed) + " on this device");
   }
-  auto types = TypesOf(source, need.memoryRequirements.memoryTypeBits);
-  if (!types) return tl::unexpected(types.error());
-  auto type = device_->FindMemoryType(*types, source.wanted, source.preferred);
+  auto type = TypeFor(source, need.memoryRequirements, alone);
   if (!type) return tl::unexpected(type.error());
 
   sdk::UniqueFd given;
@@ -91,8 +130,6 @@ Status Memory::Allocate(const Source& source) {
   }
   const VkMemoryDedicatedAllocateInfo dedicated{VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO,
                                                 nullptr, VK_NULL_HANDLE, buffer_};
-  const bool alone = dedicated_need.requiresDedicatedAllocation == VK_TRUE ||
-                     (source.handle == kDmabuf && device_->info().external.dedicated_dmabuf);
   const void* next = alone ? &dedicated : nullptr;
   const VkImportMemoryHostPointerInfoEXT host{VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
                                               next, source.handle, source.host};
@@ -106,8 +143,12 @@ Status Memory::Allocate(const Source& source) {
   if (source.exported) next = &exported;
   // Of imported memory all of it: VUID-VkMemoryAllocateInfo-allocationSize-01745 wants a multiple
   // of the import alignment.
-  const uint64_t size = source.imported() ? size_ : needed;
+  const uint64_t size = source.opaque != nullptr ? source.opaque->allocation_bytes
+                        : source.imported()      ? size_
+                                                 : needed;
+  opaque_ = {size_, size, *type, alone, source.usage};
   const VkMemoryAllocateInfo allocate{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, next, size, *type};
+  device_->counters().allocations.fetch_add(1, std::memory_order_relaxed);
   VkResult result = vk.vkAllocateMemory(device_->handle(), &allocate, nullptr, &memory_);
   if (result != VK_SUCCESS) {
     return FailVk(result, "vkAllocateMemory of " + std::to_string(size) + " bytes");
@@ -129,7 +170,8 @@ Status Memory::Map() {
 }
 
 Result<Memory> Memory::Create(const Device& device, uint64_t size, const Source& source) {
-  if (size == 0 || size > device.info().max_buffer_range) {
+  static std::atomic<uint64_t> serial{0};
+  if (size == 0 || (size > device.info().max_buffer_range && !source.in_parts)) {
     return Fail(SLUICE_E_UNSUPPORTED, "a buffer of " + std::to_string(size) +
                                           " bytes: " + device.info().name + " reaches at most " +
                                           std::to_string(device.info().max_buffer_range));
@@ -137,6 +179,7 @@ Result<Memory> Memory::Create(const Device& device, uint64_t size, const Source&
   Memory memory;
   memory.device_ = &device;
   memory.size_ = size;
+  memory.serial_ = ++serial;
   if (Status s = memory.CreateBuffer(source); !s) return tl::unexpected(s.error());
   if (Status s = memory.Allocate(source); !s) return tl::unexpected(s.error());
   return memory;
@@ -157,6 +200,7 @@ Result<Memory> Memory::ImportHost(const Device& device, void* base, uint64_t siz
   Source source;
   source.handle = kHostAllocation;
   source.host = base;
+  source.shared = true;
   // Coherent, so that no flush is needed around CPU access by nodes that know nothing of the
   // device.
   source.wanted = VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
@@ -197,9 +241,48 @@ Result<Memory> Memory::AllocateExportable(const Device& device, uint64_t size) {
   return Create(device, size, source);
 }
 
-Result<sdk::UniqueFd> Memory::ExportDmabuf() const {
+Result<Memory> Memory::AllocateShareable(const Device& device, uint64_t size) {
+  if (!device.info().external.export_opaque) {
+    return Fail(SLUICE_E_UNSUPPORTED, device.info().name + " cannot export memory (OPAQUE_FD)");
+  }
+  Source source;
+  source.handle = kOpaque;
+  source.exported = true;
+  source.preferred = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  return Create(device, size, source);
+}
+
+Result<Memory> Memory::ImportOpaque(const Device& device, int fd, const OpaqueMemory& what) {
+  if (!device.info().external.import_opaque) {
+    return Fail(SLUICE_E_UNSUPPORTED, device.info().name + " cannot import memory (OPAQUE_FD)");
+  }
+  if (what.usage != kBufferUsage) {
+    return Fail(SLUICE_E_UNSUPPORTED, "a buffer of usage " + std::to_string(what.usage) + ", not " +
+                                          std::to_string(kBufferUsage));
+  }
+  // Software Vulkan's memory is a file: one that is shorter than its mapping kills whoever reads.
+  struct stat file {};
+  if (fstat(fd, &file) != 0) {
+    return Fail(SLUICE_E_UNSUPPORTED, "fd " + std::to_string(fd) + ": " + std::strerror(errno));
+  }
+  if (S_ISREG(file.st_mode) && static_cast<uint64_t>(file.st_size) < what.allocation_bytes) {
+    return Fail(SLUICE_E_UNSUPPORTED, "memory of " + std::to_string(file.st_size) +
+                                          " bytes that is said to have " +
+                                          std::to_string(what.allocation_bytes));
+  }
+  Source source;
+  source.handle = kOpaque;
+  source.fd = fd;
+  source.opaque = &what;
+  return Create(device, what.buffer_bytes, source);
+}
+
+Result<sdk::UniqueFd> Memory::ExportDmabuf() const { return Export(kDmabuf); }
+Result<sdk::UniqueFd> Memory::ExportOpaque() const { return Export(kOpaque); }
+
+Result<sdk::UniqueFd> Memory::Export(VkExternalMemoryHandleTypeFlagBits handle) const {
   const VkMemoryGetFdInfoKHR get{VK_STRUCTURE_TYPE_MEMORY_GET_FD_INFO_KHR, nullptr, memory_,
-                                 kDmabuf};
+                                 handle};
   int fd = -1;
   const VkResult result = device_->vk().vkGetMemoryFdKHR(device_->handle(), &get, &fd);
   if (result != VK_SUCCESS) return FailVk(result, "vkGetMemoryFdKHR");
@@ -208,6 +291,7 @@ Result<sdk::UniqueFd> Memory::ExportDmabuf() const {
 
 Result<Memory> Memory::AllocateHostVisible(const Device& device, uint64_t size) {
   Source source;
+  source.shared = true;
   source.wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
   source.preferred = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
   auto memory = Create(device, size, source);
@@ -216,8 +300,27 @@ Result<Memory> Memory::AllocateHostVisible(const Device& device, uint64_t size) 
   return memory;
 }
 
+Result<Memory> Memory::AllocateUniform(const Device& device, uint64_t size) {
+  Source source;
+  source.usage = VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT;
+  source.wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  source.preferred = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  auto memory = Create(device, size, source);
+  if (!memory) return memory;
+  if (Status s = memory->Map(); !s) return tl::unexpected(s.error());
+  return memory;
+}
+
 Result<Memory> Memory::AllocateDevice(const Device& device, uint64_t size) {
   Source source;
+  source.in_parts = true;
+  source.preferred = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  return Create(device, size, source);
+}
+
+Result<Memory> Memory::AllocateForTransfers(const Device& device, uint64_t size) {
+  Source source;
+  source.shared = true;
   source.preferred = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
   return Create(device, size, source);
 }

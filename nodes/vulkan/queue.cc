@@ -3,21 +3,22 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 namespace sluice::vulkan {
 namespace {
 // Bounded, so that the thread notices a stop and a lost device even if the driver never wakes it.
 constexpr uint64_t kSliceNs = 50'000'000;
+
+uint64_t NowNs() {
+  return static_cast<uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
 }  // namespace
 
 Result<std::unique_ptr<Queue>> Queue::Create(const Device& device, Listener listener) {
   std::unique_ptr<Queue> queue(new Queue(device, std::move(listener)));
-  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
-                                       VK_SEMAPHORE_TYPE_TIMELINE, 0};
-  const VkSemaphoreCreateInfo create{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
-  const VkResult result =
-      device.vk().vkCreateSemaphore(device.handle(), &create, nullptr, &queue->timeline_);
-  if (result != VK_SUCCESS) return FailVk(result, "vkCreateSemaphore");
+  if (Status made = queue->timeline_.Create(); !made) return tl::unexpected(made.error());
   queue->waiter_ = std::thread([q = queue.get()] { q->Run(); });
   return queue;
 }
@@ -27,8 +28,6 @@ Queue::~Queue() {
     (void)WaitIdle(std::chrono::steady_clock::now() + std::chrono::seconds(2));
     StopWaiter();
   }
-  if (timeline_ != VK_NULL_HANDLE && !abandoned_)
-    device_.vk().vkDestroySemaphore(device_.handle(), timeline_, nullptr);
 }
 
 void Queue::StopWaiter() {
@@ -42,17 +41,17 @@ void Queue::StopWaiter() {
 
 void Queue::Abandon() {
   StopWaiter();
-  abandoned_ = true;
+  timeline_.Leave();
 }
 
 Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point) {
-  return Submit(Work{commands, wait_point, {}, VK_NULL_HANDLE}, [](uint64_t) {});
+  return Submit(Work{.commands = commands, .wait_point = wait_point}, [](uint64_t) {});
 }
 
 Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64_t)>& prepare) {
   constexpr VkPipelineStageFlags2 kWaitStages =
       VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_TRANSFER_BIT;
-  std::array<VkSemaphoreSubmitInfo, kMaxWaits + 1> waits;
+  std::array<VkSemaphoreSubmitInfo, kMaxWaits + 3> waits;
   uint32_t wait_count = 0;
   const auto wait_for = [&](VkSemaphore semaphore, uint64_t value) {
     waits[wait_count++] = {
@@ -62,14 +61,17 @@ Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64
     return Fail(SLUICE_E_RESOURCE_EXHAUSTED,
                 std::to_string(work.waits.size()) + " fences to wait for at once");
   }
-  if (work.wait_point > 0) wait_for(timeline_, work.wait_point);
+  if (work.wait_point > 0) wait_for(timeline_.handle(), work.wait_point);
+  for (const TimelinePoint& after : work.after) {
+    if (after.value > 0) wait_for(after.semaphore, after.value);
+  }
   for (const VkSemaphore semaphore : work.waits) wait_for(semaphore, 0);
   VkSemaphoreSubmitInfo signals[2];
   for (VkSemaphoreSubmitInfo& signal : signals) {
     signal = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO, nullptr, work.signal, 0,
               VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT,    0};
   }
-  signals[0].semaphore = timeline_;
+  signals[0].semaphore = timeline_.handle();
   const VkCommandBufferSubmitInfo command{VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr,
                                           work.commands, 0};
   VkSubmitInfo2 submit{VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
@@ -81,23 +83,54 @@ Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64
   submit.pSignalSemaphoreInfos = signals;
 
   std::unique_lock<std::mutex> lock(mutex_);
-  if (lost_) return Fail(SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost");
+  if (lost_) return tl::unexpected(Lost());
   const uint64_t point = submitted_ + 1;
   signals[0].value = point;
   prepare(point);
   const VkResult result = device_.vk().vkQueueSubmit2(device_.queue(), 1, &submit, VK_NULL_HANDLE);
-  if (result != VK_SUCCESS) return FailVk(result, "vkQueueSubmit2");
+  if (result != VK_SUCCESS) {
+    lost_ = result == VK_ERROR_DEVICE_LOST;
+    lock.unlock();
+    changed_.notify_all();  // what is under way ends here too
+    return FailVk(result, device_.info().name + ": vkQueueSubmit2");
+  }
   submitted_ = point;
+  // A waiter that is busy with an earlier point looks again by itself.
+  const bool wake = std::exchange(idle_, false);
   lock.unlock();
-  changed_.notify_all();
+  if (wake) changed_.notify_all();
   return point;
 }
 
-uint64_t Queue::completed() const {
+void Queue::Lose() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    lost_ = true;
+  }
+  changed_.notify_all();
+}
+
+Error Queue::Lost() const {
+  return {SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost"};
+}
+
+bool Queue::Refresh() const {
   uint64_t value = 0;
-  if (device_.vk().vkGetSemaphoreCounterValue(device_.handle(), timeline_, &value) != VK_SUCCESS)
-    return 0;
-  return value;
+  if (!timeline_.Ask(&value)) return false;
+  uint64_t known = completed_.load(std::memory_order_relaxed);
+  while (known < value && !completed_.compare_exchange_weak(known, value)) {
+  }
+  return true;
+}
+
+uint64_t Queue::completed() const {
+  (void)Refresh();
+  return completed_.load();
+}
+
+bool Queue::lost() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return lost_;
 }
 
 uint64_t Queue::submitted() const {
@@ -106,35 +139,42 @@ uint64_t Queue::submitted() const {
 }
 
 Status Queue::WaitIdle(std::chrono::steady_clock::time_point deadline) {
+  return WaitFor(UINT64_MAX, deadline);
+}
+
+Status Queue::WaitFor(uint64_t point, std::chrono::steady_clock::time_point deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
-  const uint64_t target = submitted_;
-  if (!changed_.wait_until(lock, deadline, [&] { return announced_ >= target || lost_; })) {
+  const uint64_t target = std::min(point, submitted_);
+  if (!changed_.wait_until(lock, deadline, [&] { return announced_ >= target || told_lost_; })) {
     return Fail(SLUICE_E_TIMEOUT, device_.info().name +
                                       " did not finish: " + std::to_string(target - announced_) +
                                       " submissions are outstanding");
   }
-  if (lost_) return Fail(SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost");
+  if (lost_) return tl::unexpected(Lost());
   return {};
-}
-
-bool Queue::WaitSlice(uint64_t point) {
-  VkSemaphoreWaitInfo wait{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
-  wait.semaphoreCount = 1;
-  wait.pSemaphores = &timeline_;
-  wait.pValues = &point;
-  const VkResult result = device_.vk().vkWaitSemaphores(device_.handle(), &wait, kSliceNs);
-  return result == VK_SUCCESS || result == VK_TIMEOUT;
 }
 
 void Queue::Run() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || (submitted_ > announced_ && !lost_); });
+    changed_.wait(lock, [this] {
+      idle_ = !stopping_ && (told_lost_ || (!lost_ && submitted_ == announced_));
+      return !idle_;
+    });
     if (stopping_) return;
     const uint64_t before = announced_;
+    const uint64_t ahead = ahead_.Next(submitted_ - before);
+    const bool lost = lost_;
     lock.unlock();
-    const bool alive = WaitSlice(before + 1);
-    const uint64_t now = alive ? completed() : before;
+    const uint64_t began_ns = NowNs();
+    // Of several, those that are done are not kept waiting by one that takes longer than expected.
+    const uint64_t slice_ns = ahead > 1 ? 2 * WaitAhead::kBatchNs : kSliceNs;
+    // The counter is asked in any case: what was done before the loss counts.
+    bool alive =
+        !lost && timeline_.Wait(before + ahead, slice_ns) != TimelineSemaphore::State::kLost;
+    alive = Refresh() && alive;
+    const uint64_t now = completed_.load();
+    ahead_.Completed(now - before, NowNs() - began_ns);
     // The listener first: whoever sees the queue idle may rely on it having been told.
     if (now > before) listener_.completed(now);
     lock.lock();
@@ -143,9 +183,9 @@ void Queue::Run() {
       lost_ = true;
       const uint64_t last = submitted_;
       lock.unlock();
-      listener_.lost(now + 1, last,
-                     Error{SLUICE_E_DEVICE_LOST, device_.info().name + ": the device is lost"});
+      listener_.lost(now + 1, last, Lost());
       lock.lock();
+      told_lost_ = true;
     }
     changed_.notify_all();
   }

@@ -1,6 +1,8 @@
 #ifndef SLUICE_NODES_VULKAN_QUEUE_H_
 #define SLUICE_NODES_VULKAN_QUEUE_H_
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -11,6 +13,8 @@
 #include <thread>
 
 #include "nodes/vulkan/device.h"
+#include "nodes/vulkan/timeline.h"
+#include "nodes/vulkan/wait_ahead.h"
 
 namespace sluice::vulkan {
 
@@ -22,8 +26,8 @@ class Queue {
     /// All points up to `point` have completed. Called from the waiter thread, in order, once for
     /// each batch.
     std::function<void(uint64_t point)> completed;
-    /// The device is lost: the points `first`..`last` will never complete. Called once, from the
-    /// waiter thread.
+    /// The device is lost: the points `first`..`last` will never complete; last < first: nothing
+    /// was outstanding. Called once, from the waiter thread.
     std::function<void(uint64_t first, uint64_t last, const Error& error)> lost;
   };
 
@@ -40,10 +44,12 @@ class Queue {
     uint64_t wait_point = 0;                    ///< of this queue; 0: nothing to wait for
     std::span<const VkSemaphore> waits;         ///< binary; at most kMaxWaits
     VkSemaphore signal = VK_NULL_HANDLE;        ///< binary; null: none
+    std::array<TimelinePoint, 2> after = {};    ///< of other queues
   };
   static constexpr size_t kMaxWaits = 128;
 
-  /// Submits once and returns the new point. Errors: DeviceLost, ResourceExhausted.
+  /// Submits once and returns the new point. Errors: DeviceLost, ResourceExhausted, naming the
+  /// device.
   /// Threads: [thread-safe].
   Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point);
 
@@ -51,35 +57,49 @@ class Queue {
   /// and before the device sees it, so that the listener finds what it needs.
   Result<uint64_t> Submit(const Work& work, const std::function<void(uint64_t)>& prepare);
 
-  /// What the device has completed. Threads: [thread-safe].
+  /// What the device has completed; of a lost one, what it was last seen to have. Never less than
+  /// before. Threads: [thread-safe].
   uint64_t completed() const;
+  /// Nothing of what was submitted is used by the device any more, and nothing can be submitted.
+  /// Spec: "Lost Device". Threads: [thread-safe].
+  bool lost() const;
   uint64_t submitted() const;
+  /// `point` of it, for another queue to wait for.
+  TimelinePoint At(uint64_t point) const { return timeline_.At(point); }
+  /// Another queue of the device has found it lost. Threads: [thread-safe].
+  void Lose();
 
   /// Blocks until everything submitted so far has completed and the listener has been told.
   /// Errors: Timeout, DeviceLost.
   Status WaitIdle(std::chrono::steady_clock::time_point deadline);
+  /// The same for what was submitted up to `point`.
+  Status WaitFor(uint64_t point, std::chrono::steady_clock::time_point deadline);
 
   /// Stops listening, and leaves the device what its submissions still use, for good.
   void Abandon();
 
  private:
   Queue(const Device& device, Listener listener)
-      : device_(device), listener_(std::move(listener)) {}
+      : device_(device), listener_(std::move(listener)), timeline_(device) {}
   void Run();
   void StopWaiter();
-  /// Returns false when the device is lost.
-  bool WaitSlice(uint64_t point);
+  Error Lost() const;
+  /// False: the device is lost.
+  bool Refresh() const;
 
   const Device& device_;
   const Listener listener_;
-  VkSemaphore timeline_ = VK_NULL_HANDLE;
+  TimelineSemaphore timeline_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   uint64_t submitted_ = 0;
   uint64_t announced_ = 0;  // what the listener knows
+  bool idle_ = false;       // the waiter waits for a submission
   bool stopping_ = false;
-  bool abandoned_ = false;
   bool lost_ = false;
+  bool told_lost_ = false;
+  mutable std::atomic<uint64_t> completed_{0};
+  WaitAhead ahead_;  // the waiter's
   std::thread waiter_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 namespace sluice::vulkan::testing {
@@ -40,8 +41,60 @@ double Clamp01(double v) { return std::clamp(v, 0.0, 1.0); }
 double Smooth(double t) { return t * t * (3 - 2 * t); }
 double Mix(double a, double b, double t) { return a * (1 - t) + b * t; }
 
-bool SubsampledV(uint32_t fourcc) {
-  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12;
+/// docs/colour.md, "Ranges": Y' = (code - black) / luma, C = (code - middle) / chroma.
+struct Codes {
+  double black, luma, middle, chroma, most;
+};
+
+Codes CodesOf(const sluice_format& f) {
+  const bool full = f.color.range == SLUICE_RANGE_FULL;
+  if (f.fourcc == SLUICE_FORMAT_P010) {
+    return full ? Codes{0, 1023, 512, 1023, 1023} : Codes{64, 876, 512, 896, 1023};
+  }
+  return full ? Codes{0, 255, 128, 255, 255} : Codes{16, 219, 128, 224, 255};
+}
+
+/// Sample `index` of a row that begins at `row`.
+double ReadSample(uint32_t fourcc, const uint8_t* row, int index) {
+  if (fourcc != SLUICE_FORMAT_P010) return row[index];
+  uint16_t word = 0;
+  std::memcpy(&word, row + 2 * index, sizeof word);
+  return word >> 6;  // what the low bits hold is not said
+}
+
+void WriteSample(uint32_t fourcc, uint8_t* row, int index, double v, double most) {
+  const double code = std::clamp(std::round(v), 0.0, most);
+  if (fourcc != SLUICE_FORMAT_P010) {
+    row[index] = static_cast<uint8_t>(code);
+    return;
+  }
+  const auto word = static_cast<uint16_t>(static_cast<uint32_t>(code) << 6);
+  std::memcpy(row + 2 * index, &word, sizeof word);
+}
+
+bool IsBgr(uint32_t f) { return f == SLUICE_FORMAT_AR24 || f == SLUICE_FORMAT_XR24; }
+bool HasAlpha(uint32_t f) {
+  return f == SLUICE_FORMAT_AB24 || f == SLUICE_FORMAT_AR24 || f == SLUICE_FORMAT_AB4H;
+}
+
+/// Component 0..3 (R, G, B, A) of a pixel of R'G'B'.
+double ReadRgba(uint32_t fourcc, const uint8_t* row, int x, int component) {
+  if (IsHalf(fourcc)) {
+    uint16_t half = 0;
+    std::memcpy(&half, row + 8 * x + 2 * component, sizeof half);
+    return DoubleOfHalf(half);
+  }
+  return row[4 * x + (IsBgr(fourcc) && component != 3 ? 2 - component : component)] / 255.0;
+}
+
+void WriteRgba(uint32_t fourcc, uint8_t* row, int x, int component, double v) {
+  if (IsHalf(fourcc)) {
+    const uint16_t half = HalfOfDouble(v);
+    std::memcpy(row + 8 * x + 2 * component, &half, sizeof half);
+    return;
+  }
+  row[4 * x + (IsBgr(fourcc) && component != 3 ? 2 - component : component)] =
+      static_cast<uint8_t>(std::clamp(std::round(255 * v), 0.0, 255.0));
 }
 
 /// Where a chroma sample n lies among the pixels of an axis: pixel 2n, or half a pixel further.
@@ -76,8 +129,10 @@ class Source {
     x = std::clamp(x, 0, w_ - 1);
     y = std::clamp(y, 0, h_ - 1);
     const uint8_t* row = p_.plane(0) + static_cast<uint64_t>(y) * p_.stride(0);
-    const double code = p_.format().fourcc == SLUICE_FORMAT_YUYV ? row[2 * x] : row[x];
-    return p_.format().color.range == SLUICE_RANGE_FULL ? code / 255 : (code - 16) / 219;
+    const uint32_t fourcc = p_.format().fourcc;
+    const double code = ReadSample(fourcc, row, fourcc == SLUICE_FORMAT_YUYV ? 2 * x : x);
+    const Codes k = CodesOf(p_.format());
+    return (code - k.black) / k.luma;
   }
 
   /// c: 0 = Cb, 1 = Cr.
@@ -90,28 +145,28 @@ class Source {
       code = p_.plane(static_cast<uint32_t>(
           1 + c))[static_cast<uint64_t>(y) * p_.stride(static_cast<uint32_t>(1 + c)) +
                   static_cast<uint64_t>(x)];
-    } else if (p_.format().fourcc == SLUICE_FORMAT_NV12) {
-      code =
-          p_.plane(1)[static_cast<uint64_t>(y) * p_.stride(1) + static_cast<uint64_t>(2 * x + c)];
+    } else if (sub) {
+      const uint8_t* row = p_.plane(1) + static_cast<uint64_t>(y) * p_.stride(1);
+      code = ReadSample(p_.format().fourcc, row, 2 * x + c);
     } else {
       code = p_.plane(
           0)[static_cast<uint64_t>(y) * p_.stride(0) + static_cast<uint64_t>(4 * x + 1 + 2 * c)];
     }
-    return p_.format().color.range == SLUICE_RANGE_FULL ? (code - 128) / 255 : (code - 128) / 224;
+    const Codes k = CodesOf(p_.format());
+    return (code - k.middle) / k.chroma;
   }
 
   Triple RgbSample(int x, int y) const {
     x = std::clamp(x, 0, w_ - 1);
     y = std::clamp(y, 0, h_ - 1);
-    const uint8_t* px =
-        p_.plane(0) + static_cast<uint64_t>(y) * p_.stride(0) + static_cast<uint64_t>(4 * x);
-    const bool swap =
-        p_.format().fourcc == SLUICE_FORMAT_AR24 || p_.format().fourcc == SLUICE_FORMAT_XR24;
-    return {px[swap ? 2 : 0] / 255.0, px[1] / 255.0, px[swap ? 0 : 2] / 255.0};
+    const uint8_t* row = p_.plane(0) + static_cast<uint64_t>(y) * p_.stride(0);
+    const uint32_t f = p_.format().fourcc;
+    return {ReadRgba(f, row, x, 0), ReadRgba(f, row, x, 1), ReadRgba(f, row, x, 2)};
   }
 
   double Alpha(int x, int y) const {
-    return p_.plane(0)[static_cast<uint64_t>(y) * p_.stride(0) + static_cast<uint64_t>(4 * x + 3)];
+    const uint8_t* row = p_.plane(0) + static_cast<uint64_t>(y) * p_.stride(0);
+    return ReadRgba(p_.format().fourcc, row, x, 3);
   }
 
   /// Chroma at a place on the sample grids.
@@ -149,7 +204,7 @@ class Source {
     if (!yuv()) {
       Triple out{};
       for (size_t i = 0; i < 3; ++i)
-        out[i] = bilinear([&](int u, int v) { return RgbSample(u, v)[i]; });
+        out[i] = Clamp01(bilinear([&](int u, int v) { return RgbSample(u, v)[i]; }));
       return out;
     }
     const double gx = (ax - Phase(p_.format(), false)) / 2;
@@ -165,7 +220,7 @@ class Source {
     if (yuv()) return Clamp01(LumaSample(x, y));
     const Triple c = RgbSample(x, y);
     const Weights k = weights();
-    return k.kr * c[0] + k.kg * c[1] + k.kb * c[2];
+    return Clamp01(k.kr * c[0] + k.kg * c[1] + k.kb * c[2]);
   }
 
  private:
@@ -271,8 +326,6 @@ std::vector<std::pair<int, double>> Taps(const Axis& axis, int sample, double ph
   return taps;
 }
 
-uint8_t Code(double v) { return static_cast<uint8_t>(std::clamp(std::lround(v), 0L, 255L)); }
-
 }  // namespace
 
 void Reference(const Picture& src, Picture& dst, const std::string& look,
@@ -306,31 +359,23 @@ void Reference(const Picture& src, Picture& dst, const std::string& look,
     return work[static_cast<size_t>(y) * static_cast<size_t>(w) + static_cast<size_t>(x)];
   };
   if (!dst_yuv) {
-    const bool swap = df.fourcc == SLUICE_FORMAT_AR24 || df.fourcc == SLUICE_FORMAT_XR24;
-    const auto has_alpha = [](uint32_t f) {
-      return f == SLUICE_FORMAT_AB24 || f == SLUICE_FORMAT_AR24;
-    };
-    const bool alpha = has_alpha(df.fourcc) && has_alpha(src.format().fourcc);
+    const bool alpha = HasAlpha(df.fourcc) && HasAlpha(src.format().fourcc);
     for (int y = 0; y < h; ++y) {
+      uint8_t* row = dst.plane(0) + static_cast<uint64_t>(y) * dst.stride(0);
       for (int x = 0; x < w; ++x) {
-        uint8_t* px =
-            dst.plane(0) + static_cast<uint64_t>(y) * dst.stride(0) + static_cast<uint64_t>(4 * x);
         const Triple& v = at(x, y);
-        px[swap ? 2 : 0] = Code(255 * v[0]);
-        px[1] = Code(255 * v[1]);
-        px[swap ? 0 : 2] = Code(255 * v[2]);
-        px[3] = alpha ? static_cast<uint8_t>(s.Alpha(x, y)) : 255;
+        for (int c = 0; c < 3; ++c) WriteRgba(df.fourcc, row, x, c, v[static_cast<size_t>(c)]);
+        WriteRgba(df.fourcc, row, x, 3, alpha ? s.Alpha(x, y) : 1);
       }
     }
     return;
   }
-  const bool full = df.color.range == SLUICE_RANGE_FULL;
-  const auto luma_code = [&](double v) { return Code(full ? 255 * v : 16 + 219 * v); };
-  const auto chroma_code = [&](double v) { return Code(128 + (full ? 255 : 224) * v); };
+  const Codes k = CodesOf(df);
   for (int y = 0; y < h; ++y) {
     for (int x = 0; x < w; ++x) {
       uint8_t* row = dst.plane(0) + static_cast<uint64_t>(y) * dst.stride(0);
-      row[df.fourcc == SLUICE_FORMAT_YUYV ? 2 * x : x] = luma_code(at(x, y)[0]);
+      WriteSample(df.fourcc, row, df.fourcc == SLUICE_FORMAT_YUYV ? 2 * x : x,
+                  k.black + k.luma * at(x, y)[0], k.most);
     }
   }
   const sluice_format& sf = src.format();
@@ -349,15 +394,17 @@ void Reference(const Picture& src, Picture& dst, const std::string& look,
         for (const auto& [ty, wy] : down) {
           for (const auto& [tx, wx] : across) v += wx * wy * at(tx, ty)[static_cast<size_t>(1 + c)];
         }
-        const auto ux = static_cast<uint64_t>(cx), uy = static_cast<uint64_t>(cy);
-        const auto plane = static_cast<uint32_t>(c);
+        uint32_t plane = 1;
+        int index = 2 * cx + c;
         if (df.fourcc == SLUICE_FORMAT_YU12) {
-          dst.plane(1 + plane)[uy * dst.stride(1 + plane) + ux] = chroma_code(v);
-        } else if (df.fourcc == SLUICE_FORMAT_NV12) {
-          dst.plane(1)[uy * dst.stride(1) + 2 * ux + plane] = chroma_code(v);
-        } else {
-          dst.plane(0)[uy * dst.stride(0) + 4 * ux + 1 + 2 * plane] = chroma_code(v);
+          plane = 1 + static_cast<uint32_t>(c);
+          index = cx;
+        } else if (df.fourcc == SLUICE_FORMAT_YUYV) {
+          plane = 0;
+          index = 4 * cx + 1 + 2 * c;
         }
+        uint8_t* row = dst.plane(plane) + static_cast<uint64_t>(cy) * dst.stride(plane);
+        WriteSample(df.fourcc, row, index, k.middle + k.chroma * v, k.most);
       }
     }
   }

@@ -32,13 +32,20 @@ std::optional<FourccTraits> TraitsOf(uint32_t fourcc) {
       return FourccTraits{Pixels::kBgra, true, 1};
     case SLUICE_FORMAT_XR24:
       return FourccTraits{Pixels::kBgra, false, 1};
+    case SLUICE_FORMAT_AB4H:
+      return FourccTraits{Pixels::kRgba16f, true, 1};
+    case SLUICE_FORMAT_XB4H:
+      return FourccTraits{Pixels::kRgba16f, false, 1};
+    case SLUICE_FORMAT_P010:
+      return FourccTraits{Pixels::kP010, false, 2};
     default:
       return std::nullopt;
   }
 }
 
-uint32_t RowsOf(Pixels pixels, uint32_t plane, uint32_t height) {
-  return plane > 0 && pixels <= Pixels::kNv12 ? (height + 1) / 2 : height;
+uint32_t RowsOf(uint32_t plane, uint32_t height) {
+  // The formats with planes of chroma are those of 4:2:0.
+  return plane > 0 ? (height + 1) / 2 : height;
 }
 
 /// Bytes of a row that a kernel touches: whole blocks of 8 pixels.
@@ -50,7 +57,10 @@ uint64_t RowBytes(Pixels pixels, uint32_t plane, uint32_t width) {
     case Pixels::kNv12:
       return blocks * 8;
     case Pixels::kYuyv:
+    case Pixels::kP010:
       return blocks * 16;
+    case Pixels::kRgba16f:
+      return blocks * 64;
     default:
       return blocks * 32;
   }
@@ -105,7 +115,7 @@ Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout
                                                                  : 0U;
   for (uint32_t p = 0; p < traits.planes; ++p) {
     const sluice_plane& plane = layout.planes[p];
-    const uint64_t rows = RowsOf(traits.pixels, p, format.height);
+    const uint64_t rows = RowsOf(p, format.height);
     const uint64_t row_bytes = RowBytes(traits.pixels, p, format.width);
     // Sums of values bounded here cannot overflow 64 bits.
     constexpr uint64_t kBound = uint64_t{1} << 33;
@@ -131,6 +141,42 @@ Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout
     shape.bytes = std::max(shape.bytes, shape.end[p]);
   }
   return shape;
+}
+
+Result<Shape> HalfFloatShape(uint32_t width, uint32_t height) {
+  if (width == 0 || height == 0 || width > kMaxSide || height > kMaxSide) {
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                "size " + std::to_string(width) + "x" + std::to_string(height));
+  }
+  Shape shape;
+  shape.pixels = Pixels::kRgba16f;
+  shape.alpha = true;
+  shape.width = width;
+  shape.height = height;
+  shape.full_range = true;
+  shape.planes = 1;
+  constexpr uint64_t kMultiple = kStrideMultiple;
+  const uint64_t stride = (uint64_t{width} * 8 + kMultiple - 1) / kMultiple * kMultiple;
+  shape.stride[0] = static_cast<uint32_t>(stride / 4);
+  shape.end[0] = shape.bytes = stride * height;
+  return shape;
+}
+
+uint64_t Shape::FrameBytes() const {
+  const uint64_t pixels_count = uint64_t{width} * height;
+  switch (pixels) {
+    case Pixels::kYu12:
+    case Pixels::kNv12:
+      return pixels_count * 3 / 2;
+    case Pixels::kYuyv:
+      return pixels_count * 2;
+    case Pixels::kP010:
+      return pixels_count * 3;
+    case Pixels::kRgba16f:
+      return pixels_count * 8;
+    default:
+      return pixels_count * 4;
+  }
 }
 
 Status CheckParts(const Shape& shape, std::span<const uint64_t> sizes) {
@@ -180,7 +226,7 @@ Result<sluice_layout> MakeLayout(const sluice_format& format, const LayoutDemand
     sluice_plane& plane = layout.planes[p];
     plane.offset = up(layout.size, offset);
     plane.stride = up(RowBytes(traits.pixels, p, format.width), stride);
-    plane.size = plane.stride * RowsOf(traits.pixels, p, format.height);
+    plane.size = plane.stride * RowsOf(p, format.height);
     layout.size = plane.offset + plane.size;
   }
   layout.size = up(layout.size + demands.tail_bytes, std::max<uint64_t>(demands.size_multiple, 1));

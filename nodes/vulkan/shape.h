@@ -12,8 +12,8 @@
 
 namespace sluice::vulkan {
 
-/// kYu12 ... kBgra in shaders/interface.glsl.
-enum class Pixels : uint32_t { kYu12, kNv12, kYuyv, kRgba, kBgra };
+/// kYu12 ... in shaders/formats.glsl.
+enum class Pixels : uint32_t { kYu12, kNv12, kYuyv, kRgba, kBgra, kRgba16f, kP010 };
 
 /// A frame as a kernel sees it: checked, in the shader's terms.
 struct Shape {
@@ -31,8 +31,12 @@ struct Shape {
   std::array<uint32_t, 3> stride{};  ///< 32-bit words
   std::array<uint64_t, 3> end{};     ///< bytes reached by a kernel, from the start of the part
   uint64_t bytes = 0;                ///< the most of `end`
+  bool far = false;                  ///< in memory that the device reaches by a link
 
-  bool is_yuv() const { return pixels <= Pixels::kYuyv; }
+  /// What a frame's pixels take, without padding.
+  uint64_t FrameBytes() const;
+  bool is_420() const { return is_yuv() && pixels != Pixels::kYuyv; }
+  bool is_yuv() const { return pixels <= Pixels::kYuyv || pixels == Pixels::kP010; }
 };
 
 /// Rows must start at multiples of this many bytes: a kernel moves blocks of up to 32 bytes.
@@ -42,6 +46,10 @@ constexpr uint32_t kStrideMultiple = 64;
 /// not said: BT.709, limited range, left siting for Y'CbCr. Errors: Unsupported for the fourcc or
 /// modifier; InvalidArgument for a layout that is too small or misaligned.
 Result<Shape> MakeShape(const sluice_format& format, const sluice_layout& layout);
+
+/// Half-float R'G'B'A between passes, rows one after the other from byte 0.
+/// Errors: InvalidArgument for a size that is none.
+Result<Shape> HalfFloatShape(uint32_t width, uint32_t height);
 
 /// Checks that the planes lie within parts of these sizes (bytes).
 /// Errors: Unsupported, with plane and numbers.

@@ -11,25 +11,24 @@
 namespace sluice::vulkan {
 namespace {
 
-constexpr std::chrono::seconds kStagingWait{10};
 constexpr std::chrono::seconds kExportWait{2};
 
 sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.message); }
 
-PlaneBuffers PlanesOf(const Import& import, const Shape& shape) {
+BoundFrame Whole(const Import& import, const Shape& shape) {
   PlaneBuffers planes = AllPlanesIn(import.parts.front().buffer());
   for (uint32_t p = 0; p < shape.planes; ++p) planes[p] = import.parts[shape.part[p]].buffer();
-  return planes;
+  return {planes, import.parts.front().serial()};
 }
 
 void AddForeign(const Import* import, bool written, std::vector<ForeignBuffer>& list) {
-  if (import == nullptr || !import->foreign) return;
+  if (import == nullptr || (!import->foreign && !import->external)) return;
   for (const Memory& part : import->parts) {
     const auto known = std::find_if(list.begin(), list.end(), [&](const ForeignBuffer& f) {
       return f.buffer == part.buffer();
     });
     if (known == list.end()) {
-      list.push_back({part.buffer(), written});
+      list.push_back({part.buffer(), written, import->external});
     } else {
       known->written |= written;
     }
@@ -39,38 +38,46 @@ void AddForeign(const Import* import, bool written, std::vector<ForeignBuffer>& 
 }  // namespace
 
 Result<VulkanDomain::Bound> VulkanDomain::Stage(const sluice_frame* frame,
-                                                const sluice_shm_view& view, const Shape& shape,
-                                                const FrameNode& node, bool is_input,
-                                                const std::string& reason) {
+                                                const sluice_shm_view& view, const Border& border,
+                                                bool is_input, const std::string& reason) {
   if (is_input) {
-    if (Status s = AwaitOnHost(frame, node.input().sync); !s) return tl::unexpected(s.error());
+    if (Status s = AwaitOnHost(frame, border.port.sync); !s) return tl::unexpected(s.error());
   }
-  auto item = staging_->Take(shape.bytes, announced_.load());
+  const uint64_t bytes = border.shape.bytes;
+  auto item = staging_->Take(bytes, announced_.load());
   if (!item) return tl::unexpected(item.error());
   // Taken: nobody else gets it before the submission says until when.
   (*item)->busy_until = UINT64_MAX;
   auto* base = static_cast<uint8_t*>(view.base);
-  if (is_input && queue_->submitted() > announced_.load()) {
-    // The CPU reads it now, so that what the device may still write into it must be there now.
-    if (Status s = queue_->WaitIdle(std::chrono::steady_clock::now() + kStagingWait); !s) {
-      (*item)->busy_until = 0;
-      return tl::unexpected(s.error());
-    }
-  }
-  if (is_input) std::memcpy((*item)->memory.mapped(), base, shape.bytes);
-  node.host_context().CountCopy(is_input ? "in" : "out", shape.bytes, reason.c_str());
-  return Bound{AllPlanesIn((*item)->memory.buffer()), nullptr, *item, base};
+  if (is_input) std::memcpy((*item)->memory.mapped(), base, bytes);
+  border.node->host_context().CountCopy(border.port.name, bytes, reason.c_str());
+  const Memory& memory = (*item)->memory;
+  return Bound{{AllPlanesIn(memory.buffer()), memory.serial()}, nullptr, *item, base};
 }
 
-Result<VulkanDomain::Bound> VulkanDomain::BindDmabuf(sluice_frame* frame, const Shape& shape) {
+Result<VulkanDomain::Bound> VulkanDomain::BindDevice(const sluice_frame* frame,
+                                                     const Shape& shape) {
+  const Import* import = imports_->Find(host_.frames()->buffer_id(frame));
+  if (import == nullptr)
+    return Fail(SLUICE_E_UNSUPPORTED, "memory of a device, which is not this one");
+  if (import->parts.front().size() < shape.bytes) {
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                "a buffer of " + std::to_string(import->parts.front().size()) + " bytes, " +
+                    std::to_string(shape.bytes) + " are needed");
+  }
+  return Bound{Whole(*import, shape), import, nullptr, nullptr};
+}
+
+Result<VulkanDomain::Bound> VulkanDomain::BindDmabuf(sluice_frame* frame, const Shape& shape,
+                                                     bool written) {
   const sluice_buffer_id id = host_.frames()->buffer_id(frame);
   const Import* import = imports_->Find(id);
-  if (import == nullptr) {
+  if (import == nullptr || (written && !import->mappings.empty())) {
     sluice_memory memory{};
     if (const int32_t code = host_.memory()->fds(frame, SLUICE_VIEW_DMABUF, &memory); code < 0) {
       return Fail(code, std::string("a frame without dma-bufs (") + sdk::CodeName(code) + ")");
     }
-    auto made = imports_->ImportDmabuf(id, memory, shape);
+    auto made = imports_->ImportDmabuf(id, memory, shape, written);
     if (!made) return tl::unexpected(made.error());
     import = *made;
   }
@@ -79,11 +86,12 @@ Result<VulkanDomain::Bound> VulkanDomain::BindDmabuf(sluice_frame* frame, const 
   for (size_t i = 0; i < parts; ++i) sizes[i] = import->parts[i].size();
   if (Status s = CheckParts(shape, std::span(sizes).first(parts)); !s)
     return tl::unexpected(s.error());
-  return Bound{PlanesOf(*import, shape), import, nullptr, nullptr};
+  return Bound{Whole(*import, shape), import, nullptr, nullptr};
 }
 
-Result<VulkanDomain::Bound> VulkanDomain::BindShm(sluice_frame* frame, const Shape& shape,
-                                                  const FrameNode& node, bool is_input) {
+Result<VulkanDomain::Bound> VulkanDomain::BindShm(sluice_frame* frame, const Border& border,
+                                                  bool is_input) {
+  const Shape& shape = border.shape;
   sluice_shm_view view{};
   if (host_.frames()->shm(frame, &view) < 0)
     return Fail(SLUICE_E_UNSUPPORTED, "a frame without shared memory");
@@ -95,31 +103,32 @@ Result<VulkanDomain::Bound> VulkanDomain::BindShm(sluice_frame* frame, const Sha
                                                std::to_string(shape.bytes) + " are needed");
   }
   if (force_staging_)
-    return Stage(frame, view, shape, node, is_input, "staging: SLUICE_VULKAN_FORCE_STAGING is set");
+    return Stage(frame, view, border, is_input, "staging: SLUICE_VULKAN_FORCE_STAGING is set");
   const sluice_buffer_id id = host_.frames()->buffer_id(frame);
   // An earlier frame in this buffer went by its dma-buf, where the mapping could not be imported.
   if (const Import* known = imports_->Find(id); known != nullptr && known->foreign)
-    return BindDmabuf(frame, shape);
+    return BindDmabuf(frame, shape, !is_input);
   auto import = imports_->ImportHost(id, view.base, view.size);
-  if (import) return Bound{PlanesOf(**import, shape), *import, nullptr, nullptr};
+  if (import) return Bound{Whole(**import, shape), *import, nullptr, nullptr};
   if (import.error().code != SLUICE_E_UNSUPPORTED) return tl::unexpected(import.error());
-  const uint32_t views = is_input ? node.input().views : node.output().views;
-  if ((views & this->views() & SLUICE_VIEW_DMABUF) != 0) {
-    if (auto bound = BindDmabuf(frame, shape)) return bound;
+  if ((border.port.views & this->views() & SLUICE_VIEW_DMABUF) != 0) {
+    if (auto bound = BindDmabuf(frame, shape, !is_input)) return bound;
   }
-  return Stage(frame, view, shape, node, is_input, "staging: " + import.error().message);
+  return Stage(frame, view, border, is_input, "staging: " + import.error().message);
 }
 
 // Shared memory by its mapping: it needs no ownership transfers, and a CPU neighbour reads it as it
 // lies.
-Result<VulkanDomain::Bound> VulkanDomain::Bind(sluice_frame* frame, const Shape& shape,
-                                               const FrameNode& node, bool is_input) {
-  const uint32_t views = is_input ? node.input().views : node.output().views;
+Result<VulkanDomain::Bound> VulkanDomain::Bind(sluice_frame* frame, const Border& border,
+                                               bool is_input) {
+  const uint32_t views = border.port.views;
+  const Shape& shape = border.shape;
   std::lock_guard<std::mutex> lock(mutex_);
+  if ((views & SLUICE_VIEW_DEVICE) != 0) return BindDevice(frame, shape);
   if ((views & SLUICE_VIEW_DMABUF) != 0 && ((views & SLUICE_VIEW_SHM) == 0 || shape.parts > 1)) {
-    return BindDmabuf(frame, shape);
+    return BindDmabuf(frame, shape, !is_input);
   }
-  return BindShm(frame, shape, node, is_input);
+  return BindShm(frame, border, is_input);
 }
 
 sdk::Status VulkanDomain::TestImport(sdk::FrameRef frame, const sluice_port_config& port) {
@@ -134,7 +143,7 @@ sdk::Status VulkanDomain::TestImport(sdk::FrameRef frame, const sluice_port_conf
                               shape.error().message.c_str());
   }
   std::lock_guard<std::mutex> lock(mutex_);
-  const auto bound = BindDmabuf(frame.c(), *shape);
+  const auto bound = BindDmabuf(frame.c(), *shape, port.direction == SLUICE_PORT_OUTPUT);
   if (bound) return {};
   // Whatever the driver calls it: this way does not go. A lost device is another matter.
   const int32_t code =
@@ -143,43 +152,44 @@ sdk::Status VulkanDomain::TestImport(sdk::FrameRef frame, const sluice_port_conf
                             device_->info().name.c_str(), bound.error().message.c_str());
 }
 
-Result<const VulkanDomain::Bound*> VulkanDomain::BindPlace(Island& island,
-                                                           const sluice_batch& batch,
-                                                           const IslandStep& step, bool is_source) {
-  const IslandStep::Place& place = is_source ? step.from : step.to;
-  const bool is_input = place.kind == IslandStep::Place::Kind::kInput;
-  Bound& bound = is_input ? island.inputs[place.index] : island.outputs[place.index];
-  if (bound.IsMade()) return &bound;
-  auto made = Bind(is_input ? batch.inputs[place.index] : batch.outputs[place.index],
-                   is_source ? step.src : step.dst, *step.node, is_input);
-  if (!made) {
-    return Fail(made.error().code, std::string(is_input ? "in: " : "out: ") + made.error().message);
+Status VulkanDomain::BindAll(Island& island, const sluice_batch& batch) {
+  island.foreign.clear();
+  const auto bind = [&](uint32_t i, bool is_input) -> Status {
+    const Border& border = is_input ? island.input_borders[i] : island.output_borders[i];
+    auto made = Bind(is_input ? batch.inputs[i] : batch.outputs[i], border, is_input);
+    if (!made)
+      return Fail(made.error().code, std::string(border.port.name) + ": " + made.error().message);
+    Cross(island, i, is_input, *made);
+    (is_input ? island.inputs : island.outputs)[i] = *made;
+    (is_input ? island.input_frames : island.output_frames)[i] = made->frame;
+    AddForeign(made->import, !is_input, island.foreign);
+    return {};
+  };
+  for (uint32_t i = 0; i < batch.input_count; ++i) {
+    if (Status s = bind(i, true); !s) return s;
   }
-  bound = *made;
-  AddForeign(bound.import, !is_input, island.foreign);
-  return &bound;
+  for (uint32_t i = 0; i < batch.output_count; ++i) {
+    if (Status s = bind(i, false); !s) return s;
+  }
+  return {};
 }
 
-Result<VkCommandBuffer> VulkanDomain::Record(Island& island, const sluice_batch& batch) {
-  island.foreign.clear();
-  const auto planes = [&](const IslandStep& step, bool is_source) -> Result<PlaneBuffers> {
-    const IslandStep::Place& place = is_source ? step.from : step.to;
-    if (place.kind == IslandStep::Place::Kind::kInner)
-      return AllPlanesIn(island.gpu->inner[place.index].buffer());
-    auto bound = BindPlace(island, batch, step, is_source);
-    if (!bound) return tl::unexpected(bound.error());
-    return (*bound)->planes;
-  };
-  for (size_t i = 0; i < island.steps.size(); ++i) {
-    const IslandStep& step = island.steps[i];
-    auto src = planes(step, true);
-    if (!src) return tl::unexpected(src.error());
-    auto dst = planes(step, false);
-    if (!dst) return tl::unexpected(dst.error());
-    island.recording[i] = {step.module, step.pipeline, *src, *dst,
-                           PushFor(step.src, step.dst, step.node->params())};
+void VulkanDomain::AddMappedReads(const Island& island, uint64_t point) {
+  for (const Bound& bound : island.inputs) {
+    if (bound.import == nullptr || bound.import->mappings.empty()) continue;
+    for (const ReadMapping& mapping : bound.import->mappings) mapping.Begin();
+    std::lock_guard<std::mutex> lock(copies_mutex_);
+    mapped_reads_.push_back({point, bound.import});
   }
-  return island.gpu->ring->Record(island.recording, queue_->completed(), island.foreign);
+}
+
+void VulkanDomain::EndMappedReads(uint64_t first, uint64_t last) {
+  std::lock_guard<std::mutex> lock(copies_mutex_);
+  std::erase_if(mapped_reads_, [&](const MappedRead& read) {
+    if (read.point < first || read.point > last) return false;
+    for (const ReadMapping& mapping : read.import->mappings) mapping.End();
+    return true;
+  });
 }
 
 void VulkanDomain::AddCopiesOut(const Island& island, uint64_t point) {
@@ -187,12 +197,8 @@ void VulkanDomain::AddCopiesOut(const Island& island, uint64_t point) {
   for (size_t i = 0; i < island.outputs.size(); ++i) {
     const Bound& bound = island.outputs[i];
     if (bound.staging == nullptr) continue;
-    uint64_t bytes = 0;
-    for (const IslandStep& step : island.steps) {
-      if (step.to.kind == IslandStep::Place::Kind::kOutput && step.to.index == i)
-        bytes = step.dst.bytes;
-    }
-    copies_.push_back({point, bound.staging->memory.mapped(), bound.base, bytes});
+    copies_.push_back(
+        {point, bound.staging->memory.mapped(), bound.base, island.output_borders[i].shape.bytes});
   }
 }
 
@@ -206,12 +212,37 @@ void VulkanDomain::DropCopiesOut(const Island& island) {
   });
 }
 
-void VulkanDomain::ReleaseStaging(Island& island, uint64_t until) {
+void VulkanDomain::NoteUse(Island& island, uint64_t until) {
   std::lock_guard<std::mutex> lock(mutex_);
   for (const auto* list : {&island.inputs, &island.outputs}) {
     for (const Bound& bound : *list) {
       if (bound.staging != nullptr) bound.staging->busy_until = until;
+      if (bound.import != nullptr) bound.import->last_use = std::max(bound.import->last_use, until);
     }
+  }
+}
+
+void VulkanDomain::PassInfos(Island& island, const sluice_batch& batch) {
+  using Kind = Network::Source::Kind;
+  for (size_t n = 0; n < island.nodes.size(); ++n) {
+    const auto& sources = island.network.nodes[n].sources;
+    const auto first = std::find_if(sources.begin(), sources.end(), [&](const auto& source) {
+      return source.kind == Kind::kNode ||
+             (source.kind == Kind::kBorder && batch.inputs[source.index] != nullptr);
+    });
+    sluice_frame_info& info = island.infos[n];
+    if (first == sources.end()) {
+      info = {};
+    } else if (first->kind == Kind::kNode) {
+      info = island.infos[first->index];
+    } else {
+      info = *host_.frames()->info(batch.inputs[first->index]);
+    }
+    island.nodes[n]->PassInfo(info);
+  }
+  for (uint32_t o = 0; o < batch.output_count; ++o) {
+    sluice_frame_info* out = host_.frames()->info_mut(batch.outputs[o]);
+    if (out != nullptr) *out = island.infos[island.network.output_nodes[o]];
   }
 }
 
@@ -219,6 +250,7 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
   // First: whatever fails must not give back the staging memory of the firing before.
   std::fill(island.inputs.begin(), island.inputs.end(), Bound{});
   std::fill(island.outputs.begin(), island.outputs.end(), Bound{});
+  island.crossing.Clear();
   std::unique_lock<std::mutex> implicit(implicit_mutex_, std::defer_lock);
   if (island.implicit) implicit.lock();
   if (island.implicit && ExportWouldWait()) {
@@ -228,14 +260,18 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
   }
   Island::Resources& gpu = *island.gpu;
   const auto give_up = [&](const Error& error) -> Result<uint64_t> {
-    ReleaseStaging(island, 0);
+    NoteUse(island, 0);
     gpu.waits.NotSubmitted();
     gpu.signals.NotSubmitted();
     return tl::unexpected(error);
   };
+  FollowChanges(island);
   if (Status s = CollectFences(island, batch); !s) return give_up(s.error());
-  auto commands = Record(island, batch);
-  if (!commands) return give_up(commands.error());
+  if (Status s = BindAll(island, batch); !s) return give_up(s.error());
+  PassInfos(island, batch);
+  auto recording = gpu.program->Prepare(island.input_frames, island.output_frames, island.foreign,
+                                        announced_.load(), island);
+  if (!recording) return give_up(recording.error());
   // The CPU finishes a staged output after the device: a file would signal too early.
   const bool staged = std::any_of(island.outputs.begin(), island.outputs.end(),
                                   [](const Bound& bound) { return bound.staging != nullptr; });
@@ -245,19 +281,31 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
     if (!taken) return give_up(taken.error());
     signal = *taken;
   }
+  const auto brought = CopyIn(island);
+  if (!brought) return give_up(brought.error());
   const auto prepare = [&](uint64_t point) {
-    if (!island.waiting.empty()) last_held_.store(point);
+    if (!island.waiting.empty() || !island.crossing.waiting.empty()) last_held_.store(point);
+    AddMappedReads(island, point);
     AddCopiesOut(island, point);
   };
   // By reference: std::function then allocates nothing.
-  auto point =
-      queue_->Submit({*commands, island.wait_point, island.waiting, signal}, std::ref(prepare));
+  std::unique_lock<std::mutex> copies_out(crossing_mutex_, std::defer_lock);
+  if (!island.crossing.out.empty()) copies_out.lock();
+  auto point = queue_->Submit(
+      {Program::Commands(**recording), 0, island.waiting, signal, Awaited(island.crossing)},
+      std::ref(prepare));
   if (!point) {
+    if (copies_out.owns_lock()) copies_out.unlock();
     DropCopiesOut(island);
-    return give_up(point.error());
+    EndMappedReads(queue_->submitted() + 1, UINT64_MAX);
+    if (EndTransfer(*brought)) return give_up(point.error());
+    NoteUse(island, UINT64_MAX);  // a copy that may never end
+    return tl::unexpected(point.error());
   }
-  ReleaseStaging(island, *point);
-  gpu.ring->Submitted(*point);
+  CopyOutBehind(island, *point);
+  if (copies_out.owns_lock()) copies_out.unlock();
+  NoteUse(island, *point);
+  gpu.program->Submitted(**recording, *point);
   gpu.waits.Submitted(*point);
   gpu.signals.Submitted(*point);
   island.last_point = *point;
@@ -274,9 +322,12 @@ sdk::Status VulkanDomain::Submit(Island& island, const sluice_batch& batch,
   }
   const auto point = Fire(island, batch);
   if (!point) {
-    const sdk::Status status = ToStatus(point.error());
+    Error error = point.error();
+    if (error.message.find(device_->info().name) == std::string::npos)
+      error.message = device_->info().name + ": " + error.message;
+    const sdk::Status status = ToStatus(error);
     // The first is as good as any where it is not known which one is to blame.
-    if (!island.steps.empty()) island.steps.front().node->host_context().Fail(status);
+    if (!island.nodes.empty()) island.nodes.front()->host_context().Fail(status);
     return status;
   }
   std::fill(fences.begin(), fences.end(), *sdk::Fence::At(timeline_, *point).c());

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "nodes/vulkan/reference.h"
 
@@ -24,9 +25,6 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-bool SubsampledV(uint32_t fourcc) {
-  return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12;
-}
 bool IsBgr(uint32_t fourcc) { return fourcc == SLUICE_FORMAT_AR24 || fourcc == SLUICE_FORMAT_XR24; }
 
 uint32_t NextRandom(uint32_t& state) {
@@ -72,18 +70,27 @@ AVPixelFormat AvFormat(uint32_t fourcc) {
       return AV_PIX_FMT_RGB0;
     case SLUICE_FORMAT_AR24:
       return AV_PIX_FMT_BGRA;
+    case SLUICE_FORMAT_P010:
+      return AV_PIX_FMT_P010LE;
     default:
       return AV_PIX_FMT_BGR0;
   }
 }
 
+/// Bytes of one sample, of R'G'B' of one pixel.
+uint64_t UnitBytes(uint32_t fourcc) {
+  if (IsHalf(fourcc)) return 8;
+  if (!IsYuv(fourcc)) return 4;
+  return fourcc == SLUICE_FORMAT_P010 ? 2 : 1;
+}
+
 /// Bytes of one row of a plane that hold the picture, and its rows.
 std::pair<uint64_t, uint64_t> PlaneBytes(uint32_t fourcc, uint32_t plane, uint64_t w, uint64_t h) {
-  const uint64_t half = (w + 1) / 2;
-  if (!IsYuv(fourcc)) return {4 * w, h};
+  const uint64_t half = (w + 1) / 2, unit = UnitBytes(fourcc);
+  if (!IsYuv(fourcc)) return {unit * w, h};
   if (fourcc == SLUICE_FORMAT_YUYV) return {4 * half, h};
-  if (plane == 0) return {w, h};
-  return {fourcc == SLUICE_FORMAT_NV12 ? 2 * half : half, (h + 1) / 2};
+  if (plane == 0) return {unit * w, h};
+  return {unit * (fourcc == SLUICE_FORMAT_YU12 ? half : 2 * half), (h + 1) / 2};
 }
 
 void SetSiting(SwsContext* context, const char* side, const sluice_format& format) {
@@ -107,7 +114,7 @@ Picture Widened(const Picture& src) {
   for (uint32_t p = 0; p < src.layout().plane_count; ++p) {
     const auto [from_bytes, from_rows] = PlaneBytes(fourcc, p, src.width(), src.height());
     const auto [to_bytes, to_rows] = PlaneBytes(fourcc, p, format.width, format.height);
-    const uint64_t unit = !IsYuv(fourcc) ? 4 : 1;
+    const uint64_t unit = UnitBytes(fourcc);
     for (uint64_t y = 0; y < to_rows; ++y) {
       uint8_t* row = out.plane(p) + y * out.stride(p);
       std::memcpy(row, src.plane(p) + std::min(y, from_rows - 1) * src.stride(p), from_bytes);
@@ -187,9 +194,38 @@ sluice_format MakeFormat(uint32_t fourcc, uint32_t width, uint32_t height, uint8
   return format;
 }
 
-bool IsYuv(uint32_t fourcc) {
+bool IsYuv(uint32_t fourcc) { return SubsampledV(fourcc) || fourcc == SLUICE_FORMAT_YUYV; }
+
+bool SubsampledV(uint32_t fourcc) {
   return fourcc == SLUICE_FORMAT_YU12 || fourcc == SLUICE_FORMAT_NV12 ||
-         fourcc == SLUICE_FORMAT_YUYV;
+         fourcc == SLUICE_FORMAT_P010;
+}
+
+bool IsHalf(uint32_t fourcc) {
+  return fourcc == SLUICE_FORMAT_AB4H || fourcc == SLUICE_FORMAT_XB4H;
+}
+
+double DoubleOfHalf(uint16_t half) {
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  double value =
+      exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+  if (exponent == 31) {
+    value = fraction == 0 ? std::numeric_limits<double>::infinity()
+                          : std::numeric_limits<double>::quiet_NaN();
+  }
+  return (half & 0x8000) != 0 ? -value : value;
+}
+
+uint16_t HalfOfDouble(double value) {
+  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  const double size = std::abs(value);
+  if (std::isnan(value)) return 0x7E00;
+  if (size >= 65520) return sign | 0x7C00;
+  const int exponent = size == 0 ? -14 : std::max(std::ilogb(size), -14);
+  // The steps of the numbers with this exponent; one step too many carries into the next, as it
+  // should. Rounds ties to even, as the default rounding mode is.
+  const auto steps = static_cast<uint32_t>(std::nearbyint(std::ldexp(size, 10 - exponent)));
+  return static_cast<uint16_t>(sign | (static_cast<uint32_t>(exponent + 14) * 1024 + steps));
 }
 
 std::string FourccName(uint32_t fourcc) {
@@ -207,42 +243,97 @@ std::unique_ptr<Bench> Bench::Create(std::string* why) {
   bench->queue_ =
       Queue::Create(*bench->device_, {[](uint64_t) {}, [](uint64_t, uint64_t, const Error&) {}})
           .value();
-  bench->kernels_ = KernelModule::CreateBuiltin(*bench->device_).value();
-  bench->ring_ = CommandRing::Create(*bench->device_, bench->kernels_->set_layout(), 1).value();
+  bench->kernels_ = std::make_unique<KernelLibrary>(*bench->device_, CacheDirectory());
   return bench;
 }
 
 Bench::~Bench() {
-  ring_.reset();
   kernels_.reset();
   queue_.reset();
-  EXPECT_EQ(device_->validation_messages(), 0U);
+  EXPECT_EQ(device_->validation_messages(), expected_messages_);
 }
 
 void Bench::Run(const Picture& src, const Picture& dst, uint32_t look, const Params& params) {
   TimeMs(src, dst, look, params, 1);
 }
 
+namespace {
+
+/// The numbers that a test gives.
+class FixedNumbers final : public NumberSource {
+ public:
+  explicit FixedNumbers(const std::vector<TestFilter>& filters) : filters_(filters) {}
+  void CopyParams(uint32_t node, std::span<float> out) const override {
+    const std::vector<float>& params = filters_[node].params;
+    std::copy_n(params.begin(), std::min(out.size(), params.size()), out.begin());
+  }
+
+ private:
+  const std::vector<TestFilter>& filters_;
+};
+
+}  // namespace
+
 double Bench::TimeMs(const Picture& src, const Picture& dst, uint32_t look, const Params& params,
                      int rounds) {
-  auto in = Memory::ImportHost(*device_, src.base(), src.bytes());
-  auto out = Memory::ImportHost(*device_, dst.base(), dst.bytes());
-  EXPECT_TRUE(in.has_value() && out.has_value());
-  auto pipeline = kernels_->Get(ConstantsFor(src.shape(), dst.shape(), look));
-  EXPECT_TRUE(pipeline.has_value());
-  if (!in || !out || !pipeline) return -1;
-  const Step step{kernels_.get(), *pipeline, AllPlanesIn(in->buffer()),
-                  AllPlanesIn(out->buffer()), PushFor(src.shape(), dst.shape(), params)};
+  TestFilter filter;
+  if (look != 0) filter.stages = {LookStage(Looks()[look - 1])};
+  filter.params.assign(params.begin(), params.end());
+  return TimeFilters({filter}, {&src}, {&dst}, {0}, {}, rounds);
+}
+
+void Bench::RunChain(const std::vector<TestFilter>& filters,
+                     const std::vector<const Picture*>& inputs, const Picture& output,
+                     const Program::Options& options) {
+  RunFilters(filters, inputs, {&output}, {static_cast<uint32_t>(filters.size() - 1)}, options);
+}
+
+void Bench::RunFilters(const std::vector<TestFilter>& filters,
+                       const std::vector<const Picture*>& inputs,
+                       const std::vector<const Picture*>& outputs,
+                       const std::vector<uint32_t>& output_filters,
+                       const Program::Options& options) {
+  TimeFilters(filters, inputs, outputs, output_filters, options, 1);
+}
+
+double Bench::TimeFilters(const std::vector<TestFilter>& filters,
+                          const std::vector<const Picture*>& inputs,
+                          const std::vector<const Picture*>& outputs,
+                          const std::vector<uint32_t>& output_filters,
+                          const Program::Options& options, int rounds) {
+  Network network;
+  std::vector<Program::NodeData> data;
+  for (const TestFilter& filter : filters) {
+    network.nodes.push_back({"filter", filter.stages, filter.sources});
+    data.push_back({static_cast<uint32_t>(filter.params.size()), filter.table});
+  }
+  network.output_nodes = output_filters;
+  std::vector<Memory> memory;
+  std::vector<BoundFrame> frames[2];
+  for (const auto* list : {&inputs, &outputs}) {
+    for (const Picture* picture : *list) {
+      auto import = Memory::ImportHost(*device_, picture->base(), picture->bytes());
+      EXPECT_TRUE(import.has_value());
+      if (!import) return -1;
+      frames[list == &outputs ? 1 : 0].push_back({AllPlanesIn(import->buffer()), import->serial()});
+      (list == &inputs ? network.inputs : network.outputs).push_back(picture->shape());
+      memory.push_back(std::move(*import));
+    }
+  }
+  auto program = Program::Create(*device_, *kernels_, std::move(network), std::move(data), options);
+  EXPECT_TRUE(program.has_value()) << program.error().message;
+  if (!program) return -1;
+  const FixedNumbers numbers(filters);
   std::vector<double> times;
   for (int i = 0; i < rounds; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    auto commands = ring_->Record(std::span(&step, 1), queue_->completed());
-    EXPECT_TRUE(commands.has_value());
-    if (!commands) return -1;
-    auto point = queue_->Submit(*commands, 0);
+    auto recording = (*program)->Prepare(frames[0], frames[1], {}, queue_->completed(), numbers);
+    EXPECT_TRUE(recording.has_value()) << recording.error().message;
+    if (!recording) return -1;
+    auto point = queue_->Submit(Program::Commands(**recording), 0);
     EXPECT_TRUE(point.has_value());
     if (!point) return -1;
-    ring_->Submitted(*point);
+    (*program)->Submitted(**recording, *point);
     const Status idle = queue_->WaitIdle(start + std::chrono::seconds(60));
     EXPECT_TRUE(idle.has_value()) << idle.error().message;
     times.push_back(
@@ -282,6 +373,16 @@ void Fill(Picture& picture, Pattern pattern) {
     return;
   }
   uint32_t state = 7;
+  if (IsHalf(picture.format().fourcc)) {
+    for (uint64_t y = 0; y < picture.height(); ++y) {
+      for (uint64_t i = 0; i < uint64_t{4} * picture.width(); ++i) {
+        const uint32_t random = NextRandom(state) << 8 | NextRandom(state);
+        const uint16_t half = HalfOfDouble(random / 32768.0 - 0.5);
+        std::memcpy(picture.plane(0) + y * picture.stride(0) + 2 * i, &half, sizeof half);
+      }
+    }
+    return;
+  }
   for (uint32_t p = 0; p < picture.layout().plane_count; ++p) {
     const auto [bytes, rows] =
         PlaneBytes(picture.format().fourcc, p, picture.width(), picture.height());
@@ -311,22 +412,40 @@ void FillRgb(Picture& picture, const std::vector<uint8_t>& rgb) {
   Reference(source, picture, "", {});
 }
 
-std::vector<std::vector<uint8_t>> Components(const Picture& picture) {
+namespace {
+
+/// Sample `index` of a row, in the terms of Components().
+double SampleOf(uint32_t fourcc, const uint8_t* row, uint64_t index) {
+  if (fourcc != SLUICE_FORMAT_P010 && !IsHalf(fourcc)) return row[index];
+  uint16_t word = 0;
+  std::memcpy(&word, row + 2 * index, sizeof word);
+  return IsHalf(fourcc) ? 1024 * DoubleOfHalf(word) : word >> 6;
+}
+
+/// The code of white in full range, in the terms of Components().
+double PeakOf(uint32_t fourcc) {
+  return IsHalf(fourcc) ? 1024 : fourcc == SLUICE_FORMAT_P010 ? 1023 : 255;
+}
+
+}  // namespace
+
+std::vector<std::vector<double>> Components(const Picture& picture) {
   const uint32_t fourcc = picture.format().fourcc;
   const uint64_t w = picture.width(), h = picture.height(), half = (w + 1) / 2;
-  std::vector<std::vector<uint8_t>> out(3);
+  std::vector<std::vector<double>> out(3);
   const auto take = [&](size_t c, uint32_t plane, uint64_t rows, uint64_t count, uint64_t first,
                         uint64_t step) {
     for (uint64_t y = 0; y < rows; ++y) {
       const uint8_t* row = picture.plane(plane) + y * picture.stride(plane);
-      for (uint64_t x = 0; x < count; ++x) out[c].push_back(row[first + x * step]);
+      for (uint64_t x = 0; x < count; ++x)
+        out[c].push_back(SampleOf(fourcc, row, first + x * step));
     }
   };
   if (fourcc == SLUICE_FORMAT_YU12) {
     take(0, 0, h, w, 0, 1);
     take(1, 1, (h + 1) / 2, half, 0, 1);
     take(2, 2, (h + 1) / 2, half, 0, 1);
-  } else if (fourcc == SLUICE_FORMAT_NV12) {
+  } else if (SubsampledV(fourcc)) {
     take(0, 0, h, w, 0, 1);
     take(1, 1, (h + 1) / 2, half, 0, 2);
     take(2, 1, (h + 1) / 2, half, 1, 2);
@@ -350,12 +469,13 @@ std::vector<Difference> Compare(const Picture& a, const Picture& b) {
     Difference d;
     double sum = 0;
     for (size_t i = 0; i < ca[c].size(); ++i) {
-      const int diff = std::abs(int{ca[c][i]} - int{cb[c][i]});
+      const double diff = std::abs(ca[c][i] - cb[c][i]);
       d.worst = std::max(d.worst, diff);
       sum += diff * diff;
     }
+    const double peak = PeakOf(a.format().fourcc);
     d.psnr =
-        sum == 0 ? 200 : 10 * std::log10(255.0 * 255.0 * static_cast<double>(ca[c].size()) / sum);
+        sum == 0 ? 200 : 10 * std::log10(peak * peak * static_cast<double>(ca[c].size()) / sum);
     out.push_back(d);
   }
   return out;
@@ -365,7 +485,7 @@ std::string ToString(const std::vector<Difference>& differences) {
   std::string out;
   for (const Difference& d : differences) {
     char text[64];
-    std::snprintf(text, sizeof text, "%s%.1f dB (worst %d)", out.empty() ? "" : ", ", d.psnr,
+    std::snprintf(text, sizeof text, "%s%.1f dB (worst %.3g)", out.empty() ? "" : ", ", d.psnr,
                   d.worst);
     out += text;
   }
@@ -422,6 +542,7 @@ namespace {
 struct SwsSide {
   AVPixelFormat pixels;
   sluice_format format;
+  bool full_chroma = false;  ///< 4:4:4 whatever the format says
   uint8_t* data[4] = {};
   int stride[4] = {};
 };
@@ -447,8 +568,8 @@ void RunSwscale(const SwsSide& from, const SwsSide& to, bool full_input) {
       sws, "sws_flags",
       SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | (full_input ? SWS_FULL_CHR_H_INP : 0),
       0);
-  if (from.pixels != AV_PIX_FMT_YUV444P) SetSiting(sws, "src", from.format);
-  if (to.pixels != AV_PIX_FMT_YUV444P) SetSiting(sws, "dst", to.format);
+  if (!from.full_chroma) SetSiting(sws, "src", from.format);
+  if (!to.full_chroma) SetSiting(sws, "dst", to.format);
   sws_setColorspaceDetails(sws, SwsMatrix(IsYuv(from.format.fourcc) ? from.format : to.format),
                            from.format.color.range == SLUICE_RANGE_FULL,
                            SwsMatrix(IsYuv(to.format.fourcc) ? to.format : from.format),
@@ -471,11 +592,13 @@ void Swscale(const Picture& src, Picture& dst, bool full_input) {
 void SwscaleVia444(const Picture& src, Picture& dst) {
   const Picture from = Widened(src);
   const Picture to = Widened(dst);
-  SwsSide between{AV_PIX_FMT_YUV444P, from.format()};
-  std::vector<uint8_t> planes(size_t{3} * from.width() * from.height());
+  const bool deep = src.format().fourcc == SLUICE_FORMAT_P010;
+  SwsSide between{deep ? AV_PIX_FMT_YUV444P10LE : AV_PIX_FMT_YUV444P, from.format(), true};
+  const size_t row = size_t{from.width()} * (deep ? 2 : 1), plane = row * from.height();
+  std::vector<uint8_t> planes(3 * plane);
   for (size_t p = 0; p < 3; ++p) {
-    between.data[p] = planes.data() + p * from.width() * from.height();
-    between.stride[p] = static_cast<int>(from.width());
+    between.data[p] = planes.data() + p * plane;
+    between.stride[p] = static_cast<int>(row);
   }
   RunSwscale(SideOf(from), between, true);
   RunSwscale(between, SideOf(to), true);

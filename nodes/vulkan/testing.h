@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "nodes/vulkan/device.h"
-#include "nodes/vulkan/kernel.h"
+#include "nodes/vulkan/looks.h"
 #include "nodes/vulkan/memory.h"
+#include "nodes/vulkan/program.h"
 #include "nodes/vulkan/queue.h"
 #include "nodes/vulkan/shape.h"
 
@@ -56,9 +57,27 @@ sluice_format MakeFormat(uint32_t fourcc, uint32_t width, uint32_t height,
                          uint8_t matrix = SLUICE_MATRIX_BT709, uint8_t range = SLUICE_RANGE_LIMITED,
                          uint8_t siting = SLUICE_SITING_LEFT);
 bool IsYuv(uint32_t fourcc);
+/// Whether chroma has half as many rows as the picture.
+bool SubsampledV(uint32_t fourcc);
+/// AB4H, XB4H.
+bool IsHalf(uint32_t fourcc);
+/// IEEE 754 binary16; to the nearest, ties to even.
+double DoubleOfHalf(uint16_t half);
+uint16_t HalfOfDouble(double value);
 std::string FourccName(uint32_t fourcc);
 
-/// A device, its queue and the built-in kernels; one submission at a time. Fails the test on
+/// One filter of a network under test: its stages, and what it is given.
+struct TestFilter {
+  std::vector<Stage> stages;
+  std::vector<Network::Source> sources = {{Network::Source::Kind::kBorder, 0}};
+  std::vector<float> params;
+  std::vector<float> table;
+};
+/// A filter of one input: the frame `input`, or the result of the filter `node`.
+inline Network::Source FromInput(uint32_t input) { return {Network::Source::Kind::kBorder, input}; }
+inline Network::Source FromFilter(uint32_t node) { return {Network::Source::Kind::kNode, node}; }
+
+/// A device, its queue and its kernels; one submission at a time. Fails the test on
 /// validation messages.
 class Bench {
  public:
@@ -66,10 +85,24 @@ class Bench {
   static std::unique_ptr<Bench> Create(std::string* why);
   ~Bench();
   const Device& device() const { return *device_; }
+  /// What the validation layer has said; then it is no failure any more.
+  uint32_t TakeValidationMessages() {
+    expected_messages_ = device_->validation_messages();
+    return expected_messages_;
+  }
   Queue& queue() { return *queue_; }
-  KernelModule& kernels() { return *kernels_; }
+  KernelLibrary& kernels() { return *kernels_; }
 
-  /// Imports both, runs one dispatch, waits. Fails the test on any error.
+  /// Imports all, runs the filters once (each of `outputs` is what the filter of the same place in
+  /// `output_filters` makes), waits. Fails the test on any error.
+  void RunFilters(const std::vector<TestFilter>& filters, const std::vector<const Picture*>& inputs,
+                  const std::vector<const Picture*>& outputs,
+                  const std::vector<uint32_t>& output_filters,
+                  const Program::Options& options = {});
+  /// The same with one output, of the last filter.
+  void RunChain(const std::vector<TestFilter>& filters, const std::vector<const Picture*>& inputs,
+                const Picture& output, const Program::Options& options = {});
+  /// One look, or a conversion for 0.
   void Run(const Picture& src, const Picture& dst, uint32_t look, const Params& params);
   /// Median milliseconds of `rounds` runs of the same.
   double TimeMs(const Picture& src, const Picture& dst, uint32_t look, const Params& params,
@@ -77,10 +110,15 @@ class Bench {
 
  private:
   Bench() = default;
+  double TimeFilters(const std::vector<TestFilter>& filters,
+                     const std::vector<const Picture*>& inputs,
+                     const std::vector<const Picture*>& outputs,
+                     const std::vector<uint32_t>& output_filters, const Program::Options& options,
+                     int rounds);
   std::unique_ptr<Device> device_;
   std::unique_ptr<Queue> queue_;
-  std::unique_ptr<KernelModule> kernels_;
-  std::unique_ptr<CommandRing> ring_;
+  std::unique_ptr<KernelLibrary> kernels_;
+  uint32_t expected_messages_ = 0;
 };
 
 /// Base of tests that need a device; skips with the reason where there is none. One device for a
@@ -94,7 +132,8 @@ class DeviceTest : public ::testing::Test {
   static std::string why_;
 };
 
-/// Deterministic content. Values of Y'CbCr frames keep to colours that exist.
+/// Deterministic content. Values of Y'CbCr frames keep to colours that exist; noise takes all
+/// codes, all bits below the ten of P010, and half floats from -0.5 to 1.5.
 enum class Pattern { kGradients, kBars, kNoise, kZonePlate };
 std::string PatternName(Pattern pattern);
 void Fill(Picture& picture, Pattern pattern);
@@ -105,14 +144,15 @@ void FillRgb(Picture& picture, const std::vector<uint8_t>& rgb);
 
 /// Differences of one component.
 struct Difference {
-  double psnr = 0;  ///< dB; 200 when equal
-  int worst = 0;    ///< code values
+  double psnr = 0;   ///< dB; 200 when equal
+  double worst = 0;  ///< code values; of half floats 1/1024
 };
 
 /// By component (Y', Cb, Cr or R, G, B); both must have the same format.
 std::vector<Difference> Compare(const Picture& a, const Picture& b);
-/// Components as planes without padding: luma or R, then the others at their size.
-std::vector<std::vector<uint8_t>> Components(const Picture& picture);
+/// Components as planes without padding: luma or R, then the others at their size. Code values;
+/// half floats times 1024.
+std::vector<std::vector<double>> Components(const Picture& picture);
 std::string ToString(const std::vector<Difference>& differences);
 
 /// The decoded still or first frame of a file as R'G'B' bytes. Empty when the file is not

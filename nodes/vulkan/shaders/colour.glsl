@@ -1,4 +1,6 @@
-// docs/colour.md, "Matrices" and "Ranges". Code values are unsigned normalised (code / 255) throughout.
+// docs/colour.md, "Matrices" and "Ranges". Code values are unsigned normalised throughout: code / 255 of 8 bits, and
+// code / 1020 of 10, which gives limited range the same numbers; only the white of full range differs.
+const float kTenBitWhite = 1023.0 / 1020.0;
 
 float weightRed(uint matrix) { return matrix == kBt601 ? 0.299 : matrix == kBt709 ? 0.2126 : 0.2627; }
 float weightBlue(uint matrix) { return matrix == kBt601 ? 0.114 : matrix == kBt709 ? 0.0722 : 0.0593; }
@@ -19,12 +21,23 @@ vec3 yccFromRgb(vec3 rgb, uint matrix) {
   return vec3(y, (rgb.b - y) / (2.0 * (1.0 - weightBlue(matrix))), (rgb.r - y) / (2.0 * (1.0 - weightRed(matrix))));
 }
 
-float lumaFromCode(float code) { return kSrcFull != 0u ? code : code * (255.0 / 219.0) - 16.0 / 219.0; }
-vec2 chromaFromCode(vec2 code) {
-  return kSrcFull != 0u ? code - 128.0 / 255.0 : code * (255.0 / 224.0) - 128.0 / 224.0;
+float lumaFromCode(float code) {
+  if (kSrcFull == 0u) return code * (255.0 / 219.0) - 16.0 / 219.0;
+  return kSrcFormat == kP010 ? code / kTenBitWhite : code;
 }
-vec4 codeFromLuma(vec4 y) { return kDstFull != 0u ? y : y * (219.0 / 255.0) + 16.0 / 255.0; }
-vec4 codeFromChroma(vec4 c) { return kDstFull != 0u ? c + 128.0 / 255.0 : c * (224.0 / 255.0) + 128.0 / 255.0; }
+vec2 chromaFromCode(vec2 code) {
+  if (kSrcFull == 0u) return code * (255.0 / 224.0) - 128.0 / 224.0;
+  const vec2 c = code - 128.0 / 255.0;
+  return kSrcFormat == kP010 ? c / kTenBitWhite : c;
+}
+vec4 codeFromLuma(vec4 y) {
+  if (kDstFull == 0u) return y * (219.0 / 255.0) + 16.0 / 255.0;
+  return kDstFormat == kP010 ? y * kTenBitWhite : y;
+}
+vec4 codeFromChroma(vec4 c) {
+  if (kDstFull == 0u) return c * (224.0 / 255.0) + 128.0 / 255.0;
+  return (kDstFormat == kP010 ? c * kTenBitWhite : c) + 128.0 / 255.0;
+}
 
 // Of the frame that comes in; kernel.cc gives RGB frames the matrix of the other end, or BT.709.
 float lookLuma(vec3 rgb) { return luma(rgb, kSrcMatrix); }

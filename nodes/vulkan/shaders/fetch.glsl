@@ -1,37 +1,39 @@
 // Single pixels from anywhere in the source, for looks that read a neighbourhood. Positions are clamped to the picture.
 
-float fetchByte(uint plane, ivec2 at) {
-  const uint word =
-      srcWord(plane, push.src_offset[plane] + uint(at.y) * push.src_stride[plane] + (uint(at.x) >> 2));
-  return float((word >> ((uint(at.x) & 3u) * 8u)) & 255u) / 255.0;
-}
-
 // Y' of the pixel.
 float fetchLumaSample(ivec2 at) {
-  const ivec2 p = clamp(at, ivec2(0), ivec2(push.width, push.height) - 1);
+  const ivec2 p = clamp(at, ivec2(0), srcSize - 1);
+  if (kSrcFormat == kP010) {
+    const vec2 pair = tenBits(src1[srcOffset[0] + uint(p.y) * srcStride[0] + (uint(p.x) >> 1)]);
+    return lumaFromCode((p.x & 1) != 0 ? pair.y : pair.x);
+  }
   return lumaFromCode(fetchByte(0u, kSrcFormat == kYuyv ? ivec2(2 * p.x, p.y) : p));
 }
 
 // Cb, Cr of a chroma sample.
 vec2 fetchChromaSample(ivec2 at) {
-  const int columns = (int(push.width) + 1) / 2;
-  const int rows = kSrcSubV ? (int(push.height) + 1) / 2 : int(push.height);
+  const int columns = (srcSize.x + 1) / 2;
+  const int rows = kSrcSubV ? (srcSize.y + 1) / 2 : srcSize.y;
   const ivec2 c = clamp(at, ivec2(0), ivec2(columns, rows) - 1);
   vec2 code;
   if (kSrcFormat == kYu12) {
     code = vec2(fetchByte(1u, c), fetchByte(2u, c));
   } else if (kSrcFormat == kNv12) {
-    const uint word = srcWord(1u, push.src_offset[1] + uint(c.y) * push.src_stride[1] + (uint(c.x) >> 1));
+    const uint word = srcWord(1u, srcOffset[1] + uint(c.y) * srcStride[1] + (uint(c.x) >> 1));
     code = (c.x & 1) != 0 ? unpackUnorm4x8(word).zw : unpackUnorm4x8(word).xy;
+  } else if (kSrcFormat == kP010) {
+    code = tenBits(srcWord(1u, srcOffset[1] + uint(c.y) * srcStride[1] + uint(c.x)));
   } else {
-    code = unpackUnorm4x8(src1[push.src_offset[0] + uint(c.y) * push.src_stride[0] + uint(c.x)]).yw;
+    code = unpackUnorm4x8(src1[srcOffset[0] + uint(c.y) * srcStride[0] + uint(c.x)]).yw;
   }
   return chromaFromCode(code);
 }
 
 vec4 fetchRgba(ivec2 at) {
-  const ivec2 p = clamp(at, ivec2(0), ivec2(push.width, push.height) - 1);
-  return rgbaFromWord(src1[push.src_offset[0] + uint(p.y) * push.src_stride[0] + uint(p.x)]);
+  const ivec2 p = clamp(at, ivec2(0), srcSize - 1);
+  const uint row = srcOffset[0] + uint(p.y) * srcStride[0];
+  if (kSrcFormat == kRgba16f) return rgbaFromHalves(src2[(row >> 1) + uint(p.x)]);
+  return rgbaFromWord(src1[row + uint(p.x)]);
 }
 
 // The picture at a position in pixels (a pixel's centre is at .5), interpolated bilinearly, luma and chroma each on
@@ -41,8 +43,9 @@ vec3 sampleRgb(vec2 position) {
   const ivec2 p = ivec2(floor(at));
   const vec2 f = at - floor(at);
   if (!kSrcYuv) {
-    return mix(mix(fetchRgba(p).rgb, fetchRgba(p + ivec2(1, 0)).rgb, f.x),
-               mix(fetchRgba(p + ivec2(0, 1)).rgb, fetchRgba(p + ivec2(1, 1)).rgb, f.x), f.y);
+    const vec3 rgb = mix(mix(fetchRgba(p).rgb, fetchRgba(p + ivec2(1, 0)).rgb, f.x),
+                         mix(fetchRgba(p + ivec2(0, 1)).rgb, fetchRgba(p + ivec2(1, 1)).rgb, f.x), f.y);
+    return kSrcFormat == kRgba16f ? clamp(rgb, 0.0, 1.0) : rgb;
   }
   const float y = mix(mix(fetchLumaSample(p), fetchLumaSample(p + ivec2(1, 0)), f.x),
                       mix(fetchLumaSample(p + ivec2(0, 1)), fetchLumaSample(p + ivec2(1, 1)), f.x), f.y);

@@ -8,11 +8,11 @@ struct Source {
 };
 
 Source sourceOf(uvec2 block) {
-  return Source(block, ivec2(block * uvec2(8u, 2u)), ivec2(push.width, push.height));
+  return Source(block, ivec2(block * uvec2(8u, 2u)), dstSize);
 }
 
 uint srcRow(uint plane, int row, int rows) {
-  return push.src_offset[plane] + uint(clamp(row, 0, rows - 1)) * push.src_stride[plane];
+  return srcOffset[plane] + uint(clamp(row, 0, rows - 1)) * srcStride[plane];
 }
 
 // A word and a pair of words of a plane.
@@ -26,11 +26,33 @@ uvec2 srcPair(uint plane, uint at) {
   return src2Of1[at];
 }
 
-// Words -1..2 around the pair `pair` of a row: only edge words are clamped, what they hold there is replaced later.
-uvec4 pairAndNeighbours(uint plane, uint row, uint pair) {
-  const uvec2 middle = srcPair(plane, (row >> 1) + pair);
-  return uvec4(srcWord(plane, row + max(2u * pair, 1u) - 1u), middle,
-               srcWord(plane, row + min(2u * pair + 2u, push.src_stride[plane] - 1u)));
+uvec4 srcQuad(uint plane, uint at) {
+  if (kSrcSplit == 0u || plane == 0u) return src4[at];
+  return uvec4(srcPair(plane, 2u * at), srcPair(plane, 2u * at + 1u));
+}
+
+// A byte of a row, which nobody limits to the picture.
+float fetchByte(uint plane, ivec2 at) {
+  const uint word =
+      srcWord(plane, srcOffset[plane] + uint(at.y) * srcStride[plane] + (uint(at.x) >> 2));
+  return float((word >> ((uint(at.x) & 3u) * 8u)) & 255u) / 255.0;
+}
+
+// Two samples of P010 as codes / 1020. The low six bits of each are no part of it.
+vec2 tenBits(uint word) { return vec2((uvec2(word, word >> 16) >> 6u) & 1023u) / 1020.0; }
+
+// R'G'B' and alpha of half floats: nothing is limited.
+vec4 rgbaFromHalves(uvec2 pair) { return vec4(unpackHalf2x16(pair.x), unpackHalf2x16(pair.y)); }
+
+// The block to the right, or the last one of the row itself: what is read beyond an edge is replaced later, and must
+// only lie within the row.
+uint nextBlock(Source s) { return min(s.block.x + 1u, uint(s.size.x - 1) / 8u); }
+
+// Words -1..2 around the block's pair of a row.
+uvec4 pairAndNeighbours(Source s, uint plane, uint row) {
+  const uvec2 middle = srcPair(plane, (row >> 1) + s.block.x);
+  return uvec4(srcWord(plane, row + max(2u * s.block.x, 1u) - 1u), middle,
+               srcWord(plane, row + 2u * nextBlock(s)));
 }
 
 // Luma of row j, columns -1..8, as codes.
@@ -44,11 +66,22 @@ void loadLumaRow(Source s, int j, out float y[10]) {
       y[1 + 2 * k] = v.x;
       y[2 + 2 * k] = v.z;
     }
-    y[9] = unpackUnorm4x8(src1[row + min(4u * s.block.x + 4u, push.src_stride[0] - 1u)]).x;
+    y[9] = unpackUnorm4x8(src1[row + 4u * nextBlock(s)]).x;
     return;
   }
   const uint row = srcRow(0u, s.origin.y + j, s.size.y);
-  const uvec4 words = pairAndNeighbours(0u, row, s.block.x);
+  if (kSrcFormat == kP010) {
+    const uvec4 m = src4[(row >> 2) + s.block.x];
+    y[0] = tenBits(src1[row + max(4u * s.block.x, 1u) - 1u]).y;
+    [[unroll]] for (int k = 0; k < 4; ++k) {
+      const vec2 v = tenBits(m[k]);
+      y[1 + 2 * k] = v.x;
+      y[2 + 2 * k] = v.y;
+    }
+    y[9] = tenBits(src1[row + 4u * nextBlock(s)]).x;
+    return;
+  }
+  const uvec4 words = pairAndNeighbours(s, 0u, row);
   const vec4 a = unpackUnorm4x8(words.y), b = unpackUnorm4x8(words.z);
   y[0] = unpackUnorm4x8(words.x).w;
   y[1] = a.x; y[2] = a.y; y[3] = a.z; y[4] = a.w;
@@ -65,7 +98,7 @@ void loadChromaRow(Source s, int k, out vec2 c[6]) {
       const uint row = srcRow(1u + p, first + k, rows);
       part[p] = unpackUnorm4x8(srcWord(1u + p, row + s.block.x));
       left[p] = unpackUnorm4x8(srcWord(1u + p, row + max(s.block.x, 1u) - 1u));
-      right[p] = unpackUnorm4x8(srcWord(1u + p, row + min(s.block.x + 1u, push.src_stride[1u + p] - 1u)));
+      right[p] = unpackUnorm4x8(srcWord(1u + p, row + nextBlock(s)));
     }
     c[0] = vec2(left[0].w, left[1].w);
     c[1] = vec2(part[0].x, part[1].x);
@@ -75,17 +108,23 @@ void loadChromaRow(Source s, int k, out vec2 c[6]) {
     c[5] = vec2(right[0].x, right[1].x);
   } else if (kSrcFormat == kNv12) {
     const uint row = srcRow(1u, s.origin.y / 2 + k, (s.size.y + 1) / 2);
-    const uvec4 words = pairAndNeighbours(1u, row, s.block.x);
+    const uvec4 words = pairAndNeighbours(s, 1u, row);
     const vec4 a = unpackUnorm4x8(words.y), b = unpackUnorm4x8(words.z);
     c[0] = unpackUnorm4x8(words.x).zw;
     c[1] = a.xy; c[2] = a.zw; c[3] = b.xy; c[4] = b.zw;
     c[5] = unpackUnorm4x8(words.w).xy;
+  } else if (kSrcFormat == kP010) {
+    const uint row = srcRow(1u, s.origin.y / 2 + k, (s.size.y + 1) / 2);
+    const uvec4 m = srcQuad(1u, (row >> 2) + s.block.x);
+    c[0] = tenBits(srcWord(1u, row + max(4u * s.block.x, 1u) - 1u));
+    [[unroll]] for (int n = 0; n < 4; ++n) c[1 + n] = tenBits(m[n]);
+    c[5] = tenBits(srcWord(1u, row + 4u * nextBlock(s)));
   } else {
     const uint row = srcRow(0u, s.origin.y + k, s.size.y);
     const uvec4 m = src4[(row >> 2) + s.block.x];
     c[0] = unpackUnorm4x8(src1[row + max(4u * s.block.x, 1u) - 1u]).yw;
     [[unroll]] for (int n = 0; n < 4; ++n) c[1 + n] = unpackUnorm4x8(m[n]).yw;
-    c[5] = unpackUnorm4x8(src1[row + min(4u * s.block.x + 4u, push.src_stride[0] - 1u)]).yw;
+    c[5] = unpackUnorm4x8(src1[row + 4u * nextBlock(s)]).yw;
   }
   if (kLerpH) {
     const int first = s.origin.x / 2, columns = (s.size.x + 1) / 2;
@@ -156,12 +195,22 @@ void loadBlock(Source s, out vec4 px[40]) {
   [[unroll]] for (int j = 0; j < 4; ++j) {
     const uint row = srcRow(0u, s.origin.y + j - 1, s.size.y);
     const uint first = 8u * s.block.x;
+    if (kSrcFormat == kRgba16f) {
+      px[j * 10] = rgbaFromHalves(src2[(row >> 1) + max(first, 1u) - 1u]);
+      [[unroll]] for (int q = 0; q < 4; ++q) {
+        const uvec4 m = src4[(row >> 2) + 4u * s.block.x + q];
+        px[j * 10 + 1 + 2 * q] = rgbaFromHalves(m.xy);
+        px[j * 10 + 2 + 2 * q] = rgbaFromHalves(m.zw);
+      }
+      px[j * 10 + 9] = rgbaFromHalves(src2[(row >> 1) + 8u * nextBlock(s)]);
+      continue;
+    }
     px[j * 10] = rgbaFromWord(src1[row + max(first, 1u) - 1u]);
     [[unroll]] for (int q = 0; q < 2; ++q) {
       const uvec4 m = src4[(row >> 2) + 2u * s.block.x + q];
       [[unroll]] for (int k = 0; k < 4; ++k) px[j * 10 + 1 + 4 * q + k] = rgbaFromWord(m[k]);
     }
-    px[j * 10 + 9] = rgbaFromWord(src1[row + min(first + 8u, push.src_stride[0] - 1u)]);
+    px[j * 10 + 9] = rgbaFromWord(src1[row + 8u * nextBlock(s)]);
   }
 }
 

@@ -1,0 +1,96 @@
+// A pass between frames of R'G'B': one invocation does 16 bytes of the wider end in each of two rows, and a workgroup
+// contiguous ones. Loads come first, so that more of them are on their way at a time.
+
+layout(local_size_x = 32, local_size_y = 8) in;
+
+const int kRows = 2;
+#ifdef SLUICE_SAMPLED
+const bool kHalves = kDstFormat == kRgba16f;
+#else
+const bool kHalves = kDstFormat == kRgba16f || kSrcFormat == kRgba16f;
+#endif
+const int kPixels = kHalves ? 2 : 4;
+
+// Bytes become floats and back by adding 2^23, whose last bits count in ones: converting instructions run at a quarter
+// of the speed of arithmetic on some devices.
+const uint kMagicBits = 0x4B000000u;
+const float kMagic = 8388608.0;
+
+vec4 fromBytes(uint word) {
+  const uvec4 bytes = uvec4(word & 255u, (word >> 8) & 255u, (word >> 16) & 255u, word >> 24);
+  return (uintBitsToFloat(bytes | kMagicBits) - kMagic) * (1.0 / 255.0);
+}
+
+uint toBytes(vec4 v) {
+  const uvec4 bits = floatBitsToUint(clamp(v, 0.0, 1.0) * 255.0 + kMagic);
+  // Eight places to the left the exponent is gone.
+  return (bits.r - kMagicBits) + (bits.g << 8) + (bits.b << 16) + (bits.a << 24);
+}
+
+#ifndef SLUICE_SAMPLED
+uvec4 loadWords(uint x, int y) {
+  const uint row = srcOffset[0] + uint(min(y, dstSize.y - 1)) * srcStride[0];
+  if (kSrcFormat == kRgba16f || !kHalves) return src4[(row >> 2) + x];
+  return uvec4(src2[(row >> 1) + x], 0u, 0u);
+}
+
+vec4 pixelOf(uvec4 words, int i) {
+  vec4 c;
+  if (kSrcFormat == kRgba16f) {
+    c = vec4(unpackHalf2x16(words[2 * (i & 1)]), unpackHalf2x16(words[2 * (i & 1) + 1]));
+  } else {
+    c = fromBytes(words[i]);
+    if (kSrcFormat == kBgra) c = c.bgra;
+  }
+  return vec4(c.rgb, kSrcAlpha != 0u ? c.a : 1.0);
+}
+#endif
+
+void storeWords(uint x, int y, vec4 px[4]) {
+  const uint row = dstOffset[0] + uint(y) * dstStride[0];
+  if (kDstFormat == kRgba16f) {
+    dst4[(row >> 2) + x] = uvec4(packHalf2x16(px[0].rg), packHalf2x16(px[0].ba), packHalf2x16(px[1].rg),
+                                 packHalf2x16(px[1].ba));
+    return;
+  }
+  uvec4 words;
+  [[unroll]] for (int i = 0; i < 4; ++i) words[i] = toBytes(kDstFormat == kBgra ? px[i].bgra : px[i]);
+  if (kHalves) {
+    dst2[(row >> 1) + x] = words.xy;
+  } else {
+    dst4[(row >> 2) + x] = words;
+  }
+}
+
+vec4 plainPixel(uvec4 words, int i, ivec2 at) {
+#ifdef SLUICE_SAMPLED
+  const vec4 c = work(at);
+#else
+  const vec4 c = work(pixelOf(words, i), at);
+#endif
+  return vec4(c.rgb, kDstAlpha != 0u ? c.a : 1.0);
+}
+
+void main() {
+  const uint x = gl_GlobalInvocationID.x;
+  const int first = int(gl_WorkGroupID.y) * (8 * kRows) + int(gl_LocalInvocationID.y);
+  const int column = int(x) * kPixels;
+  if (column >= dstSize.x) return;
+  uvec4 words[kRows];
+#ifndef SLUICE_SAMPLED
+  [[unroll]] for (int k = 0; k < kRows; ++k) words[k] = loadWords(x, first + 8 * k);
+#endif
+  [[unroll]] for (int k = 0; k < kRows; ++k) {
+    const int y = first + 8 * k;
+    if (y >= dstSize.y) return;
+    vec4 px[4];
+    if (kLoopsOverPixels != 0u) {
+      [[dont_unroll]] for (int i = 0; i < kPixels; ++i) px[i] = plainPixel(words[k], i, ivec2(column + i, y));
+    } else {
+      [[unroll]] for (int i = 0; i < 4; ++i) {
+        if (i < kPixels) px[i] = plainPixel(words[k], i, ivec2(column + i, y));
+      }
+    }
+    storeWords(x, y, px);
+  }
+}
