@@ -190,6 +190,14 @@ sdk::Expected<std::vector<sdk::UniqueFd>> FillBuffer(const SharedPool& pool,
   return fds;
 }
 
+void ForgetMemory(spa_buffer& buffer) {
+  for (uint32_t i = 0; i < buffer.n_datas; ++i) {
+    buffer.datas[i].type = SPA_ID_INVALID;
+    buffer.datas[i].fd = -1;
+    buffer.datas[i].data = nullptr;
+  }
+}
+
 void DescribeFrame(const SharedPool& pool, const sdk::FrameRef& frame, int64_t now_ns,
                    spa_buffer& buffer) {
   uint32_t blocks = buffer.n_datas;

@@ -47,6 +47,9 @@ void AddBufferParams(const SharedPool& pool, bool dmabuf, PodList& pods, bool sy
 /// Whether PipeWire asks for a SyncPair in this one.
 bool WantsSync(const SharedPool& pool, bool dmabuf, const spa_buffer& buffer);
 
+/// Leaves nothing in a buffer that could not be filled: PipeWire passes on whatever stands there.
+void ForgetMemory(spa_buffer& buffer);
+
 /// Puts `from` into what PipeWire asks to be filled. The fds in it are duplicates, which the
 /// returned ones own. Errors: UNSUPPORTED (the other end takes no such memory), IO.
 sdk::Expected<std::vector<sdk::UniqueFd>> FillBuffer(const SharedPool& pool,

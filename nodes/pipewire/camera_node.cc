@@ -30,15 +30,41 @@ CameraNode::CameraNode(sdk::NodeContext context, const sdk::Params& params)
       buffers_(static_cast<uint32_t>(params.Int("buffers", 6))) {
   options_.name = params.String("name", "sluice");
   options_.description = params.String("description", "Sluice camera");
+  options_.follow = params.Bool("follow", false);
   options_.patience_ns = params.DurationNs("timeout", 2'000'000'000);
 }
 
 CameraNode::~CameraNode() { Close(); }
 
+/// What somebody needs is offered alone. Where that leads to no plan we are asked again.
 sdk::Status CameraNode::Probe(sdk::OfferSink& offers) {
+  // Here, so that one that is made anew while the daemon is away is asked again later.
+  sdk::Expected<std::shared_ptr<Connection>> connection = Connection::Open(remote_);
+  if (!connection.ok()) return connection.status();
+  connection_ = *std::move(connection);
+  std::optional<CameraWish> wish;
+  {
+    const std::lock_guard lock(stream_mutex_);
+    if (stream_ != nullptr) wish = stream_->wish();
+  }
+  if (wish && !std::exchange(wish_offered_, true)) return AddOffers(offers, wish);
+  return AddOffers(offers, std::nullopt);
+}
+
+sdk::Status CameraNode::AddOffers(sdk::OfferSink& offers,
+                                  const std::optional<CameraWish>& wish) const {
+  const auto narrow = [&](sdk::OfferBuilder& offer) {
+    if (wish) {
+      offer.Format(wish->fourcc)
+          .Width(wish->size.width, wish->size.width, 1)
+          .Height(wish->size.height, wish->size.height, 1);
+    } else {
+      for (const FormatEntry& entry : AllFormats()) offer.Format(entry.drm);
+    }
+  };
   if (memory_ != "shm") {
     sdk::OfferBuilder dmabuf;
-    for (const FormatEntry& entry : AllFormats()) dmabuf.Format(entry.drm);
+    narrow(dmabuf);
     dmabuf
         .Modifiers({SLUICE_MODIFIER_LINEAR, 0x0100000000000001, 0x0100000000000002,
                     0x0100000000000003, 0x0100000000000009, 0x0700000000000001, 0x0600000000000001,
@@ -51,7 +77,7 @@ sdk::Status CameraNode::Probe(sdk::OfferSink& offers) {
   }
   if (memory_ == "dma-buf") return {};
   sdk::OfferBuilder shm;
-  for (const FormatEntry& entry : AllFormats()) shm.Format(entry.drm);
+  narrow(shm);
   shm.Views(SLUICE_VIEW_SHM)
       .Sync(SLUICE_SYNC_CPU_DONE)
       .Align(1, 1, kPage, kPage)
@@ -63,7 +89,17 @@ sdk::Status CameraNode::Probe(sdk::OfferSink& offers) {
 sdk::Status CameraNode::Configure(const sdk::Configuration& configuration) {
   const sdk::Expected<const sluice_port_config*> port = configuration.Port(kInPort);
   if (!port.ok()) return port.status();
-  Close();
+  wish_offered_ = false;
+  {
+    const std::lock_guard lock(stream_mutex_);
+    ending_soon_ = false;
+  }
+  if (options_.follow && stream_ != nullptr) {
+    // Its links are to outlive the epoch.
+    stream_->Suspend();
+  } else {
+    Close();
+  }
   pool_.format = (*port)->format;
   pool_.layout = (*port)->layout;
   // A pool that lives on in a new epoch is not imported again: its buffers stay.
@@ -83,7 +119,7 @@ sdk::Status CameraNode::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk
   const sluice_buffer_id id = frame.BufferId();
   if (id.pool != pool_id_.pool || id.epoch != pool_id_.epoch) {
     pool_id_ = id;
-    std::fill(pool_.buffers.begin(), pool_.buffers.end(), SharedBuffer{});
+    pool_.buffers.clear();
   }
   if (id.index >= kMostBuffers) {
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "in: a pool of more than %u buffers",
@@ -110,7 +146,7 @@ sdk::Status CameraNode::TestImport(int32_t /*direction*/, uint32_t /*port*/, sdk
 
 void CameraNode::ForgetPool(uint32_t pool, uint32_t epoch) {
   if (pool != pool_id_.pool || epoch != pool_id_.epoch) return;
-  Close();
+  if (stream_ != nullptr && !stream_->suspended()) Close();
   std::fill(pool_.buffers.begin(), pool_.buffers.end(), SharedBuffer{});
   pool_id_ = {};
 }
@@ -120,11 +156,13 @@ void CameraNode::ForgetPool(uint32_t pool, uint32_t epoch) {
 sdk::Status CameraNode::Open() {
   sdk::Expected<std::shared_ptr<Connection>> connection = Connection::Open(remote_);
   if (!connection.ok()) return connection.status();
+  connection_ = *std::move(connection);
   sdk::Expected<std::unique_ptr<CameraStream>> stream =
-      CameraStream::Create(*std::move(connection), context(), options_, pool_);
+      CameraStream::Create(connection_, context(), options_, pool_);
   if (!stream.ok()) return stream.status();
   const std::lock_guard lock(stream_mutex_);
   stream_ = *std::move(stream);
+  if (ending_soon_) stream_->EndSoon();
   return {};
 }
 
@@ -148,6 +186,10 @@ sdk::Expected<sdk::Process> CameraNode::Process(sdk::Invocation& invocation) {
     if (invocation.draining()) return sdk::Process::kEnd;
     if (sdk::Status status = Open(); !status.ok()) return status;
   }
+  if (stream_->suspended()) {
+    if (sdk::Status status = stream_->Resume(pool_, options_.interval_ns); !status.ok())
+      return status;
+  }
   if (invocation.draining()) {
     stream_->End(invocation.id());
     return sdk::Process::kAsync;
@@ -164,6 +206,7 @@ sdk::Status CameraNode::Drain() { return {}; }
 
 void CameraNode::EndSoon() {
   const std::lock_guard lock(stream_mutex_);
+  ending_soon_ = true;
   if (stream_ != nullptr) stream_->EndSoon();
 }
 

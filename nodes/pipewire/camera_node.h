@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include <sluice/sdk.hpp>
@@ -34,6 +35,7 @@ class CameraNode final : public sdk::Node<CameraNode> {
   void ForgetPool(uint32_t pool, uint32_t epoch);
 
  private:
+  sdk::Status AddOffers(sdk::OfferSink& offers, const std::optional<CameraWish>& wish) const;
   sdk::Status Open();
   void Close();
 
@@ -42,12 +44,15 @@ class CameraNode final : public sdk::Node<CameraNode> {
   const uint32_t buffers_;
   CameraStream::Options options_;
 
-  uint32_t views_ = 0;  ///< of the port's buffers
+  uint32_t views_ = 0;                      ///< of the port's buffers
+  std::shared_ptr<Connection> connection_;  ///< from Probe() on
   SharedPool pool_;
   sluice_buffer_id pool_id_{};  ///< whose buffers they are; its index means nothing
   std::mutex stream_mutex_;     ///< for who asks from outside; the engine's verbs take turns
   std::unique_ptr<CameraStream> stream_;
-  uint64_t published_ = 0;  ///< by streams that are gone
+  bool ending_soon_ = false;   ///< the run or the epoch; guarded as the stream
+  bool wish_offered_ = false;  ///< since the last epoch
+  uint64_t published_ = 0;     ///< by streams that are gone
 };
 
 }  // namespace sluice::pipewire

@@ -57,7 +57,10 @@ void CameraStream::OnGlobalRemoved(const Global& global) {
   pw_proxy_destroy(peer.proxy);
   peers_.erase(found);
   ++unlinked_;
-  if (peers_.empty()) ForgetReaders();
+  if (peers_.empty()) {
+    ForgetReaders();
+    if (std::exchange(closed_, false)) OfferAnew();
+  }
   pw_loop_signal_event(connection_->loop(), event_);
 }
 
@@ -117,10 +120,7 @@ void CameraStream::ForgetReaders() {
 
 /// Has PipeWire drop all buffers and ask for them anew: a new EnumFormat does so, for each link.
 void CameraStream::Renegotiate() {
-  if (std::exchange(renegotiating_, true)) return;
-  PodList formats;
-  AddFormats(formats);
-  pw_stream_update_params(stream_, formats.data(), formats.size());
+  if (!std::exchange(renegotiating_, true)) OfferAnew();
 }
 
 /// Looks for readers that keep a frame for too long. Their buffers are left to them as long as

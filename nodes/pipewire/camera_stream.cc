@@ -20,8 +20,12 @@ constexpr int64_t kPollNs = 4'000'000;
 constexpr int64_t kCycleNs = 100'000'000;
 /// The same after one that was given up on.
 constexpr int64_t kLateCycleNs = 5'000'000;
+/// The least time from one reappearance to the next: a session manager may link the same reader
+/// again and again.
+constexpr int64_t kReappearNs = 1'000'000'000;
 
 /// The fence as an fd that becomes readable; empty: nothing to wait for.
+/// Errors: NOT_SUBMITTED (it is only promised, and can be asked for again), what the host says.
 sdk::Expected<sdk::UniqueFd> FenceOf(const sdk::Host& host, const sdk::FrameRef& frame) {
   const sdk::Fence acquire = frame.AcquireFence();
   const sluice_fence& fence = *acquire.c();
@@ -76,14 +80,6 @@ sdk::Expected<std::unique_ptr<CameraStream>> CameraStream::Create(
 sdk::Status CameraStream::Connect() {
   const Connection::Lock lock(*connection_);
   if (!connection_->alive()) return connection_->lost();
-  pw_properties* properties = pw_properties_new(
-      PW_KEY_MEDIA_CLASS, "Video/Source", PW_KEY_MEDIA_ROLE, "Camera", PW_KEY_NODE_NAME,
-      options_.name.c_str(), PW_KEY_NODE_DESCRIPTION, options_.description.c_str(), nullptr);
-  stream_ = pw_stream_new(connection_->core(), options_.name.c_str(), properties);
-  if (stream_ == nullptr) {
-    return sdk::Status::Error(SLUICE_E_IO, "PipeWire makes no stream: %s", strerror(errno));
-  }
-  pw_stream_add_listener(stream_, &hook_, &Events(), this);
   timer_ = pw_loop_add_timer(
       connection_->loop(),
       [](void* data, uint64_t) { static_cast<CameraStream*>(data)->OnTimer(); }, this);
@@ -99,6 +95,19 @@ sdk::Status CameraStream::Connect() {
   }
   connection_->AddListener(this);
   FindSync();
+  return Appear();
+}
+
+sdk::Status CameraStream::Appear() {
+  pw_properties* properties = pw_properties_new(
+      PW_KEY_MEDIA_CLASS, "Video/Source", PW_KEY_MEDIA_ROLE, "Camera", PW_KEY_NODE_NAME,
+      options_.name.c_str(), PW_KEY_NODE_DESCRIPTION, options_.description.c_str(), nullptr);
+  stream_ = pw_stream_new(connection_->core(), options_.name.c_str(), properties);
+  if (stream_ == nullptr) {
+    return sdk::Status::Error(SLUICE_E_IO, "PipeWire makes no stream: %s", strerror(errno));
+  }
+  hook_ = {};
+  pw_stream_add_listener(stream_, &hook_, &Events(), this);
   PodList formats;
   AddFormats(formats);
   const int result = pw_stream_connect(
@@ -115,6 +124,25 @@ sdk::Status CameraStream::Connect() {
   // From here on a buffer that is queued waits for its trigger; before, it would be one.
   pw_stream_trigger_process(stream_);
   return {};
+}
+
+/// A stream that failed stays so; another one takes its place.
+void CameraStream::Reappear() {
+  const int64_t now_ns = NowNs();
+  if (!failed_ || now_ns < reappear_ns_) return;
+  failed_ = appeared_ = streaming_ = false;
+  reappear_ns_ = now_ns + kReappearNs;
+  // Without a daemon every stream fails; OnDisconnected() says so.
+  if (!connection_->alive()) return;
+  // Frames that are out come home as after a negotiation: OnRemoveBuffer() is called for each.
+  // The data thread may look at it until then.
+  pw_stream_destroy(stream_);
+  stream_ = nullptr;
+  agreed_.reset();
+  empty_.reset();
+  cycle_since_ns_ = 0;
+  renegotiating_ = hung_ = false;
+  if (sdk::Status status = Appear(); !status.ok()) Fail(status);
 }
 
 /// Explicit sync is offered where a pair of syncobjs can be had.
@@ -137,10 +165,14 @@ CameraStream::~CameraStream() {
     }
     // Whatever it says on its way out is heard.
     if (stream_ != nullptr) pw_stream_destroy(stream_);
-    for (spa_source* source : {timer_, event_, foreign_cycle_, fence_source_}) {
+    // Nobody will say so any more, and leases wait for it.
+    for (const Unreleased& one : unreleased_) {
+      if (one.sync->point() == one.point && one.sync->Released() == 0) one.sync->ReleaseNow();
+    }
+    for (spa_source* source : {timer_, event_, foreign_cycle_}) {
       if (source != nullptr) pw_loop_destroy_source(connection_->loop(), source);
     }
-    waiting = std::exchange(waiting_, std::nullopt);
+    waiting = TakeWaiting();
   }
   if (waiting) {
     waiting->frame.Release();
@@ -153,7 +185,8 @@ CameraStream::~CameraStream() {
 
 sdk::Status CameraStream::Submit(sdk::Frame frame, uint64_t invocation) {
   sdk::Expected<sdk::UniqueFd> fence = FenceOf(context_.host(), frame);
-  if (!fence.ok()) return fence.status();
+  const bool promised = fence.status().code() == SLUICE_E_NOT_SUBMITTED;
+  if (!fence.ok() && !promised) return fence.status();
   const uint32_t index = frame.BufferId().index;
   if (index >= slots_.size()) {
     return sdk::Status::Error(SLUICE_E_INTERNAL, "in: buffer %u of a pool of %zu", index,
@@ -161,7 +194,8 @@ sdk::Status CameraStream::Submit(sdk::Frame frame, uint64_t invocation) {
   }
   const Connection::Lock lock(*connection_);
   if (!lost_.ok()) return lost_;
-  waiting_ = Waiting{std::move(frame), invocation, *std::move(fence)};
+  waiting_ = Waiting{std::move(frame), invocation, promised ? sdk::UniqueFd() : *std::move(fence),
+                     promised};
   pw_loop_signal_event(connection_->loop(), event_);
   return {};
 }
@@ -184,18 +218,24 @@ uint64_t CameraStream::published() const {
   return published_;
 }
 
+/// The loop watches the fence's fd, which ends with the frame.
+std::optional<CameraStream::Waiting> CameraStream::TakeWaiting() {
+  if (fence_source_ != nullptr) {
+    pw_loop_destroy_source(connection_->loop(), std::exchange(fence_source_, nullptr));
+  }
+  return std::exchange(waiting_, std::nullopt);
+}
+
 void CameraStream::Complete(int32_t result) {
-  const uint64_t invocation = waiting_->invocation;
-  waiting_.reset();
+  const uint64_t invocation = TakeWaiting()->invocation;
   context_.Complete(invocation, result);
 }
 
 void CameraStream::Fail(const sdk::Status& status) {
   if (lost_.ok()) lost_ = status;
-  if (waiting_) {
-    const uint64_t invocation = waiting_->invocation;
-    waiting_.reset();
-    context_.Complete(invocation, status);
+  if (std::optional<Waiting> waiting = TakeWaiting()) {
+    waiting->frame.Release();
+    context_.Complete(waiting->invocation, status);
   }
   if (ending_) context_.Complete(*std::exchange(ending_, std::nullopt), status);
 }
@@ -229,7 +269,13 @@ const pw_stream_events& CameraStream::Events() {
 void CameraStream::OnState(pw_stream_state state, const char* error) {
   streaming_ = state == PW_STREAM_STATE_STREAMING;
   if (!streaming_) cycle_since_ns_ = 0;
-  if (state == PW_STREAM_STATE_ERROR) {
+  if (state == PW_STREAM_STATE_PAUSED || streaming_) appeared_ = true;
+  if (state == PW_STREAM_STATE_ERROR && appeared_) {
+    // A link that fails, for a reader that cannot take the buffers, fails both its ends.
+    context_.Log(SLUICE_LOG_INFO, "the camera %s: %s", options_.name.c_str(),
+                 error != nullptr ? error : "a link failed");
+    failed_ = true;
+  } else if (state == PW_STREAM_STATE_ERROR) {
     return Fail(sdk::Status::Error(SLUICE_E_IO, "the camera %s: %s", options_.name.c_str(),
                                    error != nullptr ? error : "PipeWire says that it failed"));
   }
@@ -240,6 +286,7 @@ void CameraStream::OnState(pw_stream_state state, const char* error) {
 void CameraStream::AddFormats(PodList& pods) const {
   if (pool_.dmabuf()) pods.Add(BuildFormat(pods.Next(), FormatOf(pool_, true)));
   if (pool_.shm()) pods.Add(BuildFormat(pods.Next(), FormatOf(pool_, false)));
+  if (options_.follow && !closed_) AddFollowFormats(pods);
 }
 
 void CameraStream::OnFormat(const spa_pod* param) {
@@ -257,13 +304,31 @@ void CameraStream::OnFormat(const spa_pod* param) {
     pw_stream_update_params(stream_, formats.data(), formats.size());
     return;
   }
+  if (!IsOfPool(*format)) return TakeWish(*format);
+  if (suspended_) return OfferEmptyBuffers(*format);
+  // An open offer has no modifier; where all is dma-bufs, it promised what is not there.
+  if (!format->dmabuf() && !pool_.shm()) return CloseOffers();
   agreed_ = *std::move(format);
+  empty_.reset();
   PodList params;
   AddBufferParams(pool_, agreed_->dmabuf(), params, bool{sync_device_});
   pw_stream_update_params(stream_, params.data(), params.size());
 }
 
 void CameraStream::OnAddBuffer(pw_buffer* buffer) {
+  buffer->user_data = nullptr;
+  if (empty_) {
+    sdk::Expected<std::vector<sdk::UniqueFd>> fds =
+        FillBuffer(*empty_, empty_->buffers[0], false, *buffer->buffer);
+    if (!fds.ok()) {
+      context_.Log(SLUICE_LOG_WARNING, "%s", fds.status().c_message());
+      return ForgetMemory(*buffer->buffer);
+    }
+    bound_[buffer].fds = *std::move(fds);
+    return;
+  }
+  // The epoch has ended meanwhile: the next one asks for others.
+  if (slots_.empty()) return ForgetMemory(*buffer->buffer);
   const auto free = std::find_if(slots_.begin(), slots_.end(),
                                  [](const Slot& slot) { return slot.buffer == nullptr; });
   // One more than the pool has is a second name of a buffer, and never published.
@@ -275,7 +340,7 @@ void CameraStream::OnAddBuffer(pw_buffer* buffer) {
       FillBuffer(pool_, pool_.buffers[index], dmabuf, *buffer->buffer);
   if (!fds.ok()) {
     context_.Log(SLUICE_LOG_WARNING, "%s", fds.status().c_message());
-    return;
+    return ForgetMemory(*buffer->buffer);
   }
   Bound bound;
   if (WantsSync(pool_, dmabuf, *buffer->buffer)) {
@@ -283,14 +348,13 @@ void CameraStream::OnAddBuffer(pw_buffer* buffer) {
         SyncPair::Make(context_, sync_device_.get(), ("readers of " + options_.name).c_str());
     if (!pair.ok()) {
       context_.Log(SLUICE_LOG_WARNING, "%s", pair.status().c_message());
-      return;
+      return ForgetMemory(*buffer->buffer);
     }
     bound.sync = std::make_shared<SyncPair>(*std::move(pair));
     bound.sync->Fill(*buffer->buffer, BlocksOf(pool_, true));
   }
   bound.fds = *std::move(fds);
   bound_[buffer] = std::move(bound);
-  buffer->user_data = nullptr;
   if (spare) return;
   free->buffer = buffer;
   free->held = false;
@@ -348,6 +412,7 @@ void CameraStream::OnDisconnected(const sdk::Status& reason) {
 // --- Frames --------------------------------------------------------------------------------------
 
 void CameraStream::Advance() {
+  Reappear();
   Collect();
   CheckReleases();
   TryPublish();
@@ -397,14 +462,19 @@ void CameraStream::GiveHome(Slot& slot) {
 
 void CameraStream::TryPublish() {
   if (!waiting_) return;
-  if (!streaming_ || !agreed_ || renegotiating_) {
-    if (ending_soon_ && !Watched()) {
-      context_.CountDrop(kInPort, 1, "nobody looked when the stream ended");
+  if (wish_) {
+    context_.CountDrop(kInPort, 1, "an application needs another size or format");
+    return Complete(SLUICE_PROCESS_DONE);
+  }
+  const bool ready = !suspended_ && streaming_ && agreed_ && !renegotiating_;
+  if (!ready || !SomebodyReads()) {
+    // An application that is linked and has paused is not waited for either.
+    if (ending_soon_ && !SomebodyReads()) {
+      context_.CountDrop(kInPort, 1, "nobody looked before the stream ended or changed");
       Complete(SLUICE_PROCESS_DONE);
     }
     return;
   }
-  if (!SomebodyReads()) return;
   if (cycle_since_ns_ != 0 || NowNs() < due_ns_ || !FencePassed()) return;
   const uint32_t index = waiting_->frame.BufferId().index;
   Slot& slot = slots_[index];
@@ -427,6 +497,8 @@ bool CameraStream::SomebodyReads() const {
 /// Whether the frame may be published. Else it is asked again when that changes.
 bool CameraStream::FencePassed() {
   if (fence_source_ != nullptr) return false;
+  // The host names its signaller when it stays away.
+  if (waiting_->promised && !TakePromised()) return false;
   if (!waiting_->fence) return true;
   pollfd entry{waiting_->fence.get(), POLLIN, 0};
   if (poll(&entry, 1, 0) == 0) {
@@ -442,6 +514,18 @@ bool CameraStream::FencePassed() {
     return true;
   }
   waiting_->fence.reset();
+  return true;
+}
+
+bool CameraStream::TakePromised() {
+  sdk::Expected<sdk::UniqueFd> fence = FenceOf(context_.host(), waiting_->frame);
+  if (fence.status().code() == SLUICE_E_NOT_SUBMITTED) return false;
+  if (!fence.ok()) {
+    Fail(fence.status());
+    return false;
+  }
+  waiting_->fence = *std::move(fence);
+  waiting_->promised = false;
   return true;
 }
 
@@ -505,11 +589,13 @@ void CameraStream::Arm() {
   const int64_t now_ns = NowNs();
   int64_t at_ns = INT64_MAX;
   if (cycle_since_ns_ != 0) at_ns = cycle_since_ns_ + CyclePatienceNs();
+  if (failed_) at_ns = std::min(at_ns, reappear_ns_);
   if (waiting_ && streaming_ && due_ns_ > now_ns) at_ns = std::min(at_ns, due_ns_);
   if (!unreleased_.empty()) {
     at_ns = std::min(at_ns, unreleased_.front().since_ns + options_.patience_ns);
   }
-  if (ledger_.MustPoll() || ending_) at_ns = std::min(at_ns, now_ns + kPollNs);
+  const bool promised = waiting_ && waiting_->promised && streaming_;
+  if (ledger_.MustPoll() || ending_ || promised) at_ns = std::min(at_ns, now_ns + kPollNs);
   if (at_ns == INT64_MAX) at_ns = 0;
   // One that is set for an earlier time comes back here.
   if (at_ns == 0 ? armed_for_ns_ == 0 : armed_for_ns_ != 0 && armed_for_ns_ <= at_ns) return;

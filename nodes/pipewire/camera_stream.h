@@ -22,6 +22,14 @@
 
 namespace sluice::pipewire {
 
+/// A size and format that a reader needs.
+struct CameraWish {
+  uint32_t fourcc = 0;
+  Size size;
+
+  bool operator==(const CameraWish&) const = default;
+};
+
 /// A Video/Source of PipeWire over the buffers of a pool: frames go out as the buffers that they
 /// are in, and come home when their last reader is done.
 ///
@@ -36,10 +44,12 @@ class CameraStream final : private Connection::Listener {
     int64_t patience_ns = 0;  ///< how long a reader may keep a frame
     /// The least time between two frames: a reader's loop that has not run yet loses the first.
     int64_t interval_ns = 0;
+    /// Readers may ask for other sizes and formats than the pool's.
+    bool follow = false;
   };
 
-  /// Appears in the daemon's graph. `pool` has all its buffers, and outlives the stream with its
-  /// fds. Errors: DEVICE_LOST, UNSUPPORTED (PipeWire has no such format), IO.
+  /// Appears in the daemon's graph. `pool` has all its buffers; its fds stay open until the stream
+  /// is suspended or ends. Errors: DEVICE_LOST, UNSUPPORTED (PipeWire has no such format), IO.
   static sdk::Expected<std::unique_ptr<CameraStream>> Create(std::shared_ptr<Connection> connection,
                                                              sdk::NodeContext context,
                                                              const Options& options,
@@ -53,10 +63,21 @@ class CameraStream final : private Connection::Listener {
   /// No further frame comes: `invocation` is completed with END as soon as the last one was handed
   /// over and read, or patience is over. Threads: any.
   void End(uint64_t invocation);
-  /// A frame for which nobody is there need not wait any more. Threads: any.
+  /// A frame for which nobody is there need not wait any more, until Suspend(). Threads: any.
   void EndSoon();
 
   uint64_t published() const;
+
+  // With Options::follow. A reader's wish is said once, by RequestRenegotiateInput(); until the
+  // next epoch frames go nowhere. Threads: the engine's, between epochs.
+  /// What a reader needs; it is linked, and has buffers with nothing in them. Threads: any.
+  std::optional<CameraWish> wish() const;
+  /// The pool goes: all frames are given back. Links stay, and see nothing.
+  void Suspend();
+  bool suspended() const;
+  /// Goes on with the next epoch's pool. A wish that this is not is refused, and its reader named.
+  /// Errors: as Submit().
+  sdk::Status Resume(const SharedPool& pool, int64_t interval_ns);
 
  private:
   struct Slot {
@@ -83,6 +104,7 @@ class CameraStream final : private Connection::Listener {
     sdk::Frame frame;
     uint64_t invocation = 0;
     sdk::UniqueFd fence;  ///< what must pass before it is published; none: nothing
+    bool promised = false;  ///< its fence has nothing behind it yet: `fence` is still to come
   };
   /// A link of this node, by its global's id.
   struct Peer {
@@ -118,14 +140,24 @@ class CameraStream final : private Connection::Listener {
   void OnLinkInfo(Peer& peer, const pw_link_info& info);
 
   sdk::Status Connect();
+  sdk::Status Appear();
+  void Reappear();
   void FindSync();
   void AddFormats(PodList& pods) const;
+  void AddFollowFormats(PodList& pods) const;
+  bool IsOfPool(const VideoFormat& format) const;
+  void TakeWish(const VideoFormat& format);
+  void OfferAnew();
+  void OfferEmptyBuffers(const VideoFormat& format);
+  void CloseOffers();
 
   void Advance();
   void Collect();
   void TryPublish();
   bool SomebodyReads() const;
   bool FencePassed();
+  /// False: it is still only promised, or failed.
+  bool TakePromised();
   void Publish(std::size_t index);
   void Look();
   [[gnu::format(printf, 2, 3)]] void Say(const char* format, ...);
@@ -136,6 +168,8 @@ class CameraStream final : private Connection::Listener {
   void Renegotiate();
   void ForgetReaders();
   void Arm();
+  /// The frame under way and its invocation. Its fence is not watched any more.
+  std::optional<Waiting> TakeWaiting();
   void Complete(int32_t result);
   void Fail(const sdk::Status& status);
   void WatchFence(int fd);
@@ -147,8 +181,8 @@ class CameraStream final : private Connection::Listener {
 
   const std::shared_ptr<Connection> connection_;
   const sdk::NodeContext context_;
-  const Options options_;
-  const SharedPool& pool_;
+  Options options_;
+  SharedPool pool_;
 
   pw_stream* stream_ = nullptr;
   spa_hook hook_{};
@@ -163,12 +197,22 @@ class CameraStream final : private Connection::Listener {
   sdk::UniqueFd sync_device_;  ///< for timelines; none: no explicit sync
   std::vector<Unreleased> unreleased_;
   std::optional<VideoFormat> agreed_;
+  std::optional<CameraWish> wish_;
+  std::vector<CameraWish> refused_;  ///< that the graph cannot give, as it is
+  sdk::UniqueFd empty_memory_;
+  /// What links are given while there is no pool for them.
+  std::optional<SharedPool> empty_;
+  bool suspended_ = false;
+  bool closed_ = false;  ///< only the pool's format is offered, until nobody is linked
   std::optional<Waiting> waiting_;
   std::optional<uint64_t> ending_;
   int64_t ending_since_ns_ = 0;
   std::map<uint32_t, std::unique_ptr<Peer>> peers_;
   sdk::Status lost_;
   bool streaming_ = false;
+  bool appeared_ = false;    ///< others see the stream
+  bool failed_ = false;      ///< and must not use it any more
+  int64_t reappear_ns_ = 0;  ///< before which a failed one is left alone
   bool ending_soon_ = false;
   bool renegotiating_ = false;  ///< until the buffers there are go
   int64_t cycle_since_ns_ = 0;  ///< of the cycle under way; 0: none is

@@ -9,11 +9,12 @@
 
 #include <sluice/node.hpp>
 
+#include "nodes/pipewire/capture_copy.h"
 #include "nodes/pipewire/capture_offers.h"
+#include "nodes/pipewire/capture_pool.h"
 #include "nodes/pipewire/capture_stream.h"
 #include "nodes/pipewire/connection.h"
 #include "nodes/pipewire/find_target.h"
-#include "nodes/pipewire/peer_fences.h"
 #include "nodes/pipewire/source_clock.h"
 
 namespace sluice::pipewire {
@@ -21,13 +22,10 @@ namespace sluice::pipewire {
 /// pipewire.capture: frames of any video source of PipeWire, in the memory of their producer where
 /// it can be lent, else copied out of it.
 ///
-/// Buffer i of the pool is buffer i of the stream. A frame that this node holds is with the peer;
-/// when the peer has delivered it, it is emitted, and when it has come home and is acquired again,
-/// its buffer goes back.
-///
-/// Many a peer fills its buffers in turn, whoever has them: so there are no more of the peer's than
-/// this node may hold, and none is ever at home for long. The pool's other buffers are spare ones,
-/// which nobody fills; they come last, and so the pool gives them last, and they are left in it.
+/// Buffer i of the pool is buffer i of the stream. What is free in the pool is with the peer; what
+/// the peer delivers is acquired and emitted, and goes back to the peer when it is free again.
+/// Where the peer has fewer buffers than the pool, the last ones of the pool are spare: nobody
+/// fills them, and nobody acquires them.
 class CaptureNode : public sdk::Node<CaptureNode> {
  public:
   static constexpr const char* kType = "pipewire.capture";
@@ -48,21 +46,6 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   sdk::Status Reconfigure(const sdk::Configuration& configuration);
 
  private:
-  /// A buffer of the pool that the peer fills.
-  struct Slot {
-    sdk::Frame frame;  ///< while the peer has the buffer
-    bool out = false;  ///< emitted, and not acquired since
-  };
-  /// The pool whose memory is the peer's.
-  struct Lent {
-    uint32_t pool;
-    uint32_t epoch;
-    uint32_t views;
-    sluice_format format;
-    sluice_layout layout;
-    Geometry geometry;
-    uint32_t real;  ///< so many of its buffers are the peer's, the others spare ones
-  };
   /// What a pool's memory needs to stay.
   struct Kept {
     uint32_t pool;
@@ -71,7 +54,7 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   };
 
   sdk::Status EnsureConnection();
-  /// The most buffers that may be with the source.
+  /// How many buffers the source has beside those that are read.
   uint32_t Reserve() const;
   /// Ends the stream and gives back what was with the peer.
   void CloseStream();
@@ -81,27 +64,21 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   /// some take the first reader's leaving for their end.
   bool IsOpenFor(const sluice_format& format, uint32_t data_types) const;
   sdk::Status Lend(const sluice_pool_request& request, sdk::PoolSink& sink);
-  /// A buffer that nobody fills.
-  sdk::Status AddSpare(const sluice_layout& layout, uint32_t views, sdk::PoolSink& sink,
-                       Kept* kept) const;
   /// Takes the fences of the peer's buffers. Errors: UNSUPPORTED.
-  sdk::Status OpenLending(const sluice_pool_request& request, uint32_t types);
   sdk::Status TakeFences(const Connection::Lock& lock);
-  sdk::Status AddBuffer(const PeerBuffer& buffer, const sluice_layout& layout, bool mapped,
-                        sdk::PoolSink& sink, Kept* kept) const;
-  bool IsLent(const sluice_port_config& port) const;
 
+  bool IsAtLimit() const { return frame_limit_ != 0 && delivered_ >= frame_limit_; }
+  /// Of `deliveries`, those that were not emitted go back.
+  sdk::Process End(const std::vector<Delivery>& deliveries);
   sdk::Status Renegotiate();
   sdk::Status Deliver(const Delivery& delivery);
   sdk::Status Copy(const Delivery& delivery);
-  bool CopyPlanes(const PeerBuffer& buffer, uint32_t index, const sluice_layout& from,
-                  const sdk::Mapping& to, uint64_t* bytes);
   /// Every delivery has one, that of a frame which is dropped too.
   SourceClock::Stamp StampOf(const Delivery& delivery);
   void Describe(const Delivery& delivery, const SourceClock::Stamp& stamp, sluice_frame_info* info);
   void Return(uint32_t index);
-  /// Lends the peer every buffer that is free, but for those that have just been `delivered`.
-  sdk::Status Fill(const std::vector<Delivery>& delivered);
+  /// Gives the peer back what nobody reads any more.
+  void ReturnFree();
   sdk::Status CheckTime();
 
   const std::string wanted_;
@@ -117,16 +94,15 @@ class CaptureNode : public sdk::Node<CaptureNode> {
   std::vector<VideoFormat> formats_;
   sdk::UniqueFd render_node_;    ///< where fences can be imported; kept once it was needed
   bool fences_refused_ = false;  ///< they could not be imported: the next stream does without
-  PeerFences fences_;
   std::unique_ptr<CaptureStream> stream_;
-  std::optional<Lent> lent_;
-  std::vector<Slot> slots_;
-  sdk::Frame spare_;  ///< one that nobody fills, while nothing else is home
+  /// What was agreed on when the stream's buffers came. The stream's own may be the next one.
+  VideoFormat format_;
+  std::optional<LentPool> lent_;  ///< the one whose memory is the peer's
   std::vector<Kept> kept_;
   /// Where the rows of the latest picture were, for a source that sends none for a while.
   std::optional<Geometry> hint_;
   VideoFormat hint_format_;
-  std::vector<std::shared_ptr<Mapping>> copy_from_;
+  PictureCopier copier_;
 
   bool active_ = false;         ///< between Start() and Stop()
   bool renegotiating_ = false;  ///< asked for by this node

@@ -185,6 +185,15 @@ void CaptureStream::WatchLink(void* proxy) {
 sdk::Status CaptureStream::Connect(const Connection::Lock& lock, int64_t deadline_ns) {
   connection_->AddListener(this);
   if (sdk::Status status = MakeStream(); !status.ok()) return status;
+  return AwaitBuffers(lock, deadline_ns);
+}
+
+sdk::Status CaptureStream::TakeNewBuffers(const Connection::Lock& lock, int64_t deadline_ns) {
+  changed_ = complete_ = false;
+  return AwaitBuffers(lock, deadline_ns);
+}
+
+sdk::Status CaptureStream::AwaitBuffers(const Connection::Lock& lock, int64_t deadline_ns) {
   const bool ready = connection_->WaitUntil(lock, deadline_ns, [&] {
     Link();
     return !lost_.ok() || !buffers_.empty();
@@ -253,10 +262,15 @@ void CaptureStream::Run(bool run, size_t most) {
   running_ = run;
   most_ready_ = most;
   if (!run) {
-    ready_.clear();
+    for (const Delivery& delivery : Take()) Return(delivery.index);
   } else if (latest_) {
     ready_.push_back(*std::exchange(latest_, std::nullopt));
   }
+}
+
+bool CaptureStream::arrived(uint32_t index) const {
+  return std::any_of(ready_.begin(), ready_.end(),
+                     [index](const Delivery& delivery) { return delivery.index == index; });
 }
 
 void CaptureStream::Return(uint32_t index) {
@@ -267,16 +281,49 @@ void CaptureStream::Return(uint32_t index) {
 }
 
 void CaptureStream::Release(uint32_t index) {
-  if (release_ && buffers_[index].release_point != 0) {
-    release_(index, std::exchange(buffers_[index].release_point, 0));
-  }
+  // Always: a source that waits for a picture that was dropped would wait for ever.
+  if (releases_) fences_.Release(index, std::exchange(buffers_[index].release_point, 0));
 }
 
-void CaptureStream::SetRelease(std::function<void(uint32_t index, uint64_t point)> release) {
-  release_ = std::move(release);
+// A link drops a picture that its reader is late for, and nobody but the reader could signal that
+// it is released: its buffer would be lost to the source. Links keep the order, so that what is
+// older than a picture that has come, and was not seen, will not come.
+void CaptureStream::ReleaseSkipped([[maybe_unused]] uint64_t before) {
+#if PW_CHECK_VERSION(1, 2, 0)
+  for (uint32_t i = 0; i < buffers_.size(); ++i) {
+    Buffer& buffer = buffers_[i];
+    const auto* header = MetaOf<spa_meta_header>(*buffer.handle->buffer, SPA_META_Header);
+    const auto* sync =
+        MetaOf<spa_meta_sync_timeline>(*buffer.handle->buffer, SPA_META_SyncTimeline);
+    if (buffer.held || header == nullptr || sync == nullptr) continue;
+    // The source may be writing the next picture's numbers: a picture that is known already says
+    // nothing, and one that is to come is not older.
+    const uint64_t sequence = header->seq;
+    if (sequence >= before || buffer.sequence == sequence) continue;
+    buffer.sequence = sequence;
+    fences_.Release(i, sync->release_point);
+  }
+#endif
+}
+
+bool CaptureStream::fenced() const {
+  return !buffers_.empty() && std::all_of(buffers_.begin(), buffers_.end(), [](const Buffer& one) {
+    return one.checked && one.checked->acquire;
+  });
+}
+
+sdk::Status CaptureStream::TakeFences(const sdk::NodeContext& context, int render_fd) {
+  fences_ = {};
+  releases_ = false;
+  for (const Buffer& buffer : buffers_) {
+    sdk::Status status = fences_.Add(context, *buffer.checked, render_fd, target_.Text());
+    if (!status.ok()) return status;
+  }
+  releases_ = true;
   for (uint32_t i = 0; i < buffers_.size(); ++i) {
     if (!latest_ || latest_->index != i) Release(i);
   }
+  return {};
 }
 
 void CaptureStream::Deliver(pw_buffer* handle) {
@@ -322,6 +369,11 @@ void CaptureStream::Deliver(pw_buffer* handle) {
     found->release_point = sync->release_point;
   }
 #endif
+  if (delivery.counted) {
+    found->sequence = delivery.sequence;
+    if (releases_ && delivery.sequence != next_sequence_) ReleaseSkipped(delivery.sequence);
+    next_sequence_ = delivery.sequence + 1;
+  }
   found->held = true;
   if (changed_) {
     Return(delivery.index);
@@ -350,6 +402,9 @@ void CaptureStream::Deliver(pw_buffer* handle) {
 void CaptureStream::Lose(int32_t code, const std::string& text) {
   if (!lost_.ok()) return;
   lost_ = sdk::Status::Error(code, "%s: %s", target_.Text().c_str(), text.c_str());
+  // Here, and not when the node runs next: one that is being stopped does not, and those who read
+  // its last frames wait all the same.
+  fences_.Abandon();
   connection_->Signal();
   wake_();
 }
@@ -437,7 +492,7 @@ void CaptureStream::OnRemoveBuffer(void* data, pw_buffer* /*buffer*/) {
   auto* me = static_cast<CaptureStream*>(data);
   // They go all together, and their fences with them.
   for (uint32_t i = 0; i < me->buffers_.size(); ++i) me->Release(i);
-  me->release_ = nullptr;
+  me->releases_ = false;
   me->buffers_.clear();
   me->ready_.clear();
   me->latest_.reset();

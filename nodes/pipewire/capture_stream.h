@@ -10,12 +10,14 @@
 
 #include <pipewire/pipewire.h>
 
+#include <sluice/node.hpp>
 #include <sluice/status.hpp>
 
 #include "nodes/pipewire/connection.h"
 #include "nodes/pipewire/find_target.h"
 #include "nodes/pipewire/formats.h"
 #include "nodes/pipewire/peer_buffers.h"
+#include "nodes/pipewire/peer_fences.h"
 
 namespace sluice::pipewire {
 
@@ -46,7 +48,7 @@ class CaptureStream final : private Connection::Listener {
     VideoFormat format;       ///< one value everywhere, but for a rate that is not known
     uint32_t data_types = 0;  ///< 1 << SPA_DATA_*
     uint32_t buffers = 0;     ///< as a wish; 0: what the peer likes
-    /// Not 0: no more than so many can be passed on; further ones are kept when they come.
+    /// Not 0: no more than the first so many can be passed on; others are kept when they come.
     uint32_t lent = 0;
     bool explicit_sync = false;
   };
@@ -62,6 +64,9 @@ class CaptureStream final : private Connection::Listener {
   /// Connects and waits until the buffers are there.
   /// Errors: UNSUPPORTED (the peer cannot do what was requested), NOT_FOUND, TIMEOUT, DEVICE_LOST.
   sdk::Status Connect(const Connection::Lock& lock, int64_t deadline_ns);
+  /// Before the first picture: takes the buffers that a peer has made anew since Connect(), as one
+  /// does that must first become what was asked for. Errors: as Connect().
+  sdk::Status TakeNewBuffers(const Connection::Lock& lock, int64_t deadline_ns);
   /// Waits for a picture, which says where its rows lie. False: none came.
   bool AwaitPicture(const Connection::Lock& lock, int64_t deadline_ns);
   /// Waits until the peer has parted with the buffers that cannot be passed on.
@@ -79,21 +84,30 @@ class CaptureStream final : private Connection::Listener {
   const Target& target() const { return target_; }
 
   /// From now on deliveries are kept for Take(), the latest one before included; before, buffers
-  /// go back when a newer picture is there.
+  /// go back when a newer picture is there, and those that nobody took go back now.
   /// `most`: of more than so many, the oldest are given back, and counted; 0: no bound.
   void Run(bool run, size_t most = 0);
   uint64_t TakeSkipped() { return std::exchange(skipped_, 0); }
   std::vector<Delivery> Take() { return std::exchange(ready_, {}); }
   bool held(uint32_t index) const { return index < buffers_.size() && buffers_[index].held; }
+  /// Whether the picture in it waits for Take().
+  bool arrived(uint32_t index) const;
   /// Gives a held buffer back to the peer. Nothing happens to one that is not held.
   void Return(uint32_t index);
   /// Says that the picture in a held buffer is not read, and keeps the buffer.
   void Drop(uint32_t index) {
     if (held(index)) Release(index);
   }
-  /// Called for each picture that has a release point, when its buffer is given back or the stream
-  /// ends; for those before, now.
-  void SetRelease(std::function<void(uint32_t index, uint64_t point)> release);
+  /// Whether the peer gives each picture an acquire and a release point.
+  bool fenced() const;
+  /// Takes the fences of the buffers. From now on a picture's release point is signalled when its
+  /// buffer is given back or the stream ends; for those before, now. When the peer goes, acquire
+  /// points that it left fail. Errors: what the host says.
+  sdk::Status TakeFences(const sdk::NodeContext& context, int render_fd);
+  /// When the delivered picture may be read.
+  sdk::Fence Acquire(const Delivery& delivery) {
+    return fences_.Acquire(delivery.index, delivery.acquire_point);
+  }
 
   /// Not ok: it is over, and why.
   const sdk::Status& lost() const { return lost_; }
@@ -106,15 +120,18 @@ class CaptureStream final : private Connection::Listener {
     std::optional<PeerBuffer> checked;
     bool held = false;
     uint64_t release_point = 0;  ///< of the picture in it; 0: none, or signalled
+    std::optional<uint64_t> sequence;  ///< of the latest picture that it had, as far as is known
   };
 
   sdk::Status MakeStream();
+  sdk::Status AwaitBuffers(const Connection::Lock& lock, int64_t deadline_ns);
   void Link();
   void WatchLink(void* proxy);
   void OfferBuffers();
   void Lose(int32_t code, const std::string& text);
   void Deliver(pw_buffer* handle);
   void Release(uint32_t index);
+  void ReleaseSkipped(uint64_t before);
 
   // Connection::Listener:
   void OnDisconnected(const sdk::Status& reason) override;
@@ -147,12 +164,14 @@ class CaptureStream final : private Connection::Listener {
   std::optional<VideoFormat> agreed_;
   std::vector<Buffer> buffers_;
   std::optional<Geometry> geometry_;
+  uint64_t next_sequence_ = 0;  ///< of the picture that is expected
   bool peer_counts_readers_ = false;
   bool complete_ = false;  ///< Connect() has its buffers: whatever comes now is a change
   bool running_ = false;
   bool changed_ = false;
   sdk::Status lost_;
-  std::function<void(uint32_t index, uint64_t point)> release_;
+  PeerFences fences_;
+  bool releases_ = false;  ///< `fences_` are those of `buffers_`
   std::vector<Delivery> ready_;
   size_t most_ready_ = 0;
   uint64_t skipped_ = 0;

@@ -1,10 +1,7 @@
 #include "nodes/pipewire/filter_input.h"
 
-#include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -133,55 +130,37 @@ void FilterInput::OnFormat(const spa_pod* param) {
   pw_filter_update_params(filter_, port_, params.data(), params.size());
 }
 
-FilterInput::Buffer::~Buffer() {
-  if (mapped != nullptr) munmap(mapped, mapped_size);
+sdk::Expected<std::unique_ptr<FilterInput::Buffer>> FilterInput::Adopt(const spa_buffer& buffer,
+                                                                       pw_mempool* pool) {
+  auto checked = CheckBuffer(buffer, pool);
+  if (!checked.ok()) return checked.status();
+  if (checked->blocks.size() != 1) {
+    return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "its picture is in several blocks");
+  }
+  auto adopted = std::make_unique<Buffer>();
+  adopted->block = std::move(checked->blocks[0]);
+  auto mapping = adopted->block.Map();
+  if (!mapping.ok()) return mapping.status();
+  adopted->mapping = *std::move(mapping);
+  return adopted;
 }
 
-std::unique_ptr<FilterInput::Buffer> FilterInput::Adopt(const spa_data& data) {
-  auto buffer = std::make_unique<Buffer>();
-  if (data.type == SPA_DATA_MemPtr) {
-    buffer->data = static_cast<const uint8_t*>(data.data);
-    buffer->size = buffer->data != nullptr ? data.maxsize : 0;
-    return buffer;
+void FilterInput::OnAddBuffer(pw_buffer* buffer, pw_mempool* pool) {
+  buffer->user_data = nullptr;
+  auto adopted = Adopt(*buffer->buffer, pool);
+  if (!adopted.ok()) {
+    context_.Log(SLUICE_LOG_WARNING, "a buffer of the peer cannot be read, its pictures are lost: %s",
+                 adopted.status().c_message());
+    return;
   }
-  if (data.type != SPA_DATA_MemFd && data.type != SPA_DATA_DmaBuf) return buffer;
-  buffer->dmabuf = data.type == SPA_DATA_DmaBuf;
-  buffer->fd = sdk::UniqueFd::Dup(static_cast<int>(data.fd));
-  const off_t size = buffer->fd ? lseek(buffer->fd.get(), 0, SEEK_END) : -1;
-  if (size < 0 || data.mapoffset > static_cast<uint64_t>(size)) return buffer;
-  buffer->offset = data.mapoffset;
-  // A dma-buf has the size that it was made with.
-  const int seals = buffer->dmabuf ? F_SEAL_SHRINK : fcntl(buffer->fd.get(), F_GET_SEALS);
-  buffer->may_shrink = seals < 0 || (seals & F_SEAL_SHRINK) == 0;
-  const uint64_t readable =
-      std::min<uint64_t>(data.maxsize, static_cast<uint64_t>(size) - buffer->offset);
-  if (!buffer->may_shrink) {
-    // From the start: an offset need not be that of a page.
-    buffer->mapped_size = buffer->offset + readable;
-    void* mapped = buffer->mapped_size == 0 ? MAP_FAILED
-                                            : mmap(nullptr, buffer->mapped_size, PROT_READ,
-                                                   MAP_SHARED, buffer->fd.get(), 0);
-    if (mapped == MAP_FAILED) return buffer;
-    buffer->mapped = mapped;
-    buffer->data = static_cast<const uint8_t*>(mapped) + buffer->offset;
-  }
-  buffer->size = readable;
-  return buffer;
-}
-
-void FilterInput::OnAddBuffer(pw_buffer* buffer) {
-  std::unique_ptr<Buffer> adopted =
-      buffer->buffer->n_datas > 0 ? Adopt(buffer->buffer->datas[0]) : std::make_unique<Buffer>();
-  if (adopted->size == 0) {
-    context_.Log(SLUICE_LOG_WARNING, "a buffer of the peer cannot be read; its pictures are lost");
-  }
-  buffer->user_data = adopted.release();
+  buffer->user_data = adopted->release();
 }
 
 void FilterInput::OnRemoveBuffer(pw_buffer* buffer) {
   {
     const std::lock_guard guard(mutex_);
-    std::erase(arrived_, buffer);
+    // Others may read it, whose peer counts on all who counted themselves.
+    if (std::erase(arrived_, buffer) != 0) CountReader(buffer, -1);
   }
   delete static_cast<Buffer*>(buffer->user_data);
   buffer->user_data = nullptr;
@@ -216,7 +195,8 @@ void FilterInput::Return(pw_buffer* buffer) {
 
 std::optional<FilterInput::Place> FilterInput::Find(const pw_buffer* buffer) const {
   const auto* peer = static_cast<const Buffer*>(buffer->user_data);
-  if (peer == nullptr || peer->size == 0) return std::nullopt;
+  if (peer == nullptr || peer->block.size == 0) return std::nullopt;
+  const uint64_t size = peer->block.size;
   // Of memory that the peer goes on writing: read once.
   const volatile spa_chunk& chunk = *buffer->buffer->datas[0].chunk;
   const int32_t stride = chunk.stride;
@@ -224,25 +204,22 @@ std::optional<FilterInput::Place> FilterInput::Find(const pw_buffer* buffer) con
   place.offset = chunk.offset;
   place.row_bytes = uint64_t{PackedPixelBytes(format_.fourcc)} * format_.width;
   place.stride = stride > 0 ? static_cast<uint64_t>(stride) : place.row_bytes;
-  if (place.stride < place.row_bytes || place.offset > peer->size) return std::nullopt;
+  if (place.stride < place.row_bytes || place.offset > size) return std::nullopt;
   const uint64_t needed = place.stride * (format_.height - 1) + place.row_bytes;
-  if (needed > peer->size - place.offset) return std::nullopt;
+  if (needed > size - place.offset) return std::nullopt;
   return place;
 }
 
 bool FilterInput::CopyRows(const Buffer& from, const Place& place, const sdk::Mapping& to) const {
-  if (from.dmabuf) SyncRead(from.fd.get(), DMA_BUF_SYNC_START);
+  const PeerBlock& block = from.block;
+  const bool dmabuf = block.type == SPA_DATA_DmaBuf;
+  if (dmabuf) SyncRead(block.fd.get(), DMA_BUF_SYNC_START);
   bool whole = true;
   for (uint32_t y = 0; y < format_.height && whole; ++y) {
     const uint64_t at = place.offset + y * place.stride;
-    if (from.may_shrink) {
-      whole = pread(from.fd.get(), to.Row(0, y), place.row_bytes,
-                    static_cast<off_t>(from.offset + at)) == static_cast<ssize_t>(place.row_bytes);
-    } else {
-      std::memcpy(to.Row(0, y), from.data + at, place.row_bytes);
-    }
+    whole = block.Read(from.mapping.get(), block.begin() + at, place.row_bytes, to.Row(0, y));
   }
-  if (from.dmabuf) SyncRead(from.fd.get(), DMA_BUF_SYNC_END);
+  if (dmabuf) SyncRead(block.fd.get(), DMA_BUF_SYNC_END);
   return whole;
 }
 

@@ -15,6 +15,7 @@
 
 #include "nodes/pipewire/connection.h"
 #include "nodes/pipewire/formats.h"
+#include "nodes/pipewire/peer_buffers.h"
 
 namespace sluice::pipewire {
 
@@ -38,7 +39,8 @@ class FilterInput {
   const void* port() const { return port_; }
 
   void OnFormat(const spa_pod* param);
-  void OnAddBuffer(pw_buffer* buffer);
+  /// `pool` knows the memory that the peer has passed on by its address.
+  void OnAddBuffer(pw_buffer* buffer, pw_mempool* pool);
   void OnRemoveBuffer(pw_buffer* buffer);
   void OnProcess();
 
@@ -50,26 +52,17 @@ class FilterInput {
  private:
   /// Memory of the peer.
   struct Buffer {
-    sdk::UniqueFd fd;  ///< none: `data` is PipeWire's own mapping
-    bool dmabuf = false;
-    bool may_shrink = false;  ///< its end can vanish under a reader: never mapped
-    uint64_t offset = 0;      ///< in the fd
-    uint64_t size = 0;        ///< bytes that may be read; 0: none
-    const uint8_t* data = nullptr;
-    void* mapped = nullptr;  ///< what `data` lies in, where it is our own mapping
-    std::size_t mapped_size = 0;
-
-    Buffer() = default;
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    ~Buffer();
+    PeerBlock block;
+    /// None: its end can vanish under a reader, and it is read instead.
+    std::shared_ptr<Mapping> mapping;
   };
   /// Where a picture lies in its buffer.
   struct Place {
     uint64_t offset = 0, stride = 0, row_bytes = 0;
   };
 
-  static std::unique_ptr<Buffer> Adopt(const spa_data& data);
+  /// Errors: as CheckBuffer; UNSUPPORTED for several blocks; IO.
+  static sdk::Expected<std::unique_ptr<Buffer>> Adopt(const spa_buffer& buffer, pw_mempool* pool);
   VideoFormat Offer(bool dmabuf) const;
   void Return(pw_buffer* buffer);
   /// Nothing where the buffer's numbers do not hold a picture.

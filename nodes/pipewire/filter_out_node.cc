@@ -57,8 +57,10 @@ sdk::Status FilterOutNode::Configure(const sdk::Configuration& configuration) {
   const auto port = configuration.Port(kInPort);
   if (!port.ok()) return port.status();
   if (sdk::Status status = pair_->CheckComplete(FilterPair::kOut); !status.ok()) return status;
-  pool_ = SharedPool{(*port)->format, (*port)->layout, {}};
-  pool_.buffers.resize((*port)->buffers);
+  pool_.format = (*port)->format;
+  pool_.layout = (*port)->layout;
+  // A pool that lives on in a new epoch is not imported again: its buffers stay.
+  if (pool_.buffers.size() < (*port)->buffers) pool_.buffers.resize((*port)->buffers);
   return {};
 }
 
@@ -69,7 +71,10 @@ sdk::Status FilterOutNode::TestImport(int32_t /*direction*/, uint32_t /*port*/,
     return sdk::Status::Error(SLUICE_E_UNSUPPORTED, "in: a pool of more than %u buffers",
                               kMostBuffers);
   }
-  pool_id_ = id;
+  if (id.pool != pool_id_.pool || id.epoch != pool_id_.epoch) {
+    pool_id_ = id;
+    pool_.buffers.clear();
+  }
   pool_.layout = frame.Layout();
   if (id.index >= pool_.buffers.size()) pool_.buffers.resize(id.index + 1);
   const bool dmabuf = memory_ != "shm" && (frame.Views() & SLUICE_VIEW_DMABUF) != 0;

@@ -38,11 +38,15 @@ void FilterOutput::SetPool(const SharedPool& pool) {
   ledger_.Reset(pool.buffers.size());
 }
 
+void FilterOutput::AddFormats(PodList& pods) const {
+  if (pool_.dmabuf()) pods.Add(BuildFormat(pods.Next(), Offer(pool_, true)));
+  if (pool_.shm()) pods.Add(BuildFormat(pods.Next(), Offer(pool_, false)));
+}
+
 sdk::Status FilterOutput::Attach(pw_filter* filter) {
   filter_ = filter;
   PodList formats;
-  if (pool_.dmabuf()) formats.Add(BuildFormat(formats.Next(), Offer(pool_, true)));
-  if (pool_.shm()) formats.Add(BuildFormat(formats.Next(), Offer(pool_, false)));
+  AddFormats(formats);
   port_ = pw_filter_add_port(filter, PW_DIRECTION_OUTPUT, PW_FILTER_PORT_FLAG_ALLOC_BUFFERS,
                              sizeof(void*), pw_properties_new(PW_KEY_PORT_NAME, "output", nullptr),
                              formats.data(), formats.size());
@@ -57,6 +61,7 @@ void FilterOutput::Detach() {
   ledger_.Reset(slots_.size());
   fds_.clear();
   agreed_.reset();
+  renegotiating_ = false;
   port_ = nullptr;
   filter_ = nullptr;
 }
@@ -92,7 +97,7 @@ void FilterOutput::OnAddBuffer(pw_buffer* buffer) {
   buffer->user_data = nullptr;
   if (!fds.ok()) {
     context_.Log(SLUICE_LOG_WARNING, "%s", fds.status().c_message());
-    return;
+    return ForgetMemory(*buffer->buffer);
   }
   fds_[buffer] = *std::move(fds);
   if (spare) return;
@@ -110,9 +115,15 @@ void FilterOutput::OnRemoveBuffer(pw_buffer* buffer) {
     buffer->user_data = nullptr;
   }
   fds_.erase(buffer);
+  renegotiating_ = false;
   // What waits was for those who are gone.
   if (!linked()) waiting_.clear();
   context_.Wake();
+}
+
+void FilterOutput::OnUnlinked() {
+  const std::lock_guard guard(mutex_);
+  ++unlinked_;
 }
 
 // --- Running -------------------------------------------------------------------------------------
@@ -167,14 +178,40 @@ void FilterOutput::Publish() {
   waiting_.pop_front();
   DescribeFrame(pool_, slot.frame, NowNs(), *slot.buffer->buffer);
   slot.held = false;
+  slot.unlinked_before = unlinked_;
   ledger_.Published(index, NowNs());
   pw_filter_queue_buffer(port_, slot.buffer);
 }
 
 bool FilterOutput::LetHome() {
-  const std::lock_guard guard(mutex_);
-  ReleaseUnread();
-  return ledger_.MustPoll();
+  bool lost = false;
+  bool poll = false;
+  {
+    const std::lock_guard guard(mutex_);
+    ReleaseUnread();
+    lost = BuffersAreLost();
+    poll = ledger_.MustPoll();
+  }
+  // PipeWire then drops all buffers and asks for them anew, for each link. Without the mutex, which
+  // its data thread may wait for.
+  if (lost) {
+    PodList formats;
+    AddFormats(formats);
+    pw_filter_update_params(filter_, port_, formats.data(), formats.size());
+  }
+  return poll;
+}
+
+/// Whether buffers are kept by readers that are gone, or must be. One that somebody who is still
+/// linked keeps is left to him.
+bool FilterOutput::BuffersAreLost() {
+  if (port_ == nullptr || renegotiating_) return false;
+  const int64_t now_ns = NowNs();
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const bool orphaned = unlinked_ != slots_[i].unlinked_before;
+    renegotiating_ |= orphaned && ledger_.Overdue(i, ReadersOf(slots_[i]), now_ns);
+  }
+  return renegotiating_;
 }
 
 void FilterOutput::ReleaseUnread() {

@@ -26,7 +26,8 @@ namespace sluice::pipewire {
 /// comes on PipeWire's thread for data.
 class FilterOutput {
  public:
-  /// `patience_ns`: how long readers that went away with their buffers may still look.
+  /// `patience_ns`: how long a reader may keep a frame, and one that went away with its buffers may
+  /// still look.
   FilterOutput(sdk::NodeContext context, int64_t patience_ns)
       : context_(context), ledger_(patience_ns) {}
 
@@ -41,26 +42,32 @@ class FilterOutput {
   void OnFormat(const spa_pod* param);
   void OnAddBuffer(pw_buffer* buffer);
   void OnRemoveBuffer(pw_buffer* buffer);
+  /// One of the output's links is gone.
+  void OnUnlinked();
   /// A cycle of PipeWire asks for the next frame.
   void OnProcess();
 
   /// Sends a frame in the next cycle; at once home where nobody is linked.
   void Send(sdk::Frame frame);
-  /// Lets frames go home that nobody reads any more. True: ask again later, nothing else will tell.
+  /// Lets frames go home that nobody reads any more, and has PipeWire take those back that readers
+  /// kept who are gone. True: ask again later, nothing else will tell.
   bool LetHome();
 
  private:
   struct Slot {
-    sdk::Frame frame;             ///< the lease, while the buffer is out
-    pw_buffer* buffer = nullptr;  ///< the same memory, while there are buffers
-    bool held = false;            ///< PipeWire does not have `buffer`
+    sdk::Frame frame;              ///< the lease, while the buffer is out
+    pw_buffer* buffer = nullptr;   ///< the same memory, while there are buffers
+    bool held = false;             ///< PipeWire does not have `buffer`
+    uint64_t unlinked_before = 0;  ///< unlinked_ when it was published
   };
 
+  void AddFormats(PodList& pods) const;
   static uint32_t ReadersOf(const Slot& slot);
   // Under the mutex:
   bool linked() const;
   void Publish();
   void ReleaseUnread();
+  bool BuffersAreLost();
 
   sdk::NodeContext context_;
   SharedPool pool_;
@@ -73,6 +80,8 @@ class FilterOutput {
   ReaderLedger ledger_;
   std::vector<Slot> slots_;
   std::deque<sdk::Frame> waiting_;
+  uint64_t unlinked_ = 0;       ///< links that went away
+  bool renegotiating_ = false;  ///< until the buffers there are go
 };
 
 }  // namespace sluice::pipewire

@@ -9,7 +9,7 @@
 namespace sluice::pipewire {
 namespace {
 
-/// How long a reader that lost its buffers may still look at them.
+/// How long a reader may keep a frame, and one that lost its buffers may still look at them.
 constexpr int64_t kPatienceNs = 2'000'000'000;
 
 /// The pairs of this process, by the daemon's and their own name.
@@ -194,6 +194,12 @@ const pw_filter_events& FilterPair::Events() {
   return kEvents;
 }
 
+void FilterPair::OnGlobalRemoved(const Global& global) {
+  if (global.type != PW_TYPE_INTERFACE_Link || filter_ == nullptr) return;
+  const uint32_t id = pw_filter_get_node_id(filter_);
+  if (global.Property(PW_KEY_LINK_OUTPUT_NODE) == std::to_string(id)) output_->OnUnlinked();
+}
+
 void FilterPair::OnState(pw_filter_state state, const char* error) {
   if (state != PW_FILTER_STATE_ERROR) return;
   Lose(sdk::Status::Error(SLUICE_E_IO, "the filter %s: %s", options_.name.c_str(),
@@ -208,7 +214,8 @@ void FilterPair::OnParam(const void* port, uint32_t id, const spa_pod* param) {
 
 void FilterPair::OnBuffer(const void* port, pw_buffer* buffer, bool added) {
   if (port == input_->port()) {
-    added ? input_->OnAddBuffer(buffer) : input_->OnRemoveBuffer(buffer);
+    added ? input_->OnAddBuffer(buffer, pw_core_get_mempool(connection_->core()))
+          : input_->OnRemoveBuffer(buffer);
   } else if (port == output_->port()) {
     added ? output_->OnAddBuffer(buffer) : output_->OnRemoveBuffer(buffer);
   }

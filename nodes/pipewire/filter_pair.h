@@ -78,6 +78,7 @@ class FilterPair final : private Connection::Listener {
 
   // Connection::Listener:
   void OnDisconnected(const sdk::Status& reason) override { Lose(reason); }
+  void OnGlobalRemoved(const Global& global) override;
 
   static const pw_filter_events& Events();
   void OnState(pw_filter_state state, const char* error);

@@ -142,32 +142,35 @@ void BuildColor(spa_pod_builder* b, const sluice_color& color) {
 // --- Reading -------------------------------------------------------------------------------------
 
 /// The values of a property and how they are meant.
+template <class T>
 struct Values {
-  const void* body = nullptr;
-  uint32_t count = 0;
+  std::span<const T> all;
   uint32_t choice = SPA_CHOICE_None;
   uint32_t flags = 0;
 };
 
-Values ValuesOf(const spa_pod* pod, uint32_t key, uint32_t type) {
+/// Nothing where the property is missing, or is not made of whole values of `type`: what a peer
+/// says of its sizes is not checked on the way.
+template <class T>
+Values<T> ValuesOf(const spa_pod* pod, uint32_t key, uint32_t type) {
   const spa_pod_prop* property = spa_pod_find_prop(pod, nullptr, key);
   if (property == nullptr) return {};
-  Values values;
-  const spa_pod* first = spa_pod_get_values(&property->value, &values.count, &values.choice);
-  if (first->type != type) return {};
-  values.body = SPA_POD_BODY_CONST(first);
+  const bool listed = property->value.type == SPA_TYPE_Choice;
+  if (listed && property->value.size < sizeof(spa_pod_choice_body)) return {};
+  Values<T> values;
+  uint32_t count = 0;
+  // With one size for all of them the division in there is a number that fits the property.
+  const spa_pod& child = listed ? *SPA_POD_CHOICE_CHILD(&property->value) : property->value;
+  if (child.type != type || child.size != sizeof(T)) return {};
+  const spa_pod* first = spa_pod_get_values(&property->value, &count, &values.choice);
+  values.all = {static_cast<const T*>(SPA_POD_BODY_CONST(first)), count};
   values.flags = property->flags;
   return values;
 }
 
-template <class T>
-std::span<const T> As(const Values& values) {
-  return {static_cast<const T*>(values.body), values.body == nullptr ? 0 : values.count};
-}
-
 void ReadModifiers(const spa_pod* pod, VideoFormat* format) {
-  const Values values = ValuesOf(pod, SPA_FORMAT_VIDEO_modifier, SPA_TYPE_Long);
-  for (int64_t value : As<int64_t>(values)) {
+  const auto values = ValuesOf<int64_t>(pod, SPA_FORMAT_VIDEO_modifier, SPA_TYPE_Long);
+  for (int64_t value : values.all) {
     const auto modifier = static_cast<uint64_t>(value);
     // An enumeration's default comes twice.
     if (std::find(format->modifiers.begin(), format->modifiers.end(), modifier) ==
@@ -182,8 +185,8 @@ Size SizeOf(const spa_rectangle& from) { return {from.width, from.height}; }
 sluice_rate RateOf(const spa_fraction& from) { return {from.num, from.denom}; }
 
 void ReadSize(const spa_pod* pod, VideoFormat* format) {
-  const Values values = ValuesOf(pod, SPA_FORMAT_VIDEO_size, SPA_TYPE_Rectangle);
-  const auto all = As<spa_rectangle>(values);
+  const auto values = ValuesOf<spa_rectangle>(pod, SPA_FORMAT_VIDEO_size, SPA_TYPE_Rectangle);
+  const auto all = values.all;
   if (all.empty()) return;
   format->size = format->size_min = format->size_max = SizeOf(all[0]);
   if ((values.choice == SPA_CHOICE_Range || values.choice == SPA_CHOICE_Step) && all.size() >= 3) {
@@ -195,8 +198,8 @@ void ReadSize(const spa_pod* pod, VideoFormat* format) {
 }
 
 void ReadRate(const spa_pod* pod, VideoFormat* format) {
-  const Values values = ValuesOf(pod, SPA_FORMAT_VIDEO_framerate, SPA_TYPE_Fraction);
-  const auto all = As<spa_fraction>(values);
+  const auto values = ValuesOf<spa_fraction>(pod, SPA_FORMAT_VIDEO_framerate, SPA_TYPE_Fraction);
+  const auto all = values.all;
   if (all.empty()) return;
   format->rate = format->rate_min = format->rate_max = RateOf(all[0]);
   if ((values.choice == SPA_CHOICE_Range || values.choice == SPA_CHOICE_Step) && all.size() >= 3) {
@@ -209,7 +212,7 @@ void ReadRate(const spa_pod* pod, VideoFormat* format) {
 
 void ReadColor(const spa_pod* pod, VideoFormat* format) {
   for (const ColorKey& key : kColorKeys) {
-    const auto values = As<uint32_t>(ValuesOf(pod, key.key, SPA_TYPE_Id));
+    const auto values = ValuesOf<uint32_t>(pod, key.key, SPA_TYPE_Id).all;
     if (values.empty()) continue;
     for (const Term& term : key.terms) {
       if (term.spa == values[0]) format->color.*key.field = term.sluice;
@@ -294,7 +297,7 @@ sdk::Expected<std::vector<VideoFormat>> ParseFormats(const spa_pod* pod) {
 
   std::vector<uint32_t> tokens;
   if (media_subtype == SPA_MEDIA_SUBTYPE_raw) {
-    const auto all = As<uint32_t>(ValuesOf(pod, SPA_FORMAT_VIDEO_format, SPA_TYPE_Id));
+    const auto all = ValuesOf<uint32_t>(pod, SPA_FORMAT_VIDEO_format, SPA_TYPE_Id).all;
     tokens.assign(all.begin(), all.end());
   } else {
     tokens.push_back(0);

@@ -90,6 +90,30 @@ TEST(FormatsTest, BoundsAreReadAsBounds) {
   EXPECT_EQ(read->rate_max.numerator, 60u);
 }
 
+// Of a peer whose values are smaller than their type says, or fewer than none.
+TEST(FormatsTest, SizesThatDoNotHoldTheirTypeAreNotRead) {
+  for (const uint32_t body : {0u, 8u, 15u, 17u}) {
+    PodBuilder builder;
+    spa_pod_frame object;
+    spa_pod_builder_push_object(builder.get(), &object, SPA_TYPE_OBJECT_Format,
+                                SPA_PARAM_EnumFormat);
+    spa_pod_builder_add(builder.get(), SPA_FORMAT_mediaType, SPA_POD_Id(SPA_MEDIA_TYPE_video),
+                        SPA_FORMAT_mediaSubtype, SPA_POD_Id(SPA_MEDIA_SUBTYPE_raw),
+                        SPA_FORMAT_VIDEO_format, SPA_POD_Id(SPA_VIDEO_FORMAT_RGBA), 0);
+    struct {
+      spa_pod pod;
+      spa_pod_choice_body body;
+      uint64_t rest;
+    } choice{{body, SPA_TYPE_Choice}, {SPA_CHOICE_Enum, 0, {1, SPA_TYPE_Long}}, 0};
+    spa_pod_builder_prop(builder.get(), SPA_FORMAT_VIDEO_modifier, 0);
+    spa_pod_builder_raw_padded(builder.get(), &choice, sizeof(spa_pod) + body);
+    const auto read =
+        ParseFormat(static_cast<const spa_pod*>(spa_pod_builder_pop(builder.get(), &object)));
+    ASSERT_TRUE(read.ok()) << read.status().message();
+    EXPECT_FALSE(read->dmabuf()) << body;
+  }
+}
+
 TEST(FormatsTest, WhatIsNoVideoIsRefused) {
   PodBuilder builder;
   const auto* audio = static_cast<const spa_pod*>(

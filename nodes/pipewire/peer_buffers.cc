@@ -193,6 +193,20 @@ Mapping::~Mapping() { munmap(base_, size_); }
 
 // --- Checks --------------------------------------------------------------------------------------
 
+sdk::Expected<std::shared_ptr<Mapping>> PeerBlock::Map() const {
+  if (mapping != nullptr || !sealed) return mapping;
+  return Mapping::OfFd(fd.get(), 0, fd_size);
+}
+
+bool PeerBlock::Read(const Mapping* map, uint64_t at, uint64_t bytes, uint8_t* to) const {
+  if (map != nullptr) {
+    std::memcpy(to, map->base() + at, bytes);
+    return true;
+  }
+  // What may shrink is read, not mapped: an early end is an answer and not a signal.
+  return pread(fd.get(), to, bytes, static_cast<off_t>(at)) == static_cast<ssize_t>(bytes);
+}
+
 bool PeerBuffer::Only(uint32_t type) const {
   return !blocks.empty() && std::all_of(blocks.begin(), blocks.end(),
                                         [&](const PeerBlock& block) { return block.type == type; });
@@ -287,7 +301,7 @@ sdk::Expected<sluice_layout> LayoutOf(const FormatEntry& entry, Size size, const
   for (uint32_t i = 0; i < entry.plane_count; ++i) {
     const uint32_t part = count == 1 ? 0 : i;
     const PeerBlock& block = buffer.blocks[part];
-    const uint64_t start = block.mapping != nullptr ? block.mapping->inset() : block.offset;
+    const uint64_t start = block.begin();
     const Geometry::Block place =
         part < geometry.blocks.size() ? geometry.blocks[part] : Geometry::Block{};
     if (place.offset > block.size) return refuse(i, "it begins behind its end", place.offset, 0);

@@ -56,6 +56,15 @@ struct PeerBlock {
   uint64_t size = 0;                 ///< bytes from there on that may be read
   bool sealed = false;               ///< its end cannot vanish under a reader
   std::shared_ptr<Mapping> mapping;  ///< of a MemPtr: our own, which nobody takes away
+
+  /// Where the block begins, bytes from its fd's beginning or from the base of its mapping.
+  uint64_t begin() const { return mapping != nullptr ? mapping->inset() : offset; }
+  /// What it is read by: its own mapping, or one of all of its fd. Null where its end can vanish
+  /// under a reader. Errors: IO.
+  sdk::Expected<std::shared_ptr<Mapping>> Map() const;
+  /// Copies `bytes` at `at`, counted as begin() is, by what Map() gave. False: it has become
+  /// smaller, or cannot be read.
+  bool Read(const Mapping* map, uint64_t at, uint64_t bytes, uint8_t* to) const;
 };
 
 /// A buffer as its peer describes it, after every number was held against the memory itself.

@@ -44,13 +44,28 @@ sdk::Status PeerFences::Add(const sdk::NodeContext& context, const PeerBuffer& b
   if (!acquire.ok()) return acquire.status();
   auto release = Import(context, context.name(), render_fd, buffer.release.get());
   if (!release.ok()) return release.status();
-  fences_.push_back({*std::move(acquire), *std::move(release)});
+  fences_.push_back({*std::move(acquire), *std::move(release), 0});
   return {};
 }
 
-sdk::Fence PeerFences::Acquire(uint32_t index, uint64_t point) const {
+sdk::Fence PeerFences::Acquire(uint32_t index, uint64_t point) {
   if (index >= fences_.size() || point == 0) return {};
-  return sdk::Fence::At(fences_[index].acquire, point);
+  Pair& pair = fences_[index];
+  pair.acquired = point;
+  if (abandoned_) FailPending(pair);
+  return sdk::Fence::At(pair.acquire, point);
+}
+
+void PeerFences::Abandon() {
+  abandoned_ = true;
+  for (Pair& pair : fences_) FailPending(pair);
+}
+
+void PeerFences::FailPending(Pair& pair) {
+  const uint64_t point = std::exchange(pair.acquired, 0);
+  if (point == 0 || pair.acquire.StatusOf(point) != 0) return;
+  pair.acquire.Fail(point, SLUICE_E_DEVICE_LOST);
+  pair.acquire.Signal(point);
 }
 
 void PeerFences::Release(uint32_t index, uint64_t point) const {

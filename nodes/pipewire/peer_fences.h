@@ -17,7 +17,7 @@ namespace sluice::pipewire {
 /// The timelines by which a peer and its readers say when a buffer may be touched: buffer i may be
 /// read when its acquire point is there, and written again when its release point is.
 /// Spec: drm_syncobj (timelines); PipeWire's SPA_META_SyncTimeline.
-/// Threads: any one at a time.
+/// Threads: under the connection's lock.
 class PeerFences {
  public:
   /// The first render node with timeline syncobjs; empty where there is none. Not kept.
@@ -29,7 +29,10 @@ class PeerFences {
                   const std::string& who);
   bool empty() const { return fences_.empty(); }
   /// When the picture `point` of buffer `index` may be read; now, where the peer has no fences.
-  sdk::Fence Acquire(uint32_t index, uint64_t point) const;
+  sdk::Fence Acquire(uint32_t index, uint64_t point);
+  /// The peer is gone: what it has not signalled fails, what is asked for later too, or its
+  /// readers would wait for nobody.
+  void Abandon();
   /// Nobody reads it any more. Nothing happens where the peer has no fences.
   void Release(uint32_t index, uint64_t point) const;
 
@@ -37,8 +40,12 @@ class PeerFences {
   struct Pair {
     sdk::Timeline acquire;
     sdk::Timeline release;
+    uint64_t acquired = 0;  ///< the latest point that was asked for
   };
+  static void FailPending(Pair& pair);
+
   const sluice_timeline_api* api_ = nullptr;
+  bool abandoned_ = false;
   std::vector<Pair> fences_;
 };
 
