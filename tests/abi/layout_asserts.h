@@ -5,6 +5,8 @@
 
 #include <sluice/doctor.h>
 #include <sluice/domain.h>
+#include <sluice/passes.h>
+#include <sluice/profile.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -57,7 +57,7 @@ TEST(LoaderTest, LoadsAPluginThatIsWhatItSays) {
   EXPECT_STREQ(maker->factory->type_id(1), "good.two");
   const auto domain = loader.FindDomain("good");
   ASSERT_TRUE(domain) << domain.error().message;
-  EXPECT_STREQ((*domain)->domain_id(0), "good");
+  EXPECT_STREQ(domain->factory->domain_id(0), "good");
   EXPECT_THAT(loader.CheckAll(), IsEmpty());
 }
 

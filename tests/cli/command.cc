@@ -186,7 +186,8 @@ Outcome RunIn(const std::string& folder, const Invocation& invocation) {
   return outcome;
 }
 
-Running::Running(const std::string& folder, const std::vector<std::string>& arguments) {
+Running::Running(const std::string& folder, const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment) {
   const Pipe out = MakePipe();
   const Pipe err = MakePipe();
   posix_spawn_file_actions_t actions;
@@ -194,7 +195,7 @@ Running::Running(const std::string& folder, const std::vector<std::string>& argu
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out.write, 1);
   posix_spawn_file_actions_adddup2(&actions, err.write, 2);
-  pid_ = Spawn(folder, arguments, Environment({}), &actions);
+  pid_ = Spawn(folder, arguments, Environment(environment), &actions);
   posix_spawn_file_actions_destroy(&actions);
   close(out.write);
   close(err.write);

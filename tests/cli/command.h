@@ -43,7 +43,9 @@ Outcome RunIn(const std::string& folder, const Invocation& invocation);
 /// A running command, for tests that send signals.
 class Running {
  public:
-  Running(const std::string& folder, const std::vector<std::string>& arguments);
+  /// `environment`: as Invocation::environment.
+  Running(const std::string& folder, const std::vector<std::string>& arguments,
+          const std::vector<std::string>& environment = {});
   ~Running();
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
@@ -51,6 +53,7 @@ class Running {
   /// Returns when stderr has said `text`, or false when it ended without.
   bool WaitForStderr(const std::string& text);
   void Signal(int signal);
+  pid_t pid() const { return pid_; }
   /// Reads the rest and waits.
   Outcome Wait();
 

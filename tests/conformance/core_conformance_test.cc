@@ -47,7 +47,7 @@ Subject TestSource(const char* pattern) {
     return Parameters().Enum("pattern", pattern).Int("frames", 20).Rate("rate", 30, 1);
   };
   subject.ports = [](NodeRunner& runner) { runner.Output("out", Nv12()); };
-  subject.refused = {MakeFormat(SLUICE_FORMAT_P010, 32, 16), Tiled(),
+  subject.refused = {MakeFormat(SLUICE_FORMAT_XB4H, 32, 16), Tiled(),
                      MakeFormat(SLUICE_FOURCC('Z', 'Z', 'Z', 'Z'), 32, 16)};
   subject.frames = 25;  // past its end
   return subject;

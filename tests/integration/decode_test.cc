@@ -136,8 +136,8 @@ TEST_F(DecodeGraphTest, TenBitsStandAmongThePlansCopiesAndAreRefusedWhereNoneAre
       RunGraph("sluice: 1\nname: ten\nnodes:\n  clip: { type: ffmpeg.read, path: " + clip +
                " }\n  sum: { type: core.checksum }\nedges: [ clip -> sum ]\n");
   ExpectDone(planned);
-  EXPECT_EQ(planned.planned_copy_bytes, 320u * 240 * 3 / 2);
-  EXPECT_THAT(planned.plan_table, HasSubstr("conversion from yuv420p10le to YU12"));
+  EXPECT_EQ(planned.planned_copy_bytes, 320u * 240 * 3);
+  EXPECT_THAT(planned.plan_table, HasSubstr("conversion from yuv420p10le to P010"));
   const Ran refused =
       RunGraph("sluice: 1\nname: ten\nnodes:\n  clip: { type: ffmpeg.read, path: " + clip +
                " }\n  sum: { type: core.checksum }\nedges: [ { from: clip, to: sum, require: zero-copy } ]\n");

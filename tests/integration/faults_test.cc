@@ -20,6 +20,10 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
+/// Without a device there is nobody to compile for.
+#define SKIP_WITHOUT_VULKAN(ran) \
+  if ((ran).problem.find("no Vulkan driver") != std::string::npos) GTEST_SKIP() << (ran).problem
+
 class FaultTest : public MediaTest {
  protected:
   /// clip -> sum and clip -> out, both with files.
@@ -38,6 +42,12 @@ class FaultTest : public MediaTest {
         "  mine: { type: vulkan.shader, params: { gain: 2 }, shader: " +
         Path("user.glsl") +
         " }\n  sum: { type: core.checksum }\nedges: [ source -> mine -> sum ]\n");
+  }
+  /// A shader that is in order.
+  void ExpectPlanned(const std::string& glsl) {
+    const Ran ran = Shade(glsl);
+    SKIP_WITHOUT_VULKAN(ran);
+    EXPECT_TRUE(ran.planned) << ran.problem;
   }
 };
 
@@ -87,10 +97,6 @@ TEST_F(FaultTest, ATruncatedClipFailsWithFramesDeliveredAndExpectedAndNothingHas
 
 // ---- shaders
 
-/// Without a device there is nobody to compile for.
-#define SKIP_WITHOUT_VULKAN(ran) \
-  if ((ran).problem.find("no Vulkan driver") != std::string::npos) GTEST_SKIP() << (ran).problem
-
 TEST_F(FaultTest, AShaderThatDoesNotCompileFailsThePlanWithItsLine) {
   const Ran ran = Shade("vec3 shade(vec3 color, ivec2 position) {\n  return color * gian;\n}\n");
   SKIP_WITHOUT_VULKAN(ran);
@@ -116,7 +122,13 @@ TEST_F(FaultTest, AShaderThatReachesBeyondItsPixelIsRefusedWithItsLine) {
   const std::string shade = "vec3 shade(vec3 color, ivec2 position) { return color; }\n";
   for (const char* glsl :
        {"\nlayout(set = 1, binding = 0) uniform sampler2D t;\n", "\n#include \"user.glsl\"\n",
-        "\nshared float much[100000];\n", "\n#define B buf##fer\n", "\nbuf\\\nfer Mine { float x; };\n"}) {
+        "\nshared float much[100000];\n", "\n#define B buf##fer\n",
+        "\nbuf\\\nfer Mine { float x; };\n", "\nbuf\\\r\nfer Mine { float x; };\n",
+        "\nvoid any() { dst1[1000000000u] = 7u; }\n",
+        "\nfloat any() { return float(src1_in1[1000000000u]); }\n",
+        "\nfloat any() { return tables_[1000000000u].x; }\n",
+        "\nfloat any() { return fetchByte(0u, ivec2(0, 1 << 28)); }\n",
+        "\nfloat any() { return table(1 << 28).x; }\n"}) {
     const Ran ran = Shade(glsl + shade);
     SKIP_WITHOUT_VULKAN(ran);
     EXPECT_FALSE(ran.planned) << glsl;
@@ -125,11 +137,35 @@ TEST_F(FaultTest, AShaderThatReachesBeyondItsPixelIsRefusedWithItsLine) {
 }
 
 TEST_F(FaultTest, AShaderMayTalkOfAnythingInItsComments) {
-  const Ran ran = Shade(
+  ExpectPlanned(
       "/* void main() { uniform } */ // #include buffer\n"
       "vec3 shade(vec3 color, ivec2 position) { return color; }\n");
+}
+
+TEST_F(FaultTest, AWordInTwoLinesIsOneForSluiceAsForTheCompiler) {
+  // Else the first would be the shader's own, and the second Sluice's buffer.
+  const Ran ran = Shade(
+      "float src1[4] = float[4](0.0, 0.0, 0.0, 0.0);\n"
+      "vec3 shade(vec3 color, ivec2 position) {\n  return vec3(sr\\\nc1[3]) + gian;\n}\n");
   SKIP_WITHOUT_VULKAN(ran);
-  EXPECT_TRUE(ran.planned) << ran.problem;
+  EXPECT_FALSE(ran.planned);
+  // Its line is the one where the joined line begins.
+  EXPECT_THAT(ran.problem,
+              AllOf(HasSubstr("user.glsl:3: error"), HasSubstr("gian"), Not(HasSubstr("uint"))));
+}
+
+TEST_F(FaultTest, AShaderMayHaveOrdinaryNamesForWhatItKeeps) {
+  ExpectPlanned(
+      "// a comment \\\n that goes on }\n"
+      "#define TWICE(x) \\\n  ((x) * 2.0)\n"
+      "vec4 shade(ivec2 at) { vec4 src = pixel0(at); float param = 0.5; return TWICE(src) * param; "
+      "}\n");
+}
+
+TEST_F(FaultTest, AShaderMayHaveAnyNameOfOursForAFunctionOfItsOwn) {
+  ExpectPlanned(
+      "float srcRow(float x) { return 1.0 - x; }\n"
+      "vec3 shade(vec3 color, ivec2 position) { return vec3(srcRow(color.r)); }\n");
 }
 
 // ---- arms of a fan-out

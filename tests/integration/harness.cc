@@ -96,6 +96,7 @@ Ran WithEngine(const std::string& text,
   for (const auto& copy : (*engine)->plan().copies) ran.planned_copy_bytes += copy.bytes_per_frame;
   use(**engine, ran);
   ran.plan_table = (*engine)->plan().ToTable();
+  for (const auto& island : (*engine)->plan().islands) ran.islands.push_back(island.name);
   return ran;
 }
 

@@ -14,6 +14,7 @@ struct Ran {
   std::string problem;    ///< Why it did not; else empty.
   runtime::Report report;
   std::string plan_table;  ///< Of the last epoch.
+  std::vector<std::string> islands;  ///< Their names, of the last epoch.
   uint64_t planned_copy_bytes = 0;
 
   const runtime::NodeReport& node(const std::string& name) const;

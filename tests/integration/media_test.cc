@@ -102,12 +102,48 @@ TEST_F(MediaGraphTest, UntaggedColourIsSaidToBeAssumedInThePlanAndTaggedColourIs
 TEST_F(MediaGraphTest, TenBitsAreAPlannedCopyOfWhichEveryByteIsCounted) {
   const Ran ran = Transcode(Fixture("ten_bit.mp4"), "out.mp4");
   ExpectDone(ran);
-  EXPECT_THAT(ran.plan_table, HasSubstr("conversion from yuv420p10le to YU12"));
-  ASSERT_THAT(ran.report.copies, SizeIs(1));
+  EXPECT_THAT(ran.plan_table, HasSubstr("conversion from yuv420p10le to P010"));
+  EXPECT_THAT(ran.plan_table, HasSubstr("P010 is repacked to yuv420p10le for the encoder"));
+  ASSERT_THAT(ran.report.copies, SizeIs(2));
   EXPECT_EQ(ran.report.copies[0].place, "clip.out");
-  EXPECT_THAT(ran.report.copies[0].reason, HasSubstr("yuv420p10le to YU12"));
-  EXPECT_EQ(ran.report.copies[0].frames, 10u);
-  EXPECT_EQ(ran.report.bytes_copied, 10u * 320 * 240 * 3 / 2);
+  EXPECT_EQ(ran.report.copies[1].place, "out.in");
+  for (const auto& copy : ran.report.copies) EXPECT_EQ(copy.frames, 10u) << copy.reason;
+  EXPECT_EQ(ran.report.bytes_copied, 2u * 10 * 320 * 240 * 3);
+  EXPECT_EQ(StreamEntry(Path("out.mp4"), "pix_fmt"), "yuv420p10le");
+}
+
+TEST_F(MediaGraphTest, TenBitsBecomeEightWhereTheGraphSaysSo) {
+  const Ran ran =
+      Transcode(Fixture("ten_bit.mp4"), "out.mp4", "", ", preset: ultrafast, pixels: YU12");
+  ExpectDone(ran);
+  EXPECT_EQ(StreamEntry(Path("out.mp4"), "pix_fmt"), "yuv420p");
+  // Once, and not to P010 first.
+  ASSERT_THAT(ran.report.copies, SizeIs(1)) << ran.report.ToTable();
+  EXPECT_THAT(ran.report.copies[0].reason, HasSubstr("conversion from yuv420p10le to YU12"));
+  Shell("rm " + Path("sums.txt"));
+  ExpectDone(
+      Transcode(Fixture("deep_hlg.webm"), "hlg.mp4", "", ", preset: ultrafast, pixels: YU12"));
+  EXPECT_EQ(StreamEntry(Path("hlg.mp4"), "pix_fmt"), "yuv420p");
+  EXPECT_EQ(StreamEntry(Path("hlg.mp4"), "color_transfer"), "arib-std-b67");
+  EXPECT_EQ(StreamEntry(Path("hlg.mp4"), "color_space"), "bt2020nc");
+}
+
+TEST_F(MediaGraphTest, HdrGoesThroughTheGpuAndIntoAFileWithItsColour) {
+  const std::string clip = Fixture("deep_pq.mp4");
+  const Ran ran =
+      RunGraph("sluice: 1\nname: hdr\nnodes:\n  clip: { type: ffmpeg.read, path: " + clip +
+               " }\n  look: { type: vulkan.look, look: mono }\n" +
+               "  out: { type: ffmpeg.write, codec: ffv1, path: " + Path("out.mkv") +
+               " }\nedges: [ clip -> look -> out ]\n");
+  if (ran.problem.find("Vulkan") != std::string::npos) GTEST_SKIP() << ran.problem;
+  ExpectDone(ran);
+  EXPECT_EQ(StreamEntry(Path("out.mkv"), "pix_fmt"), "yuv420p10le");
+  EXPECT_EQ(StreamEntry(Path("out.mkv"), "color_transfer"), "smpte2084");
+  EXPECT_EQ(StreamEntry(Path("out.mkv"), "color_primaries"), "bt2020");
+  EXPECT_EQ(StreamEntry(Path("out.mkv"), "color_space"), "bt2020nc");
+  EXPECT_EQ(StreamEntry(Path("out.mkv"), "color_range"), "tv");
+  EXPECT_THAT(FrameTimes(Path("out.mkv")), SizeIs(6));
+  EXPECT_THAT(ran.plan_table, HasSubstr("P010"));
 }
 
 TEST_F(MediaGraphTest, AnOddSizeIsWrittenByACodecThatHasIt) {

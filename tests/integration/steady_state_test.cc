@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <new>
 #include <string>
 
@@ -69,6 +70,39 @@ TEST(SteadyStateTest, AllocatesNothingForAFrame) {
               static_cast<unsigned long long>(few), static_cast<unsigned long long>(many));
   // Ticks and the control loop's events may differ by a few, frames may not.
   EXPECT_LT(many, few + 500);
+}
+
+TEST(SteadyStateTest, AllocatesNothingForAChangedParameter) {
+  constexpr int kFirst = 100, kChanges = 10'100;
+  int changes = 0;
+  uint64_t before = 0, after = 0;
+  Ran ran = RunGraph(R"(
+sluice: 1
+name: changing
+nodes:
+  source: { type: probe.source, frames: 0 }
+  sink: { type: core.null }
+edges: [ source -> sink ]
+)",
+                     {}, [&](runtime::Engine& engine) {
+                       static std::function<void(const Status&)> next;
+                       next = [&](const Status& changed) {
+                         ASSERT_TRUE(changed) << changed.error().message;
+                         ++changes;
+                         if (changes == kFirst) before = g_allocations.load();
+                         if (changes == kChanges) after = g_allocations.load();
+                         const bool more = changes < kChanges;
+                         if (changes > kChanges) return;
+                         engine.ChangeParam("source", "frames", more ? "0" : "1", false,
+                                            [](const Status& status) { next(status); });
+                       };
+                       engine.ChangeParam("source", "frames", "0", false,
+                                          [](const Status& status) { next(status); });
+                     });
+  ASSERT_EQ(ran.report.result, "done") << ran.Errors();
+  std::printf("allocations for %d changes: %llu\n", kChanges - kFirst,
+              static_cast<unsigned long long>(after - before));
+  EXPECT_LT(after - before, 100u);  // ticks of the control loop
 }
 
 TEST(SteadyStateTest, KeepsDescriptorsAndMemoryConstantOver100000Frames) {

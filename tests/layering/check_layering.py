@@ -31,9 +31,12 @@ ALLOWED_ROOMS = {
     "engine/runtime": {
         "engine/base", "engine/yaml", "engine/sync", "engine/media", "engine/graph",
         "engine/config", "engine/plugin", "engine/domain", "engine/scheduler"},
+    "engine/profile": {
+        "engine/base", "engine/media", "engine/graph", "engine/plugin", "plugins/abi"},
     "engine/cli": {
         "engine/base", "engine/yaml", "engine/sync", "engine/media", "engine/graph",
-        "engine/config", "engine/plugin", "engine/domain", "engine/scheduler", "engine/runtime"},
+        "engine/config", "engine/plugin", "engine/domain", "engine/scheduler", "engine/runtime",
+        "engine/profile"},
     "plugins/abi": set(),
     "plugins/sdk": {"plugins/abi"},
     "plugins/examples": {"plugins/abi", "plugins/sdk"},

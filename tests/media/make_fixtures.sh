@@ -59,6 +59,39 @@ ten_bit() {
   x264 "${input[@]}" -pix_fmt yuv420p10le "$OUT/ten_bit.mp4"
 }
 
+# Ten bits that eight could not hold: a phone's clip scaled down, whose means are of ten bits.
+readonly PHONE=/usr/share/forensics-samples/original-files/movie1/VID_20191220_170832.mp4
+# deep SIZE FORMAT: arguments for six frames.
+deep() { printf '%s\n' -i "$PHONE" -an -frames:v 6 -vf "scale=$1:flags=area+accurate_rnd+bitexact,format=$2"; }
+
+# HDR as televisions have it.
+deep_pq() {
+  mapfile -t input < <(deep 320:180 yuv420p10le)
+  run "${input[@]}" -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -color_range tv \
+    -c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1 "$OUT/deep_pq.mp4"
+}
+# The other HDR, in what browsers play.
+deep_hlg() {
+  mapfile -t input < <(deep 322:182 yuv420p10le)
+  run "${input[@]}" -color_primaries bt2020 -color_trc arib-std-b67 -colorspace bt2020nc -color_range tv \
+    -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -threads 1 "$OUT/deep_hlg.webm"
+}
+deep_av1() {
+  mapfile -t input < <(deep 320:180 yuv420p10le)
+  SVT_LOG=1 run "${input[@]}" -c:v libsvtav1 -preset 12 -g 12 "$OUT/deep_av1.mkv"
+}
+# Neither width nor height is even.
+deep_odd() {
+  mapfile -t input < <(deep 161:91 yuv420p10le)
+  run "${input[@]}" -c:v ffv1 -threads 1 "$OUT/deep_odd.mkv"
+}
+# What cameras for films record: ten bits and 4:2:2.
+deep_prores() {
+  mapfile -t input < <(deep 320:180 yuv422p10le)
+  run "${input[@]}" -color_primaries bt709 -color_trc bt709 -colorspace bt709 -color_range tv \
+    -c:v prores_ks -profile:v hq -threads 1 "$OUT/deep_prores.mov"
+}
+
 # Neither width nor height is even.
 odd() {
   mapfile -t input < <(picture 642x360 10)
@@ -165,8 +198,8 @@ mjpeg_422() {
 
 mkdir -p "$OUT"
 if (($# == 0)); then
-  set -- plain rotated bframes full_range untagged untagged_high ten_bit odd offset vfr truncated cut_mkv no_video \
-    size_change interlaced aspect cropped rgb rgba yuyv vp9 hevc mjpeg mjpeg_422
+  set -- plain rotated bframes full_range untagged untagged_high ten_bit deep_pq deep_hlg deep_av1 deep_odd \
+    deep_prores odd offset vfr truncated cut_mkv no_video size_change interlaced aspect cropped rgb rgba yuyv vp9 hevc mjpeg mjpeg_422
 fi
 for name in "$@"; do
   [[ $(type -t "$name") == function ]] || { echo "make_fixtures.sh: no fixture '$name'" >&2; exit 2; }

@@ -41,6 +41,19 @@ int32_t FedCamera::Start() {
   if (const int32_t code = runner_->created(); code < 0) return code;
   if (const int32_t code = runner_->Probe(); code < 0) return code;
   if (const int32_t code = runner_->Configure(); code < 0) return code;
+  if (const int32_t code = ShowBuffers(); code < 0) return code;
+  const int32_t code = runner_->Start();
+  started_ = code >= 0;
+  return code;
+}
+
+int32_t FedCamera::NextEpoch() {
+  if (const int32_t code = runner_->Reconfigure(); code < 0) return code;
+  return ShowBuffers();
+}
+
+/// All buffers of the pool, as before anything runs.
+int32_t FedCamera::ShowBuffers() {
   const auto* importer = static_cast<const sluice_importer*>(
       runner_->node().get_extension(runner_->node().self, SLUICE_IMPORTER_ID));
   std::vector<HeldFrame> all;
@@ -52,9 +65,7 @@ int32_t FedCamera::Start() {
     }
     all.push_back(std::move(frame));
   }
-  const int32_t code = runner_->Start();
-  started_ = code >= 0;
-  return code;
+  return SLUICE_OK;
 }
 
 void FedCamera::Stop() {

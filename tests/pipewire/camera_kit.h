@@ -38,6 +38,8 @@ class FedCamera {
   /// Through its verbs up to start(). The code of the one that failed, else SLUICE_OK.
   int32_t Start();
   void Stop();
+  /// The next epoch, with another pool. The code of the verb that failed, else SLUICE_OK.
+  int32_t NextEpoch();
 
   /// Shows the next picture: waits for a free buffer, paints, and hands it in; then until it was
   /// published. False when `patience` is over; a picture that was handed in is then waited for by
@@ -58,6 +60,7 @@ class FedCamera {
   bool Said(const std::string& text) const;
 
  private:
+  int32_t ShowBuffers();
   sdk::testing::HeldFrame FreeFrame(std::chrono::steady_clock::time_point until);
 
   const Options options_;

@@ -84,6 +84,14 @@ class CameraTest : public DaemonTest {
     EXPECT_TRUE(summary) << summary.error().ToString();
     return summary ? *summary : nlohmann::json::object();
   }
+  /// Tells the camera that nobody outside need be waited for.
+  void EndSoon() {
+    const sluice_node& node = camera_->node().node();
+    const auto* ending =
+        static_cast<const sluice_ending*>(node.get_extension(node.self, SLUICE_ENDING_ID));
+    ASSERT_NE(ending, nullptr);
+    ending->soon(node.self);
+  }
   /// Leases that the camera keeps are given back.
   bool AllHome() {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
@@ -176,14 +184,27 @@ TEST_F(CameraTest, StopsWhileAFrameWaitsForItsFirstReader) {
 TEST_F(CameraTest, AFrameThatWaitsForNobodyIsDroppedWhenTheRunEnds) {
   StartCamera();
   EXPECT_FALSE(camera_->Feed(milliseconds(50)));
-  const sluice_node& node = camera_->node().node();
-  const auto* ending =
-      static_cast<const sluice_ending*>(node.get_extension(node.self, SLUICE_ENDING_ID));
-  ASSERT_NE(ending, nullptr);
-  ending->soon(node.self);
+  EndSoon();
   EXPECT_TRUE(camera_->Feed()) << "it waits still";
   ASSERT_EQ(camera_->node().drops().size(), 1u);
   EXPECT_EQ(camera_->node().Drain(), SLUICE_PROCESS_END);
+}
+
+TEST_F(CameraTest, WhatComesBeforeAnEpochEndsWaitsForNobodyAndInTheNextOneItWaitsAgain) {
+  StartCamera();
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    EndSoon();  // before the first frame: that one opens the camera of a later epoch
+    EXPECT_TRUE(camera_->FeedMany(2)) << "a frame of epoch " << epoch << " waits";
+    ASSERT_EQ(camera_->NextEpoch(), SLUICE_OK) << camera_->node().error();
+  }
+  ASSERT_EQ(camera_->node().drops().size(), 4u);
+  EXPECT_FALSE(camera_->Feed(milliseconds(0)));
+  ASSERT_TRUE(client_->WaitForNode("sluice-camera"));
+  const std::size_t reader = StartReader({"--frames", "1"});
+  EXPECT_TRUE(camera_->Feed()) << "it was never shown";
+  camera_->FeedOn();
+  ExpectWhole(Ended(reader));
+  EXPECT_EQ(camera_->node().drops().size(), 4u) << "a frame did not wait";
 }
 
 TEST_F(CameraTest, FramesGoHomeWhenTheLastReaderLeaves) {

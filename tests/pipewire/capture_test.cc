@@ -1,179 +1,24 @@
 // pipewire.capture against cameras of other programs: ours, GStreamer's, PipeWire's own.
 
-#include <dirent.h>
 #include <signal.h>
 
-#include <array>
-#include <filesystem>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
-#include <iterator>
-#include <map>
-#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
-#include "tests/pipewire/band.h"
-#include "tests/pipewire/client.h"
-#include "tests/pipewire/daemon.h"
-#include "tests/pipewire/peers.h"
-#include "tests/pipewire/process.h"
+#include "tests/pipewire/capture_kit.h"
 
 namespace sluice::testing {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using Json = nlohmann::json;
-
-constexpr uint32_t kWidth = 64;
-constexpr uint32_t kHeight = 48;
-
-uint32_t Crc32(const std::vector<uint8_t>& bytes) {
-  static const std::array<uint32_t, 256> table = [] {
-    std::array<uint32_t, 256> made{};
-    for (uint32_t i = 0; i < 256; ++i) {
-      uint32_t value = i;
-      for (int bit = 0; bit < 8; ++bit) value = value >> 1 ^ (value & 1 ? 0xEDB88320u : 0u);
-      made[i] = value;
-    }
-    return made;
-  }();
-  uint32_t crc = ~0u;
-  for (uint8_t byte : bytes) crc = crc >> 8 ^ table[(crc ^ byte) & 0xff];
-  return ~crc;
-}
-
-/// The sequence of each picture of a test's camera, by its checksum.
-const std::map<std::string, uint64_t>& Pictures() {
-  static const std::map<std::string, uint64_t> pictures = [] {
-    std::map<std::string, uint64_t> made;
-    const BandLayout layout{kWidth * 4, kWidth * 4, kHeight};
-    std::vector<uint8_t> pixels(kWidth * kHeight * 4);
-    for (uint64_t sequence = 0; sequence < 3000; ++sequence) {
-      WriteBand(pixels, layout, sequence);
-      char text[9];
-      std::snprintf(text, sizeof(text), "%08x", Crc32(pixels));
-      made[text] = sequence;
-    }
-    return made;
-  }();
-  return pictures;
-}
-
-const Json& NodeOf(const Json& report, const std::string& name) {
-  static const Json none;
-  if (!report.is_object()) return none;
-  for (const Json& node : report["nodes"]) {
-    if (node["name"] == name) return node;
-  }
-  return none;
-}
-
-class CaptureTest : public DaemonTest {
- protected:
-  CaptureTest() = default;
-  explicit CaptureTest(Daemon::Options options) : DaemonTest(std::move(options)) {}
-
-  void SetUp() override {
-    DaemonTest::SetUp();
-    if (IsSkipped()) return;
-    folder_ = ::testing::TempDir() + "/" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::create_directories(folder_);
-    auto client = Client::Connect();
-    ASSERT_TRUE(client) << client.error().ToString();
-    client_ = std::move(*client);
-  }
-
-  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
-
-  /// Captures, with `parameters` of the node, into checksums.
-  void Capture(const std::string& parameters, const std::string& sink = "core.checksum",
-               const std::vector<std::string>& options = {}) {
-    std::ofstream graph(Path("graph.yaml"));
-    graph << "sluice: 1\nnodes:\n  cam: { type: pipewire.capture, " << parameters
-          << " }\n  out: { type: " << sink;
-    if (sink == "core.checksum") graph << ", path: " << Path("sums") << ", overwrite: true";
-    graph << " }\nedges:\n  - cam -> out\n";
-    graph.close();
-    std::vector<std::string> arguments{"engine/cli/sluice", "run", "--force", "--report",
-                                       Path("report.json")};
-    arguments.insert(arguments.end(), options.begin(), options.end());
-    arguments.push_back(Path("graph.yaml"));
-    auto sluice = Process::Start(arguments);
-    ASSERT_TRUE(sluice) << sluice.error().ToString();
-    sluice_ = std::move(*sluice);
-  }
-  Json Report() const {
-    std::ifstream file(Path("report.json"));
-    return Json::parse(std::string(std::istreambuf_iterator<char>(file), {}), nullptr, false);
-  }
-  /// Until it has ended by itself; what it reports.
-  Json Ended(int expected = 0) {
-    auto status = sluice_.Wait();
-    EXPECT_TRUE(status && *status == expected) << (status ? *status : -1);
-    return Report();
-  }
-  Json Interrupted() {
-    sluice_.Signal(SIGINT);
-    auto status = sluice_.Wait();
-    EXPECT_TRUE(status && (*status == 0 || *status == 130)) << (status ? *status : -1);
-    return Report();
-  }
-  std::vector<std::string> Sums() const {
-    std::ifstream file(Path("sums"));
-    std::vector<std::string> sums;
-    for (std::string line; std::getline(file, line);) {
-      sums.push_back(line.substr(line.rfind(' ') + 1));
-    }
-    return sums;
-  }
-  /// Each picture is one of the camera's, whole, each later than the last; what is missing between
-  /// them the report says.
-  void ExpectPictures(size_t count, const Json& report) const {
-    const std::vector<std::string> sums = Sums();
-    EXPECT_EQ(sums.size(), count);
-    uint64_t last = 0, missing = 0;
-    for (size_t i = 0; i < sums.size(); ++i) {
-      const auto found = Pictures().find(sums[i]);
-      ASSERT_NE(found, Pictures().end()) << "frame " << i << " is no picture of the camera";
-      EXPECT_TRUE(i == 0 || found->second > last) << "frame " << i << ": " << found->second;
-      if (i > 0) missing += found->second - last - 1;
-      last = found->second;
-    }
-    const Json drops = NodeOf(report, "cam")["drops"];
-    EXPECT_EQ(drops.value("lost by the source", uint64_t{0}), missing) << report;
-    EXPECT_EQ(drops.size(), missing == 0 ? 0u : 1u) << report;
-  }
-
-  Peer StartSource(std::vector<std::string> more = {}) {
-    more.insert(more.begin(), {"source", "--name", "source", "--width", std::to_string(kWidth),
-                               "--height", std::to_string(kHeight)});
-    auto peer = Peer::Start(std::move(more));
-    EXPECT_TRUE(peer) << peer.error().ToString();
-    auto seen = client_->WaitForNode("source");
-    EXPECT_TRUE(seen) << seen.error().ToString();
-    return peer ? std::move(*peer) : Peer();
-  }
-
-  size_t CountFdsOfSluice() const {
-    size_t count = 0;
-    const std::string folder = "/proc/" + std::to_string(sluice_.pid()) + "/fd";
-    if (DIR* dir = opendir(folder.c_str())) {
-      while (readdir(dir) != nullptr) ++count;
-      closedir(dir);
-    }
-    return count;
-  }
-
-  std::unique_ptr<Client> client_;
-  Process sluice_;
-  std::string folder_;
-};
 
 TEST_F(CaptureTest, ReadsTheSourcesOwnMemory) {
   const Peer source = StartSource();
@@ -182,6 +27,25 @@ TEST_F(CaptureTest, ReadsTheSourcesOwnMemory) {
   ExpectPictures(50, report);
   EXPECT_EQ(report["bytes_copied"], 0) << report;
   EXPECT_EQ(report["exclusions"].size(), 0u) << report;
+}
+
+TEST_F(CaptureTest, NothingRunsWhileAllBuffersOfASourceAreOut) {
+  // Fewer than the pool has: its other buffers are nobody's.
+  Peer source = StartSource({"--buffers", "4", "--announce", "1"});
+  Capture("target: source", "pipewire.camera");  // whom nobody reads
+  ASSERT_TRUE(source.WaitForFrames(4));
+  // Another camera and its reader are the clock.
+  auto clock = Peer::Start({"source", "--name", "clock", "--fps", "100"});
+  auto hand = Peer::Start({"sink", "--name", "hand", "--announce", "50"});
+  ASSERT_TRUE(clock && hand);
+  ASSERT_TRUE(client_->Link("clock", "hand"));
+  ASSERT_TRUE(hand->WaitForFrames(50));
+  const uint64_t before = SleepsOfSluice();
+  ASSERT_TRUE(hand->WaitForFrames(150));
+  // A second at least.
+  EXPECT_LT(SleepsOfSluice() - before, 50u);
+  const Json report = Interrupted();
+  EXPECT_EQ(report["bytes_copied"], 0) << report;
 }
 
 TEST_F(CaptureTest, ReadsMemoryOfTheDaemonWithoutACopy) {
@@ -254,6 +118,29 @@ TEST_F(CaptureTest, FollowsASourceThatChangesItsSize) {
   EXPECT_EQ(report["bytes_copied"], 0) << report;
   EXPECT_THAT(report["pools"].dump(), HasSubstr("128x96"));
   EXPECT_THAT(report["pools"].dump(), HasSubstr("64x48"));
+}
+
+TEST_F(CaptureTest, FollowsASourceThatChangesItsSizeInFrontOfACameraThatNobodyWatches) {
+  auto source = Process::Start({"tests/pipewire/changing_source"});
+  ASSERT_TRUE(source) << source.error().ToString();
+  ASSERT_TRUE(client_->WaitForNode("changing"));
+  // A full queue holds the source up; this one goes on to its next size.
+  Run("sluice: 1\nnodes:\n  cam: { type: pipewire.capture, target: changing }\n"
+      "  out: { type: pipewire.camera, name: lonely }\n"
+      "edges:\n  - { from: cam, to: out, queue: { depth: 1, when_full: drop-oldest } }\n");
+  // Each epoch has a camera of its own, by the number that PipeWire gives out once.
+  std::set<std::string> serials;
+  const auto changed = client_->WaitUntil("the camera of a third epoch", [&] {
+    for (const NodeSeen& node : client_->nodes()) {
+      if (node.name() == "lonely") serials.insert(node.property("object.serial"));
+    }
+    return serials.size() >= 3;
+  });
+  EXPECT_TRUE(changed) << changed.error().ToString();
+  const Json report = Interrupted();
+  EXPECT_EQ(report["errors"].size(), 0u) << report["errors"];
+  EXPECT_GE(report["epochs"], 3) << report;
+  EXPECT_THAT(NodeOf(report, "out")["drops"].dump(), HasSubstr("nobody looked")) << report;
 }
 
 TEST_F(CaptureTest, GoesOnWhenItsSourceWasKilledTwentyTimes) {
@@ -332,7 +219,11 @@ TEST_F(TestCameraTest, IsReadWhereItWrites) {
   const Json report = Ended();
   EXPECT_EQ(NodeOf(report, "cam")["frames_out"], 30) << report;
   EXPECT_EQ(report["bytes_copied"], 0) << report;
-  EXPECT_THAT(NodeOf(report, "cam")["notes"].dump(), HasSubstr("in turn"));
+  // It has as many buffers as the pool: so many frames can be read before it comes round.
+  ASSERT_EQ(report["pools"].size(), 1u) << report;
+  const std::string buffers = std::to_string(report["pools"][0]["buffers"].get<int>());
+  EXPECT_THAT(NodeOf(report, "cam")["notes"].dump(),
+              HasSubstr("writes its " + buffers + " buffers in turn"));
 }
 
 class SessionTest : public CaptureTest {

@@ -222,6 +222,33 @@ TEST_F(FilterTest, AnotherSinkTakesOverWhenOneIsKilledHoldingFrames) {
   Stop();
 }
 
+TEST_F(FilterTest, SinksKilledBesideAnotherTakeTheirFramesWithThemForAWhileOnly) {
+  Run({kIn, kOut});
+  Peer source = StartSource();
+  Peer steady = StartSink("steady");
+  Link("flt", "steady");
+  Link("source", "flt");
+  // Each keeps three: more than the pool has would be missing by the end.
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = "killed-" + std::to_string(i);
+    Peer killed = StartSink(name, {"--hold", "3"});
+    Link("flt", name);
+    ASSERT_TRUE(killed.WaitForFrames(5)) << i;
+    killed.process().Kill();
+    ASSERT_TRUE(client_->WaitUntilGone(name));
+  }
+  Peer last = StartSink("last", {"--frames", "50"});
+  Link("flt", "last");
+  auto seen = last.Ended();
+  ASSERT_TRUE(seen) << seen.error().ToString();
+  ExpectWhole(*seen);
+  auto others = steady.Stop();
+  ASSERT_TRUE(others) << others.error().ToString();
+  ExpectWhole(*others);
+  const Json report = Stop();
+  for (const Json& pool : report["pools"]) EXPECT_EQ(pool["outstanding"], 0) << report;
+}
+
 TEST_F(FilterTest, ComesBackWithTheDaemonWhereItsPolicySaysSo) {
   Run({"fin: { type: pipewire.filter_in, name: flt, size: 320x240, format: AB24,"
        " on_error: { action: restart, attempts: 0, backoff: 20ms, max_backoff: 100ms } }",

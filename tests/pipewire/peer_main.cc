@@ -47,6 +47,9 @@ void AddSource(CLI::App& app, PeerOptions& options) {
   app.add_option(
       "--acquire-ms", options.acquire_ms,
       "with explicit sync: write a frame, and signal that it is there, so long after it was sent");
+  app.add_option("--release-patience-ms", options.release_patience_ms,
+                 "with explicit sync: how long a frame's release is waited for")
+      ->default_val(2000);
   app.add_flag("--linger", options.linger, "after the last frame, stay until SIGTERM");
 }
 
@@ -61,6 +64,11 @@ void AddSink(CLI::App& app, PeerOptions& options) {
   app.add_flag("--any-size", options.any_size, "not only that of --width and --height");
   app.add_flag("--no-band", options.no_band,
                "the pictures have none; frames that change are still seen");
+  app.add_option("--stride", options.stride,
+                 "bytes from row to row that buffers must have; 0: any number");
+  app.add_flag("--unread", options.unread,
+               "count frames and time, by the numbers beside the pictures; look at no pixel");
+  app.add_option("--warm-up", options.warm_up, "so many frames come before the first that counts");
   app.add_flag("--sync", options.sync,
                "run within the camera's cycle, as streams do that ask for RT_PROCESS");
   app.add_option("--hold", options.hold, "how many frames to keep, beside the one that comes");

@@ -26,12 +26,16 @@ struct PeerOptions {
   std::string count;
   bool linger = false;
   uint32_t acquire_ms = 0;
+  uint32_t release_patience_ms = 2000;  ///< source
 
   // Sink.
   std::string target;
   bool autoconnect = false;
   bool any_size = false;
   bool no_band = false;
+  uint32_t stride = 0;
+  bool unread = false;
+  uint64_t warm_up = 0;
   bool sync = false;
   uint32_t hold = 0;
   uint32_t hold_ms = 0;

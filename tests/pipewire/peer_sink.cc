@@ -25,6 +25,15 @@ uint64_t Hash(uint64_t hash, std::span<const uint8_t> bytes) {
   return hash;
 }
 
+nlohmann::json Percentiles(std::vector<uint64_t> times_ns) {
+  std::sort(times_ns.begin(), times_ns.end());
+  const auto at = [&](double part) {
+    const auto index = static_cast<size_t>(part * static_cast<double>(times_ns.size() - 1));
+    return static_cast<double>(times_ns[index]) / 1000.0;
+  };
+  return {{"p50", at(0.5)}, {"p99", at(0.99)}, {"max", at(1)}};
+}
+
 class Sink final : public PeerStream {
  public:
   explicit Sink(const PeerOptions& options) : PeerStream(options, PW_DIRECTION_INPUT) {}
@@ -72,8 +81,10 @@ class Sink final : public PeerStream {
   std::map<std::string, uint64_t> memory_;  // Frames by type.
   std::vector<ino_t> inodes_;
   std::vector<uint64_t> latencies_ns_;
+  std::vector<uint64_t> intervals_ns_;
   std::string first_problem_;
   uint64_t frames_ = 0;
+  uint64_t warm_up_ = 0;  // Frames that came before.
   uint64_t gaps_ = 0;
   uint64_t missing_ = 0;
   uint64_t repeated_ = 0;
@@ -156,7 +167,8 @@ void Sink::OnFormat(const spa_pod* pod) {
        {"height", agreed_.height},
        {"modifiers", agreed_.modifiers}});
   const bool planes_known = sync_device() && !agreed_.format->half_plane;
-  BuffersWanted wanted{.blocks = planes_known ? 1u : 0u, .types = DataTypes()};
+  BuffersWanted wanted{
+      .blocks = planes_known ? 1u : 0u, .stride = options().stride, .types = DataTypes()};
   if (options().buffers) wanted.count = static_cast<int>(options().buffers);
   AnnounceBuffers(wanted);
 }
@@ -201,6 +213,7 @@ Sink::Look Sink::LookAt(const Buffer& buffer) const {
   Look look;
   const spa_buffer& memory = *buffer.buffer->buffer;
   look.readable = !buffer.blocks.empty() && buffer.blocks.size() == buffer.planes();
+  if (options().unread) return look;
   for (uint32_t i = 0; look.readable && i < buffer.planes(); ++i) {
     const spa_chunk& chunk = *memory.datas[i].chunk;
     const BlockMap& block = buffer.blocks[i];
@@ -233,6 +246,11 @@ void Sink::Arrived(pw_buffer* taken) {
   if (!buffer) return;
   const uint64_t now = Now();
   Acquire(*buffer);
+  if (warm_up_ < options().warm_up) {
+    ++warm_up_;
+    held_.push_back({taken, LookAt(*buffer), now});
+    return;
+  }
   const Look look = LookAt(*buffer);
   if (!options().dump.empty() && frames_ == options().dump_frame) Dump(*buffer);
   const auto* header = static_cast<const spa_meta_header*>(
@@ -240,7 +258,11 @@ void Sink::Arrived(pw_buffer* taken) {
   if (header && header->pts > 0 && static_cast<uint64_t>(header->pts) < now) {
     latencies_ns_.push_back(now - static_cast<uint64_t>(header->pts));
   }
-  if (frames_ == 0) first_ns_ = now;
+  if (frames_ == 0) {
+    first_ns_ = now;
+  } else {
+    intervals_ns_.push_back(now - last_ns_);
+  }
   last_ns_ = now;
   Count(*buffer, look);
   held_.push_back({taken, look, now + uint64_t{options().hold_ms} * 1'000'000});
@@ -263,7 +285,7 @@ void Sink::Count(const Buffer& buffer, const Look& look) {
     return;
   }
   uint64_t sequence = 0;
-  if (options().no_band) {
+  if (options().no_band || options().unread) {
     const auto* header = static_cast<const spa_meta_header*>(
         spa_buffer_find_meta_data(buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
     sequence = header ? header->seq : 0;
@@ -329,6 +351,7 @@ void Sink::Return(const Held& held) {
 }
 
 void Sink::CheckAgain(const Held& held) {
+  if (options().unread) return;
   const Look now = LookAt(*Of(held.buffer));
   const BandCheck& before = held.arrived.band;
   const bool changed = options().no_band ? now.hash != held.arrived.hash
@@ -376,14 +399,8 @@ nlohmann::json Sink::Summary() {
     summary["fps"] =
         static_cast<double>(frames_ - 1) * 1e9 / static_cast<double>(last_ns_ - first_ns_);
   }
-  if (!latencies_ns_.empty()) {
-    std::sort(latencies_ns_.begin(), latencies_ns_.end());
-    const auto at = [&](double part) {
-      const auto index = static_cast<size_t>(part * static_cast<double>(latencies_ns_.size() - 1));
-      return static_cast<double>(latencies_ns_[index]) / 1000.0;
-    };
-    summary["latency_us"] = {{"p50", at(0.5)}, {"p99", at(0.99)}, {"max", at(1)}};
-  }
+  if (!latencies_ns_.empty()) summary["latency_us"] = Percentiles(latencies_ns_);
+  if (!intervals_ns_.empty()) summary["interval_us"] = Percentiles(intervals_ns_);
   return summary;
 }
 

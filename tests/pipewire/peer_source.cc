@@ -11,7 +11,6 @@ namespace {
 
 // A cycle that has not ended by then has lost somebody who will not answer.
 constexpr uint64_t kCyclePatienceNs = 250'000'000;
-constexpr uint64_t kReleasePatienceNs = 2'000'000'000;
 constexpr uint64_t kLinear = 0;
 
 spa_meta_busy* BusyOf(pw_buffer& buffer) {
@@ -265,7 +264,7 @@ bool Source::Released(const Slot& slot) const {
   const Buffer& buffer = *slot.buffer;
   if (!buffer.points || slot.sequence == 0 || buffer.release.Signalled(buffer.points->release))
     return true;
-  return Now() - slot.published_ns > kReleasePatienceNs;
+  return Now() - slot.published_ns > uint64_t{options().release_patience_ms} * 1'000'000;
 }
 
 // A reader that does not run within the cycle takes a frame from its link whenever it wakes up, and

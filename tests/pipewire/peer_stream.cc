@@ -73,7 +73,10 @@ void PeerStream::AnnounceBuffers(const BuffersWanted& wanted) {
     }
     if (wanted.bytes > 0) {
       spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_size,
-                          SPA_POD_Int(static_cast<int>(wanted.bytes)), SPA_PARAM_BUFFERS_stride,
+                          SPA_POD_Int(static_cast<int>(wanted.bytes)), 0);
+    }
+    if (wanted.stride > 0) {
+      spa_pod_builder_add(&builder, SPA_PARAM_BUFFERS_stride,
                           SPA_POD_Int(static_cast<int>(wanted.stride)), 0);
     }
     if (metas) {

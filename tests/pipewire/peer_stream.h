@@ -48,8 +48,8 @@ class PeerStream {
     int count = 4;
     int most = 32;
     uint32_t blocks = 0;  ///< 0: any number.
-    uint32_t bytes = 0;   ///< 0: any size and stride.
-    uint32_t stride = 0;
+    uint32_t bytes = 0;   ///< 0: any size.
+    uint32_t stride = 0;  ///< 0: any.
     int types = 0;
   };
 

@@ -1,6 +1,7 @@
 // Nodes that misbehave on request, for the tests of the engine.
 #include <atomic>
 #include <condition_variable>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include <sluice/sdk.hpp>
 
+#include "tests/integration/plugin/array.h"
 #include "tests/integration/plugin/device.h"
 #include "tests/integration/plugin/work.h"
 
@@ -226,8 +228,31 @@ class Join : public sdk::Node<Join> {
   }
 };
 
+class Record : public sdk::Node<Record> {
+ public:
+  static constexpr const char* kType = "probe.record";
+  Record(sdk::NodeContext context, const sdk::Params& params)
+      : Node(context), file_(params.String("path"), std::ios::binary | std::ios::trunc) {}
+  sdk::Expected<sdk::Process> Process(sdk::Invocation& invocation) {
+    sdk::Frame frame = invocation.TakeInput(0);
+    if (!frame) return sdk::Process::kNeedMore;
+    auto mapping = frame.Map(SLUICE_MAP_READ);
+    if (!mapping.ok()) return mapping.status();
+    const sluice_format& format = frame.Format();
+    for (uint32_t y = 0; y < format.height; ++y) {
+      file_.write(reinterpret_cast<const char*>(mapping->Row(0, y)), format.width * 4);
+    }
+    return file_.flush() ? sdk::Process::kDone : sdk::Process::kEnd;
+  }
+
+ private:
+  std::ofstream file_;
+};
+
 }  // namespace
 }  // namespace sluice::probe
 
 SLUICE_EXPORT_PLUGIN(sluice::probe::Source, sluice::probe::Filter, sluice::probe::Hold,
-                     sluice::probe::Join, sluice::probe::Camera, sluice::probe::Screen);
+                     sluice::probe::Join, sluice::probe::Record, sluice::probe::Camera, sluice::probe::Screen,
+                     sluice::probe::Array, sluice::probe::Add, sluice::probe::Mix,
+                     sluice::probe::Paint, sluice::probe::Swallow, sluice::probe::Expect);

@@ -38,14 +38,15 @@ int CompareFiles(const std::string& look, uint32_t width, uint32_t height, const
   std::ifstream sent(in, std::ios::binary), shown(out, std::ios::binary);
   Picture source(Rgb(SLUICE_FORMAT_XR24, width, height)), got(source.format()),
       want(source.format());
-  int frames = 0, worst = 0;
+  int frames = 0;
+  double worst = 0;
   for (; Read(sent, source) && Read(shown, got); ++frames) {
     Reference(source, want, look, {{"amount", 1}, {"contrast", 1.25}});
     for (const Difference& difference : Compare(got, want)) {
       worst = std::max(worst, difference.worst);
     }
   }
-  std::printf("%d pictures against the reference of %s: worst difference %d of 255\n", frames,
+  std::printf("%d pictures against the reference of %s: worst difference %g of 255\n", frames,
               look.c_str(), worst);
   return frames > 0 && worst <= kTolerance ? 0 : 1;
 }

@@ -1,0 +1,107 @@
+// `--gpu`: which device the GPU nodes get, and what is said of one that is not there.
+
+#include <cctype>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/cli/command.h"
+
+namespace sluice::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kUnknown[] = "no-such-gpu";
+
+std::string Graph(const std::string& settings = "") {
+  return "sluice: 1\nname: gpu\n" + settings +
+         "nodes:\n  source: { type: core.testsrc, size: 64x36, frames: 2 }\n"
+         "  look: { type: vulkan.look, look: noir }\n  end: { type: core.null }\n"
+         "edges: [source -> look -> end]\n";
+}
+
+class GpuTest : public CommandTest {
+ protected:
+  void SetUp() override {
+    CommandTest::SetUp();
+    graph_ = Write("graph.yaml", Graph());
+    const Outcome outcome = Sluice({"run", "-q", graph_});
+    if (outcome.exit_code == 3) GTEST_SKIP() << outcome.err;
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+
+  /// The names of the devices there are, as the error about one that is not there lists them:
+  /// "there is 0: NAME, 1: NAME".
+  std::vector<std::string> ListedNames() {
+    std::string text = Sluice({"run", "--gpu", kUnknown, graph_}).err;
+    text = text.substr(0, text.find('\n'));
+    std::vector<std::string> names;
+    size_t at = text.find("there is 0: ");
+    if (at == std::string::npos) return names;
+    for (at += 12;;) {
+      const std::string next = ", " + std::to_string(names.size() + 1) + ": ";
+      const size_t end = text.find(next, at);
+      names.push_back(text.substr(at, end == std::string::npos ? end : end - at));
+      if (end == std::string::npos) return names;
+      at = end + next.size();
+    }
+  }
+
+  std::string graph_;
+};
+
+TEST_F(GpuTest, ANameThatNoDeviceHasEndsWith3AndTheNamesThereAre) {
+  const std::vector<std::string> names = ListedNames();
+  ASSERT_FALSE(names.empty());
+  for (const char* command : {"run", "plan", "check"}) {
+    const Outcome outcome = Sluice({command, "--gpu", kUnknown, graph_});
+    EXPECT_EQ(outcome.exit_code, 3) << command;
+    EXPECT_THAT(outcome.err, HasSubstr(std::string("\"") + kUnknown + "\"")) << command;
+    for (const std::string& name : names) EXPECT_THAT(outcome.err, HasSubstr(name)) << command;
+  }
+}
+
+TEST_F(GpuTest, ANumberThatNoDeviceHasIsNoPartOfAName) {
+  const Outcome outcome = Sluice({"run", "--gpu", "97", graph_});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("\"97\""));
+}
+
+TEST_F(GpuTest, EveryNameThatIsListedWorks) {
+  for (const std::string& name : ListedNames()) {
+    const Outcome outcome = Sluice({"run", "--gpu", name, graph_});
+    EXPECT_EQ(outcome.exit_code, 0) << name << ": " << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("gpu: done after "));
+    // A part of it, in any letters.
+    std::string part = name.substr(0, name.find(' '));
+    for (char& c : part) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    EXPECT_EQ(Sluice({"run", "-q", "--gpu", part, graph_}).exit_code, 0) << part;
+  }
+  EXPECT_EQ(Sluice({"run", "-q", "--gpu", "0", graph_}).exit_code, 0);
+}
+
+TEST_F(GpuTest, WinsOverWhatTheGraphSays) {
+  const std::string other =
+      Write("other.yaml", Graph("settings: { gpu: " + std::string(kUnknown) + " }\n"));
+  const Outcome refused = Sluice({"run", "-q", other});
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_THAT(refused.err, HasSubstr(kUnknown));
+  const Outcome outcome = Sluice({"run", "-q", "--gpu", "0", other});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, Not(HasSubstr(kUnknown)));
+}
+
+TEST_F(GpuTest, AGraphWithoutGpuNodesAsksForNone) {
+  const std::string plain = Write("plain.yaml",
+                                  "sluice: 1\nnodes:\n"
+                                  "  source: { type: core.testsrc, size: 64x36, frames: 2 }\n"
+                                  "  end: { type: core.null }\nedges: [source -> end]\n");
+  EXPECT_EQ(Sluice({"run", "-q", "--gpu", kUnknown, plain}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace sluice::testing
