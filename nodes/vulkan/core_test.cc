@@ -235,34 +235,34 @@ TEST_F(QueueTest, APointCanBeWaitedForAlone) {
   EXPECT_GE(queue.completed(), point);
 }
 
-TEST(WaitAheadTest, OneAtATimeUntilItIsKnownHowLongTheyTake) {
-  EXPECT_EQ(WaitAhead().Next(100), 1U);
+TEST(WaitAheadTest, NothingIsSleptOverUntilItIsKnownHowLongTheyTake) {
+  EXPECT_EQ(WaitAhead().SleepNs(100), 0U);
 }
 
-TEST(WaitAheadTest, ShortSubmissionsAreWaitedForTogetherButHalfOfThemAtMost) {
+TEST(WaitAheadTest, ShortSubmissionsAreSleptOverTogetherButHalfOfThemAtMost) {
   WaitAhead ahead;
   ahead.Completed(1, 40'000);
-  EXPECT_EQ(ahead.Next(1), 1U);
-  EXPECT_EQ(ahead.Next(3), 1U);
-  EXPECT_EQ(ahead.Next(8), 4U);
-  EXPECT_EQ(ahead.Next(100), WaitAhead::kBatchNs / 40'000);
+  EXPECT_EQ(ahead.SleepNs(1), 0U);
+  EXPECT_EQ(ahead.SleepNs(3), 40'000U);
+  EXPECT_EQ(ahead.SleepNs(8), 160'000U);
+  EXPECT_EQ(ahead.SleepNs(100), WaitAhead::kBatchNs);
 }
 
 TEST(WaitAheadTest, LongOnesAreWaitedForOneByOne) {
   WaitAhead ahead;
   ahead.Completed(1, 10'000'000);
-  EXPECT_EQ(ahead.Next(100), 1U);
+  EXPECT_EQ(ahead.SleepNs(100), 0U);
 }
 
 TEST(WaitAheadTest, SlowerIsBelievedAtOnceAndFasterInTime) {
   WaitAhead ahead;
   ahead.Completed(4, 100'000);
-  EXPECT_EQ(ahead.Next(100), 8U);
+  EXPECT_EQ(ahead.SleepNs(100), 200'000U);
   // None of them came within that time.
   ahead.Completed(0, 2 * WaitAhead::kBatchNs);
-  EXPECT_EQ(ahead.Next(100), 1U);
+  EXPECT_EQ(ahead.SleepNs(100), 0U);
   for (int i = 0; i < 20; ++i) ahead.Completed(1, 25'000);
-  EXPECT_GT(ahead.Next(100), 4U);
+  EXPECT_GT(ahead.SleepNs(100), 4U * 25'000);
 }
 
 /// Two passes, the second reading what the first writes; returns what the validation layer says.

@@ -103,6 +103,7 @@ Stage LookStage(const Look& look) {
   stage.glsl = "const uint kLook = " + std::to_string(look.id) + "u;\n#line 1 \"looks.glsl\"\n" +
                std::string(ShaderText("looks.glsl"));
   stage.samples = look.neighbourhood;
+  stage.keeps_alpha = true;
   stage.param_count = kParamCount;
   return stage;
 }

@@ -25,6 +25,21 @@ bool IsPlain(const Pass& pass) {
   return pass.sample || (!pass.inputs.empty() && !pass.inputs[0].shape.is_yuv());
 }
 
+/// Of plain.glsl: threads, and how many rows each works on.
+struct Workgroup {
+  uint32_t x;
+  uint32_t y;
+  uint32_t rows;
+};
+
+/// What memory limits is fastest with many small groups, arithmetic with loads far ahead of it
+/// (docs/benchmarks.md, "Chains of GPU filters").
+Workgroup WorkgroupOf(const Pass& pass) {
+  constexpr size_t kFew = 2;
+  if (!pass.sample && pass.tail.size() <= kFew) return {32, 4, 1};
+  return {32, 8, 2};
+}
+
 std::string Marked(std::string_view name, std::string_view mark, uint32_t number) {
   return std::string(name) + std::string(mark) + std::to_string(number);
 }
@@ -46,12 +61,14 @@ class Writer {
     if (pass_.inputs.empty()) out_ += "vec4 pixel_in0(ivec2 at) { return vec4(0.0); }\n";
     AddWork();
     const bool plain = IsPlain(pass_);
-    Add(plain ? "plain.glsl" : "block.glsl");
-    const bool halves = pass_.result.pixels == Pixels::kRgba16f ||
-                        (!pass_.sample && pass_.inputs[0].shape.pixels == Pixels::kRgba16f);
-    // As shaders/plain.glsl and block.glsl have it.
-    text_.pixels_across = plain && halves ? 64 : 128;
-    text_.pixels_down = plain ? 16 : 8;
+    if (plain) {
+      AddPlain();
+    } else {
+      Add("block.glsl");
+      // As it has it.
+      text_.pixels_across = 128;
+      text_.pixels_down = 8;
+    }
     text_.glsl = std::move(out_);
     return std::move(text_);
   }
@@ -63,6 +80,18 @@ class Writer {
 
   bool Samples(const Pass::Step& step) const {
     return StageOf(step.stage).kind == Stage::Kind::kSample;
+  }
+
+  void AddPlain() {
+    const Workgroup group = WorkgroupOf(pass_);
+    out_ += "const int kGroupX = " + std::to_string(group.x) +
+            ", kGroupY = " + std::to_string(group.y) + ", kRows = " + std::to_string(group.rows) +
+            ";\n";
+    Add("plain.glsl");
+    const bool halves = pass_.result.pixels == Pixels::kRgba16f ||
+                        (!pass_.sample && pass_.inputs[0].shape.pixels == Pixels::kRgba16f);
+    text_.pixels_across = group.x * (halves ? 2 : 4);
+    text_.pixels_down = group.y * group.rows;
   }
 
   void PlaceParams() {
@@ -100,6 +129,7 @@ class Writer {
     // show.
     const bool limits = work || TouchesInner();
     out_ += std::string("const bool kLimits = ") + (limits ? "true" : "false") + ";\n";
+    out_ += std::string("const bool kKeepsAlpha = ") + (KeepsAlpha() ? "true" : "false") + ";\n";
     Add("formats.glsl");
     Add("result.glsl");
     works_ = work;
@@ -113,6 +143,12 @@ class Writer {
     return inner(pass_.to) ||
            std::any_of(pass_.inputs.begin(), pass_.inputs.end(),
                        [&](const Pass::Input& input) { return inner(input.place); });
+  }
+
+  bool KeepsAlpha() const {
+    return !pass_.sample &&
+           std::all_of(pass_.tail.begin(), pass_.tail.end(),
+                       [&](const StageRef& ref) { return StageOf(ref).keeps_alpha; });
   }
 
   void Add(std::string_view file) {

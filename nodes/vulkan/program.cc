@@ -14,6 +14,9 @@ constexpr uint64_t kScratchBytes = 4096;
 constexpr uint64_t kVectorBytes = 16;
 // Of so many firings one is asked for its timestamps: asking takes the driver longer than the rest.
 constexpr uint64_t kTimedOneIn = 16;
+// Of so many recordings one has timestamps: they keep a frame from beginning while the last one is
+// still being worked on.
+constexpr uint32_t kStampedOneIn = 4;
 // What a submission's semaphores are waited for at: an acquire starts there.
 constexpr VkPipelineStageFlags2 kStages =
     VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_TRANSFER_BIT;
@@ -97,7 +100,8 @@ struct Program::Recording {
   std::vector<uint64_t> key;          // serials of its frames; empty: nobody's
   uint64_t point = 0;
   uint64_t used = 0;
-  bool untimed = true;  // its timestamps have been taken, or there are none
+  bool stamped = false;  // it has timestamps
+  bool untimed = true;   // its timestamps have been taken, or there are none
 };
 
 Program::Program(const Device& device, Network network, std::vector<NodeData> nodes)
@@ -329,7 +333,10 @@ Result<Program::Recording*> Program::Prepare(std::span<const BoundFrame> inputs,
     recording = *added;
   }
   recording->used = ++clock_;
-  if (timed() && clock_ % kTimedOneIn == 0) ReadTimes(*recording);
+  if (recording->stamped && clock_ >= times_due_) {
+    ReadTimes(*recording);
+    times_due_ = clock_ + kTimedOneIn;
+  }
   if (!known) {
     recording->key.clear();
     if (Status s = Record(*recording, inputs, outputs, foreign, false); !s)
@@ -363,7 +370,7 @@ VkCommandBuffer Program::Commands(const Recording& recording) { return recording
 
 void Program::Submitted(Recording& recording, uint64_t point) {
   recording.point = point;
-  recording.untimed = recording.key.empty();
+  recording.untimed = !recording.stamped;
 }
 
 Status Program::Record(Recording& recording, std::span<const BoundFrame> inputs,
@@ -375,21 +382,24 @@ Status Program::Record(Recording& recording, std::span<const BoundFrame> inputs,
   const VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   VkResult result = vk.vkBeginCommandBuffer(recording.commands, &begin);
   if (result != VK_SUCCESS) return FailVk(result, "vkBeginCommandBuffer");
-  if (timed()) {
+  recording.stamped =
+      queries_ != VK_NULL_HANDLE && !one_pixel && frames_recorded_++ % kStampedOneIn == 0;
+  if (recording.stamped) {
     const auto count = static_cast<uint32_t>(kernels_.size() + 1);
     vk.vkCmdResetQueryPool(recording.commands, queries_, recording.slot * count, count);
   }
   Transfer(device_, recording.commands, foreign, true);
-  Stamp(recording, 0);
   for (uint32_t p = 0; p < kernels_.size(); ++p) {
     WriteSet(recording.sets[p], recording, p, inputs, outputs);
     WriteGeometry(recording, p, one_pixel);
     // Before the first as well: memory between passes is shared by successive frames.
-    if (barriers_) {
+    if (barriers_ || (recording.stamped && p == 0)) {
       Barrier(vk, recording.commands, VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT, kRead | kWrite);
     }
+    // Behind the barrier: what the frame before still takes is not this one's.
+    if (recording.stamped && p == 0) Stamp(recording, 0);
     RecordPass(recording, p, one_pixel);
-    Stamp(recording, p + 1);
+    if (recording.stamped) Stamp(recording, p + 1);
   }
   // Spec: "Host Access to Device Memory Objects": the semaphore alone does not make writes visible
   // to the host.
@@ -500,7 +510,6 @@ void Program::WriteNumbers(const Recording& recording, const NumberSource& numbe
 }
 
 void Program::Stamp(const Recording& recording, uint32_t index) const {
-  if (!timed()) return;
   const auto count = static_cast<uint32_t>(kernels_.size() + 1);
   device_.vk().vkCmdWriteTimestamp2(recording.commands, VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
                                     queries_, recording.slot * count + index);
@@ -528,7 +537,6 @@ void Program::ReadTimes(Recording& recording) {
 }
 
 void Program::CollectTimes(uint64_t completed) {
-  if (!timed()) return;
   for (const auto& recording : recordings_) {
     if (recording->point <= completed) ReadTimes(*recording);
   }

@@ -128,7 +128,6 @@ class Program {
   void WriteNumbers(const Recording& recording, const NumberSource& numbers);
   void Stamp(const Recording& recording, uint32_t index) const;
   void ReadTimes(Recording& recording);
-  bool timed() const { return queries_ != VK_NULL_HANDLE; }
 
   const Device& device_;
   Network network_;
@@ -148,6 +147,8 @@ class Program {
   std::vector<std::unique_ptr<Recording>> recordings_;
   std::vector<std::vector<float>> scratch_numbers_;  // by node
   std::vector<PassTime> times_;
+  uint64_t times_due_ = 0;        // by clock_: before, no timestamps are asked for
+  uint64_t frames_recorded_ = 0;  // command buffers of frames
   uint64_t recorded_ = 0;
   uint64_t clock_ = 0;
 };

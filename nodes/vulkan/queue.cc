@@ -1,5 +1,7 @@
 #include "nodes/vulkan/queue.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -155,6 +157,8 @@ Status Queue::WaitFor(uint64_t point, std::chrono::steady_clock::time_point dead
 }
 
 void Queue::Run() {
+  // Sleeps of some ten microseconds are meant as such; the kernel's default is 50 more.
+  (void)prctl(PR_SET_TIMERSLACK, 1'000UL, 0UL, 0UL, 0UL);
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] {
@@ -163,15 +167,17 @@ void Queue::Run() {
     });
     if (stopping_) return;
     const uint64_t before = announced_;
-    const uint64_t ahead = ahead_.Next(submitted_ - before);
+    const std::chrono::nanoseconds sleep(ahead_.SleepNs(submitted_ - before));
     const bool lost = lost_;
     lock.unlock();
     const uint64_t began_ns = NowNs();
-    // Of several, those that are done are not kept waiting by one that takes longer than expected.
-    const uint64_t slice_ns = ahead > 1 ? 2 * WaitAhead::kBatchNs : kSliceNs;
+    bool alive = !lost;
+    if (alive && sleep.count() > 0) {
+      std::this_thread::sleep_for(sleep);
+    } else if (alive) {
+      alive = timeline_.Wait(before + 1, kSliceNs) != TimelineSemaphore::State::kLost;
+    }
     // The counter is asked in any case: what was done before the loss counts.
-    bool alive =
-        !lost && timeline_.Wait(before + ahead, slice_ns) != TimelineSemaphore::State::kLost;
     alive = Refresh() && alive;
     const uint64_t now = completed_.load();
     ahead_.Completed(now - before, NowNs() - began_ns);

@@ -45,6 +45,8 @@ struct Stage {
   /// kPointwise: reads other pixels of its input as well, as a kSample stage does; a pass begins
   /// with it.
   bool samples = false;
+  /// kPointwise: returns the alpha that it was given, whose bits then need not become a number.
+  bool keeps_alpha = false;
   /// kSample: reads each input by one call of pixelK, for one pixel of the result one pixel, so
   /// that what is before it can be done on the way: pointwise stages, and others that read once.
   /// bilinearK is not there.

@@ -39,6 +39,11 @@ Stage Pointwise(std::string label, std::string_view file, uint32_t params) {
   return stage;
 }
 
+Stage KeepingAlpha(Stage stage) {
+  stage.keeps_alpha = true;
+  return stage;
+}
+
 /// One pixel of the input for each of the output.
 Stage Moved(std::string label, const std::string& constants, std::string_view file,
             const sluice_format& output, uint32_t params) {
@@ -347,7 +352,7 @@ std::vector<float> LutTable(const FilterChoices& choices) {
 
 Stages LutStages(const FilterPorts& ports, const FilterChoices&) {
   if (Status s = CheckSameSize(ports); !s) return tl::unexpected(s.error());
-  return std::vector{Pointwise("lut", "lut.glsl", 1)};
+  return std::vector{KeepingAlpha(Pointwise("lut", "lut.glsl", 1))};
 }
 
 Stages ChromaKeyStages(const FilterPorts& ports, const FilterChoices&) {
@@ -357,7 +362,7 @@ Stages ChromaKeyStages(const FilterPorts& ports, const FilterChoices&) {
 
 Stages AdjustStages(const FilterPorts& ports, const FilterChoices&) {
   if (Status s = CheckSameSize(ports); !s) return tl::unexpected(s.error());
-  return std::vector{Pointwise("adjust", "adjust.glsl", 4)};
+  return std::vector{KeepingAlpha(Pointwise("adjust", "adjust.glsl", 4))};
 }
 
 Stages MaskStages(const FilterPorts& ports, const FilterChoices&) {

@@ -1,9 +1,9 @@
-// A pass between frames of R'G'B': one invocation does 16 bytes of the wider end in each of two rows, and a workgroup
-// contiguous ones. Loads come first, so that more of them are on their way at a time.
+// A pass between frames of R'G'B': one invocation does 16 bytes of the wider end in each of kRows rows, and a workgroup
+// contiguous ones. Loads come first, so that more of them are on their way at a time. The text in front of this defines
+// kGroupX, kGroupY and kRows.
 
-layout(local_size_x = 32, local_size_y = 8) in;
+layout(local_size_x = kGroupX, local_size_y = kGroupY) in;
 
-const int kRows = 2;
 #ifdef SLUICE_SAMPLED
 const bool kHalves = kDstFormat == kRgba16f;
 #else
@@ -21,10 +21,28 @@ vec4 fromBytes(uint word) {
   return (uintBitsToFloat(bytes | kMagicBits) - kMagic) * (1.0 / 255.0);
 }
 
-uint toBytes(vec4 v) {
-  const uvec4 bits = floatBitsToUint(clamp(v, 0.0, 1.0) * 255.0 + kMagic);
+// What has the same alpha at both ends, and is not touched on the way, keeps its bits.
+bool sameAlpha() {
+#ifdef SLUICE_SAMPLED
+  return false;
+#else
+  if (!kKeepsAlpha || kSrcAlpha == 0u || kDstAlpha == 0u) return false;
+  return kSrcFormat == kRgba16f ? kDstFormat == kRgba16f : kDstFormat != kRgba16f;
+#endif
+}
+
+// `from`: the pixel's word at the other end.
+uint toBytes(vec4 v, uint from) {
+  const uvec3 bits = floatBitsToUint(clamp(v.rgb, 0.0, 1.0) * 255.0 + kMagic);
   // Eight places to the left the exponent is gone.
-  return (bits.r - kMagicBits) + (bits.g << 8) + (bits.b << 16) + (bits.a << 24);
+  const uint rgb = (bits.r - kMagicBits) + (bits.g << 8) + (bits.b << 16);
+  if (sameAlpha()) return rgb + (from & 0xff000000u);
+  return rgb + (floatBitsToUint(clamp(v.a, 0.0, 1.0) * 255.0 + kMagic) << 24);
+}
+
+uint toHalves(vec2 v, uint from) {
+  const uint both = packHalf2x16(v);
+  return sameAlpha() ? (both & 0xffffu) | (from & 0xffff0000u) : both;
 }
 
 #ifndef SLUICE_SAMPLED
@@ -46,15 +64,16 @@ vec4 pixelOf(uvec4 words, int i) {
 }
 #endif
 
-void storeWords(uint x, int y, vec4 px[4]) {
+// `from`: the words at the other end.
+void storeWords(uint x, int y, vec4 px[4], uvec4 from) {
   const uint row = dstOffset[0] + uint(y) * dstStride[0];
   if (kDstFormat == kRgba16f) {
-    dst4[(row >> 2) + x] = uvec4(packHalf2x16(px[0].rg), packHalf2x16(px[0].ba), packHalf2x16(px[1].rg),
-                                 packHalf2x16(px[1].ba));
+    dst4[(row >> 2) + x] = uvec4(packHalf2x16(px[0].rg), toHalves(px[0].ba, from[1]), packHalf2x16(px[1].rg),
+                                 toHalves(px[1].ba, from[3]));
     return;
   }
   uvec4 words;
-  [[unroll]] for (int i = 0; i < 4; ++i) words[i] = toBytes(kDstFormat == kBgra ? px[i].bgra : px[i]);
+  [[unroll]] for (int i = 0; i < 4; ++i) words[i] = toBytes(kDstFormat == kBgra ? px[i].bgra : px[i], from[i]);
   if (kHalves) {
     dst2[(row >> 1) + x] = words.xy;
   } else {
@@ -73,15 +92,15 @@ vec4 plainPixel(uvec4 words, int i, ivec2 at) {
 
 void main() {
   const uint x = gl_GlobalInvocationID.x;
-  const int first = int(gl_WorkGroupID.y) * (8 * kRows) + int(gl_LocalInvocationID.y);
+  const int first = int(gl_WorkGroupID.y) * (kGroupY * kRows) + int(gl_LocalInvocationID.y);
   const int column = int(x) * kPixels;
   if (column >= dstSize.x) return;
   uvec4 words[kRows];
 #ifndef SLUICE_SAMPLED
-  [[unroll]] for (int k = 0; k < kRows; ++k) words[k] = loadWords(x, first + 8 * k);
+  [[unroll]] for (int k = 0; k < kRows; ++k) words[k] = loadWords(x, first + kGroupY * k);
 #endif
   [[unroll]] for (int k = 0; k < kRows; ++k) {
-    const int y = first + 8 * k;
+    const int y = first + kGroupY * k;
     if (y >= dstSize.y) return;
     vec4 px[4];
     if (kLoopsOverPixels != 0u) {
@@ -91,6 +110,6 @@ void main() {
         if (i < kPixels) px[i] = plainPixel(words[k], i, ivec2(column + i, y));
       }
     }
-    storeWords(x, y, px);
+    storeWords(x, y, px, words[k]);
   }
 }

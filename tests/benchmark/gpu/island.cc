@@ -30,6 +30,7 @@ struct Options {
   uint32_t rounds = 7;
   double seconds = 1;
   bool looks = false;
+  std::string place;  ///< "device", "memfd"; empty: both
   std::vector<uint32_t> filters = {1, 2, 4, 8, 16};
   std::vector<uint32_t> streams = {1, 4, 16, 64};
 };
@@ -192,11 +193,16 @@ void Measure(const Plugin& plugin, const Options& options, const Case& one) {
 
 constexpr Place kPlaces[] = {Place::kDevice, Place::kMemfd};
 
+bool Wanted(Place place, const Options& options) {
+  return options.place.empty() || (place == Place::kDevice) == (options.place == "device");
+}
+
 void RunChains(const Plugin& plugin, const Options& options) {
   for (const Format format : {Format::kRgba8, Format::kRgba16f}) {
     for (const uint32_t filters : options.filters) {
       const std::vector<Filter> chain = options.looks ? MakeLooks(filters) : MakeChain(filters);
       for (const Place place : kPlaces) {
+        if (!Wanted(place, options)) continue;
         for (const bool fused : {true, false}) {
           if (!fused && filters == 1) continue;
           Measure(plugin, options, {"the chain", ToNodes(chain), chain, format, fused, place});
@@ -301,6 +307,8 @@ int Main(int argc, char** argv) {
   app.add_option("--streams", options.streams, "how many at a time")->delimiter(',');
   app.add_flag("--looks", options.looks, "chains of vulkan.look alone");
   app.add_flag("--no-search", ignored, "not used here");
+  app.add_option("--place", options.place, "of chains' and streams' frames; both if not given")
+      ->check(CLI::IsMember({"device", "memfd"}));
   std::string part;
   app.add_option("--part", part, "chains, peers or streams; all of them if not given")
       ->check(CLI::IsMember({"chains", "peers", "streams"}));
@@ -310,6 +318,7 @@ int Main(int argc, char** argv) {
   if (part.empty() || part == "peers") RunPeers(plugin, options);
   if (!part.empty() && part != "streams") return 0;
   for (const Place place : kPlaces) {
+    if (!Wanted(place, options)) continue;
     for (const uint32_t count : options.streams) RunStreams(plugin, options, count, place);
   }
   return 0;
