@@ -112,10 +112,15 @@ TEST_F(SharingTest, AnEpochOfTheSenderDoesNotWaitForAReaderAndTheNextOneDoes) {
   ExpectDone(outcome);
   const Json report = Json::parse(outcome.out, nullptr, false);
   EXPECT_EQ(report["epochs"], 2);
-  // What was under way when the epoch ended is all that is missing.
-  EXPECT_LT(frames, kFrames);
+  // What was under way when the epoch ended is all that is missing; where the device was slow, that
+  // is nothing.
   EXPECT_GT(frames, kFrames / 2);
-  EXPECT_THAT(report["nodes"][2]["drops"].dump(), HasSubstr("nobody reads")) << report;
+  size_t dropped = 0;
+  for (const auto& [why, count] : report["nodes"][2]["drops"].items()) {
+    EXPECT_THAT(why, HasSubstr("nobody reads"));
+    dropped += count.get<size_t>();
+  }
+  EXPECT_EQ(frames + dropped, kFrames) << report;
 }
 
 /// A file that stands for device memory, as software Vulkan has it; its bytes as one number.
