@@ -75,9 +75,13 @@ NodeRunner::NodeRunner(Options options)
 NodeRunner::~NodeRunner() {
   for (size_t i = 0; i < options_.inputs.size(); ++i) {
     InputFence& waiter = input_fences_[i];
-    if (waiter.pending.load() && waiter.fence.timeline->Unsubscribe(&waiter)) continue;
+    if (waiter.pending.load() && waiter.fence.timeline->Unsubscribe(&waiter)) {
+      waiter.pending.store(false);
+    }
+    // Being told right now: of this point, or, where it has just been subscribed again, still of
+    // the last one.
     while (waiter.pending.load() || waiter.telling.load(std::memory_order_acquire) != 0) {
-      std::this_thread::yield();  // being told right now
+      std::this_thread::yield();
     }
   }
   for (auto& listener : listeners_) listener->Detach();
@@ -421,8 +425,8 @@ media::Frame* NodeRunner::TakeReserved(media::Frame* frame) {
 int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence) {
   // The domain emits, and what an island has reserved goes to it.
   if (options_.island != nullptr) {
-    const bool reserved = std::find(output_frames_.begin(), output_frames_.end(), frame) !=
-                          output_frames_.end();
+    const bool reserved =
+        std::find(output_frames_.begin(), output_frames_.end(), frame) != output_frames_.end();
     if (!reserved) frame->Release();
     return SLUICE_E_INVALID_ARGUMENT;
   }
@@ -459,7 +463,8 @@ void NodeRunner::Send(Output& output, media::Frame* frame) {
     if (i + 1 < count) {
       lease = frame->pool().Share(*frame, edge->holder, now_ns_);
       if (lease == nullptr) {
-        options_.members[output.member].context->CountDrop("", 1, "no lease was left for " + edge->stats().name);
+        options_.members[output.member].context->CountDrop(
+            "", 1, "no lease was left for " + edge->stats().name);
         continue;
       }
     } else {
