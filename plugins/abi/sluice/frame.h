@@ -35,6 +35,7 @@ typedef struct sluice_fence {
 #define SLUICE_FRAME_DISCONTINUITY 1u /* pts or sequence jumps on purpose before this frame */
 #define SLUICE_FRAME_CORRUPT 2u       /* decoded with errors, or incomplete */
 #define SLUICE_FRAME_KEY 4u
+#define SLUICE_FRAME_MIRRORED 8u /* after rotation_degrees, exchange left and right to show it as meant */
 
 #define SLUICE_FIELD_PROGRESSIVE 0u
 #define SLUICE_FIELD_TOP_FIRST 1u
