@@ -59,6 +59,7 @@ sdk::Status VulkanDomain::Open() {
   if (!timeline.ok()) return timeline.status();
   timeline_ = *std::move(timeline);
   fuse_ = !IsOff("SLUICE_VULKAN_FUSE");
+  settle_ = !IsOff("SLUICE_VULKAN_SETTLE");
   kernels_ = std::make_unique<KernelLibrary>(*device_, CacheDirectory());
   imports_ = std::make_unique<ImportCache>(*device_);
   staging_ = std::make_unique<StagingPool>(*device_);

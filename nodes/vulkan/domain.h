@@ -230,6 +230,7 @@ class VulkanDomain {
   bool force_staging_ = false;
   sdk::Timeline timeline_;
   bool fuse_ = true;
+  bool settle_ = true;
   std::unique_ptr<KernelLibrary> kernels_;
   mutable std::mutex mutex_;  // imports_, staging_
   std::unique_ptr<ImportCache> imports_;

@@ -265,7 +265,7 @@ TEST_F(FusionTest, AThousandChangesOfParametersMakeAndRecordNothingAnew) {
   network.outputs = {out.shape()};
   network.output_nodes = {0};
   auto program = Program::Create(bench_->device(), bench_->kernels(), network,
-                                 {{static_cast<uint32_t>(kParamCount), {}}}, {})
+                                 {{std::vector<float>(kParamCount), {}}}, {})
                      .value();
   const BoundFrame from{AllPlanesIn(in.buffer()), in.serial()};
   const BoundFrame result{AllPlanesIn(to.buffer()), to.serial()};
@@ -306,7 +306,8 @@ TEST_F(FusionTest, AShaderThatDoesNotCompileNamesItsFileAndLine) {
   const sluice_format format = MakeFormat(SLUICE_FORMAT_AB24, 16, 16);
   network.inputs = network.outputs = {Picture(format).shape()};
   network.output_nodes = {0};
-  const auto program = Program::Create(bench_->device(), bench_->kernels(), network, {{0, {}}}, {});
+  const auto program =
+      Program::Create(bench_->device(), bench_->kernels(), network, {{{}, {}}}, {});
   ASSERT_FALSE(program.has_value());
   EXPECT_EQ(program.error().code, SLUICE_E_INVALID_ARGUMENT);
   EXPECT_NE(program.error().message.find("bad.glsl:2: error: 'gian'"), std::string::npos)

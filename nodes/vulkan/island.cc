@@ -15,7 +15,11 @@ sdk::Status ToStatus(const Error& error) { return sdk::Status(error.code, error.
 
 std::vector<Program::NodeData> DataOf(std::span<const FilterNode* const> nodes) {
   std::vector<Program::NodeData> data;
-  for (const FilterNode* node : nodes) data.push_back({node->param_count(), node->Table()});
+  for (const FilterNode* node : nodes) {
+    std::vector<float> numbers(node->param_count());
+    node->CopyParams(numbers);
+    data.push_back({std::move(numbers), node->Table()});
+  }
   return data;
 }
 
@@ -81,6 +85,7 @@ PassOptions VulkanDomain::Passes() const {
 Result<std::shared_ptr<Program>> VulkanDomain::MakeProgram(const Island& island, Network network) {
   Program::Options options;
   options.passes = Passes();
+  options.settle = settle_;
   auto program =
       Program::Create(*device_, *kernels_, std::move(network), DataOf(island.nodes), options);
   if (!program) return tl::unexpected(program.error());

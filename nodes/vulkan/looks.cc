@@ -104,7 +104,9 @@ Stage LookStage(const Look& look) {
                std::string(ShaderText("looks.glsl"));
   stage.samples = look.neighbourhood;
   stage.keeps_alpha = true;
+  stage.limits = true;
   stage.param_count = kParamCount;
+  if (!look.neighbourhood) stage.neutrals = {{kAmount.index, 1.0F}};
   return stage;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <map>
 #include <string_view>
 
@@ -44,10 +45,19 @@ std::string Marked(std::string_view name, std::string_view mark, uint32_t number
   return std::string(name) + std::string(mark) + std::to_string(number);
 }
 
+/// As GLSL.
+std::string FloatText(float value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.9g", static_cast<double>(value));
+  const std::string digits = text.data();
+  return digits.find_first_of(".e") == std::string::npos ? digits + ".0" : digits;
+}
+
 class Writer {
  public:
-  Writer(const Network& network, const Pass& pass, const std::vector<uint32_t>& table_at)
-      : network_(network), pass_(pass), table_at_(table_at) {}
+  Writer(const Network& network, const Pass& pass, const std::vector<uint32_t>& table_at,
+         std::span<const std::vector<float>> numbers)
+      : network_(network), pass_(pass), table_at_(table_at), numbers_(numbers) {}
 
   PassText Run() {
     text_.inputs = std::max<uint32_t>(static_cast<uint32_t>(pass_.inputs.size()), 1);
@@ -69,6 +79,7 @@ class Writer {
       text_.pixels_across = 128;
       text_.pixels_down = 8;
     }
+    AddMain();
     text_.glsl = std::move(out_);
     return std::move(text_);
   }
@@ -104,7 +115,22 @@ class Writer {
     }
     if (pass_.sample) place(*pass_.sample);
     for (const StageRef& ref : pass_.tail) place(ref);
+    for (const ParamSlice& slice : text_.params) Settle(slice.stage);
+    text_.settled_at = text_.floats;
+    if (!text_.settled.empty()) ++text_.floats;
     text_.floats = std::max((text_.floats + 3) / 4 * 4, 4U);
+  }
+
+  void Settle(const StageRef& ref) {
+    const Stage& stage = StageOf(ref);
+    for (const Stage::Neutral& neutral : stage.neutrals) {
+      const SettledNumber settled{ref.node, stage.first_param + neutral.param, neutral.value};
+      if (IsSettled(settled)) text_.settled.push_back(settled);
+    }
+  }
+
+  bool IsSettled(const SettledNumber& number) const {
+    return !numbers_.empty() && AreSettled({&number, 1}, numbers_);
   }
 
   void PlaceSizes() {
@@ -133,6 +159,7 @@ class Writer {
     Add("formats.glsl");
     Add("result.glsl");
     works_ = work;
+    if (!text_.settled.empty()) out_ += "bool settled_;\n";
   }
 
   /// Whether it reads or writes what is only between the passes of filters.
@@ -182,7 +209,7 @@ class Writer {
     AddFrameReader(i);
     std::string mark = Marked("", kInputMark, i);
     for (const Pass::Step& step : pass_.inputs[i].chain) {
-      AddStage(step.stage, Samples(step) ? NextSize() : "size" + mark + "()", {mark});
+      AddStage(step.stage, Samples(step) ? NextSize() : "size" + mark + "()", "false", {mark});
       mark = AddStepReader(step, mark);
     }
     readers_.push_back(mark);
@@ -221,8 +248,8 @@ class Writer {
     return static_cast<uint32_t>(found - text_.params.begin());
   }
 
-  /// `size`: of its result. `inputs`: the marks of what it reads.
-  void AddStage(const StageRef& ref, const std::string& size,
+  /// `size`: of its result. `limited`: of what it is given. `inputs`: the marks of what it reads.
+  void AddStage(const StageRef& ref, const std::string& size, const std::string& limited,
                 const std::vector<std::string>& inputs) {
     const Stage& stage = StageOf(ref);
     const uint32_t number = NumberOf(ref);
@@ -232,9 +259,10 @@ class Writer {
     const std::string param = Marked("param", kStageMark, number);
     const std::string table = Marked("table", kStageMark, number);
     const std::string frame = Marked("frameSize", kStageMark, number);
-    out_ += "float " + param +
-            "(int i) { const int k = " + std::to_string(text_.params[number].at) +
-            " + i; return pass_.param[k >> 2][k & 3]; }\n";
+    AddParam(ref, param, text_.params[number].at);
+    // A user's text may have a name of its own for something else.
+    if (names.emplace("limited", Marked("limited", kStageMark, number)).second)
+      out_ += "const bool " + names["limited"] + " = " + limited + ";\n";
     out_ += "vec4 " + table + "(int i) { return tables_[" + std::to_string(table_at_[ref.node]) +
             " + i]; }\n";
     out_ += "ivec2 " + frame + "() { return " + size + "; }\n";
@@ -256,6 +284,32 @@ class Writer {
     out_ += "\n#line 1 \"sluice\"\n";
   }
 
+  /// The function by which a stage reads its numbers; `at`: the first.
+  void AddParam(const StageRef& ref, const std::string& name, uint32_t at) {
+    const Stage& stage = StageOf(ref);
+    out_ += "float " + name + "(int i) {\n";
+    for (const Stage::Neutral& neutral : stage.neutrals) {
+      if (!IsSettled({ref.node, stage.first_param + neutral.param, neutral.value})) continue;
+      out_ += "  if (i == " + std::to_string(neutral.param) + " && settled_) return " +
+              FloatText(neutral.value) + ";\n";
+    }
+    out_ += "  const int k = " + std::to_string(at) +
+            " + i;\n  return pass_.param[k >> 2][k & 3];\n}\n";
+  }
+
+  /// The global that texts look at is a constant in each body, once the bodies are inlined.
+  void AddMain() {
+    if (text_.settled.empty()) {
+      out_ += "void main() { run(); }\n";
+      return;
+    }
+    const uint32_t at = text_.settled_at;
+    out_ += "void main() {\n  if (pass_.param[" + std::to_string(at / 4) + "][" +
+            std::to_string(at % 4) +
+            "] != 0.0) {\n    settled_ = true;\n    run();\n  } else {\n    settled_ = false;\n"
+            "    run();\n  }\n}\n";
+  }
+
   void AddWork() {
     out_ += "const bool kStaysYcc = ";
     out_ += works_ ? "false" : "kPixelToPixel && kSrcYuv && kDstYuv && kSrcMatrix == kDstMatrix";
@@ -263,9 +317,14 @@ class Writer {
     if (pass_.sample) {
       std::vector<std::string> inputs;
       for (const uint32_t input : pass_.sample_inputs) inputs.push_back(readers_[input]);
-      AddStage(*pass_.sample, "dstSize", inputs);
+      AddStage(*pass_.sample, "dstSize", "false", inputs);
     }
-    for (const StageRef& ref : pass_.tail) AddStage(ref, "dstSize", {Marked("", kInputMark, 0)});
+    // Halves may hold anything; block.glsl has limited what was Y'CbCr.
+    std::string limited = pass_.sample ? "false" : "kSrcFormat != kRgba16f";
+    for (const StageRef& ref : pass_.tail) {
+      AddStage(ref, "dstSize", limited, {Marked("", kInputMark, 0)});
+      limited = StageOf(ref).limits ? "true" : "false";
+    }
     out_ += pass_.sample ? "vec4 work(ivec2 at) {\n  vec4 c = " +
                                Marked("shade", kStageMark, NumberOf(*pass_.sample)) + "(at);\n"
                          : "vec4 work(vec4 c, ivec2 at) {\n";
@@ -277,6 +336,7 @@ class Writer {
   const Network& network_;
   const Pass& pass_;
   const std::vector<uint32_t>& table_at_;
+  const std::span<const std::vector<float>> numbers_;
   PassText text_;
   std::string out_;
   std::vector<std::string> readers_;  // by input: the mark of what the sampling stage reads
@@ -286,9 +346,18 @@ class Writer {
 
 }  // namespace
 
+bool AreSettled(std::span<const SettledNumber> settled,
+                std::span<const std::vector<float>> numbers) {
+  return std::all_of(settled.begin(), settled.end(), [&](const SettledNumber& s) {
+    const std::vector<float>& of = numbers[s.node];
+    return s.number < of.size() && of[s.number] == s.value;
+  });
+}
+
 PassText MakePassText(const Network& network, const Pass& pass,
-                      const std::vector<uint32_t>& table_at) {
-  return Writer(network, pass, table_at).Run();
+                      const std::vector<uint32_t>& table_at,
+                      std::span<const std::vector<float>> numbers) {
+  return Writer(network, pass, table_at, numbers).Run();
 }
 
 std::string PlainMessage(std::string message) {

@@ -136,11 +136,11 @@ Status Program::Build(KernelLibrary& kernels, const Options& options) {
   if (!plan) return tl::unexpected(plan.error());
   plan_ = std::move(*plan);
   if (Status s = PlaceTables(); !s) return s;
+  for (const NodeData& node : nodes_) numbers_.push_back(node.numbers);
   for (const Pass& pass : plan_.passes) {
-    if (Status s = BuildKernel(kernels, pass, device_.is_software()); !s) return s;
+    if (Status s = BuildKernel(kernels, pass, options.settle); !s) return s;
   }
   if (Status s = CheckReach(); !s) return s;
-  for (const NodeData& node : nodes_) scratch_numbers_.emplace_back(node.param_count);
   times_.resize(plan_.passes.size());
   auto scratch = Memory::AllocateDevice(device_, 2 * kScratchBytes);
   if (!scratch) return FailFor("memory to warm up in", scratch);
@@ -204,14 +204,15 @@ Status Program::PlaceTables() {
   return {};
 }
 
-Status Program::BuildKernel(KernelLibrary& kernels, const Pass& pass, bool loops) {
+Status Program::BuildKernel(KernelLibrary& kernels, const Pass& pass, bool settle) {
   Kernel kernel;
-  kernel.text = MakePassText(network_, pass, table_at_);
+  kernel.text = MakePassText(network_, pass, table_at_,
+                             settle ? numbers_ : std::span<const std::vector<float>>());
   auto module = kernels.Get(kernel.text.glsl, kernel.text.inputs);
   if (!module) return Fail(module.error().code, PlainMessage(module.error().message));
   kernel.module = *module;
   PassContext context;
-  context.loops = loops && IsLong(network_, pass);
+  context.loops = device_.is_software() && IsLong(network_, pass);
   context.same_grid = SameGrid(network_);
   for (const auto* frames : {&network_.outputs, &network_.inputs}) {
     for (const Shape& shape : *frames) {
@@ -494,18 +495,21 @@ void Program::WriteGeometry(const Recording& recording, uint32_t pass, bool one_
 
 void Program::WriteNumbers(const Recording& recording, const NumberSource& numbers) {
   for (uint32_t n = 0; n < nodes_.size(); ++n) {
-    if (nodes_[n].param_count > 0) numbers.CopyParams(n, scratch_numbers_[n]);
+    if (!numbers_[n].empty()) numbers.CopyParams(n, numbers_[n]);
   }
   for (const Kernel& kernel : kernels_) {
     uint8_t* const block = uniforms_.mapped() + recording.slot * block_bytes_ + kernel.block_at +
                            HeaderBytes(kernel.text);
     for (const ParamSlice& slice : kernel.text.params) {
       const Stage& stage = network_.nodes[slice.stage.node].stages[slice.stage.stage];
-      const std::vector<float>& all = scratch_numbers_[slice.stage.node];
+      const std::vector<float>& all = numbers_[slice.stage.node];
       if (stage.param_count == 0 || stage.first_param + stage.param_count > all.size()) continue;
       std::memcpy(block + uint64_t{slice.at} * 4, all.data() + stage.first_param,
                   uint64_t{stage.param_count} * 4);
     }
+    if (kernel.text.settled.empty()) continue;
+    const float flag = AreSettled(kernel.text.settled, numbers_) ? 1.0F : 0.0F;
+    std::memcpy(block + uint64_t{kernel.text.settled_at} * 4, &flag, sizeof flag);
   }
 }
 

@@ -54,11 +54,12 @@ class Program {
  public:
   struct Options {
     PassOptions passes;
+    bool settle = true;    ///< false: no pass has a body of its own for neutral numbers
     bool barriers = true;  ///< false: so that a test sees the validation layer report it
   };
   /// What a node brings beside its stages.
   struct NodeData {
-    uint32_t param_count = 0;
+    std::vector<float> numbers;  ///< as they are now: of those that are neutral, kernels make use
     std::vector<float> table;
   };
   struct Recording;
@@ -111,7 +112,7 @@ class Program {
 
   Program(const Device& device, Network network, std::vector<NodeData> nodes);
   Status Build(KernelLibrary& kernels, const Options& options);
-  Status BuildKernel(KernelLibrary& kernels, const Pass& pass, bool loops);
+  Status BuildKernel(KernelLibrary& kernels, const Pass& pass, bool settle);
   Status PlaceTables();
   Status CheckReach() const;
   Status CreatePools();
@@ -145,7 +146,7 @@ class Program {
   VkDescriptorPool descriptors_ = VK_NULL_HANDLE;
   VkQueryPool queries_ = VK_NULL_HANDLE;
   std::vector<std::unique_ptr<Recording>> recordings_;
-  std::vector<std::vector<float>> scratch_numbers_;  // by node
+  std::vector<std::vector<float>> numbers_;  // by node, of the last frame
   std::vector<PassTime> times_;
   uint64_t times_due_ = 0;        // by clock_: before, no timestamps are asked for
   uint64_t frames_recorded_ = 0;  // command buffers of frames

@@ -18,6 +18,7 @@ namespace sluice::vulkan {
 ///   float param(int i)          the node's number first_param + i
 ///   vec4  table(int i)          the node's table, four numbers at a time
 ///   ivec2 frameSize()           of the result, pixels
+///   bool  limited               R'G'B' that shade is given is known to be within 0..1
 ///   float luma(vec3 rgb)        with the weights of the frames' matrix
 ///   vec3  linear(vec3), nonLinear(vec3)  the transfer function of docs/filters.md
 ///
@@ -31,6 +32,11 @@ struct Stage {
   enum class Kind {
     kPointwise,  ///< vec4 shade(vec4 color, ivec2 at): made of the pixel itself
     kSample,     ///< vec4 shade(ivec2 at): made of any pixels of its inputs
+  };
+  /// A number at which the stage has less to do.
+  struct Neutral {
+    uint32_t param = 0;  ///< as param() counts
+    float value = 0;
   };
   /// An input that is the result of the stage before this one.
   static constexpr uint32_t kPrevious = UINT32_MAX;
@@ -47,6 +53,8 @@ struct Stage {
   bool samples = false;
   /// kPointwise: returns the alpha that it was given, whose bits then need not become a number.
   bool keeps_alpha = false;
+  /// kPointwise: returns R'G'B' within 0..1.
+  bool limits = false;
   /// kSample: reads each input by one call of pixelK, for one pixel of the result one pixel, so
   /// that what is before it can be done on the way: pointwise stages, and others that read once.
   /// bilinearK is not there.
@@ -57,6 +65,8 @@ struct Stage {
   uint32_t height = 0;
   uint32_t first_param = 0;
   uint32_t param_count = 0;
+  /// Constants while they hold, of those that hold when the pass is made: see PassText::settled.
+  std::vector<Neutral> neutrals = {};
 };
 
 }  // namespace sluice::vulkan

@@ -305,7 +305,7 @@ double Bench::TimeFilters(const std::vector<TestFilter>& filters,
   std::vector<Program::NodeData> data;
   for (const TestFilter& filter : filters) {
     network.nodes.push_back({"filter", filter.stages, filter.sources});
-    data.push_back({static_cast<uint32_t>(filter.params.size()), filter.table});
+    data.push_back({filter.made_with.empty() ? filter.params : filter.made_with, filter.table});
   }
   network.output_nodes = output_filters;
   std::vector<Memory> memory;

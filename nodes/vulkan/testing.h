@@ -72,6 +72,7 @@ struct TestFilter {
   std::vector<Network::Source> sources = {{Network::Source::Kind::kBorder, 0}};
   std::vector<float> params;
   std::vector<float> table;
+  std::vector<float> made_with = {};  ///< numbers when the program is made; empty: `params`
 };
 /// A filter of one input: the frame `input`, or the result of the filter `node`.
 inline Network::Source FromInput(uint32_t input) { return {Network::Source::Kind::kBorder, input}; }

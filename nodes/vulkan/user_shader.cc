@@ -258,7 +258,7 @@ bool ReadsAround(const std::string& text) {
 /// How Sluice calls each interface.
 constexpr char kCallColor[] = R"(
 vec4 shade(vec4 c, ivec2 at) {
-  const vec3 rgb = clamp(c.rgb, 0.0, 1.0);
+  const vec3 rgb = limited ? c.rgb : clamp(c.rgb, 0.0, 1.0);
   return vec4(clamp(mix(rgb, userShade(rgb, at), param(0)), 0.0, 1.0), c.a);
 }
 )";
@@ -375,6 +375,9 @@ Stage UserStage(const UserShader& shader) {
   stage.samples = stage.kind == Stage::Kind::kPointwise && ReadsAround(shader.text);
   stage.glsl = Wrap(shader, interface, stage.samples);
   stage.param_count = kParamCount;
+  stage.limits = interface == Interface::kColor;
+  // The amount: worth a body of its own where little else is done.
+  if (stage.kind == Stage::Kind::kPointwise && !stage.samples) stage.neutrals = {{0, 1.0F}};
   return stage;
 }
 
@@ -400,7 +403,7 @@ Status CheckUserShader(const UserShader& shader) {
   const auto plan = PlanPasses(network, {});
   if (!plan) return tl::unexpected(plan.error());
   static Compiler* const compiler = new Compiler(CacheDirectory());
-  const PassText text = MakePassText(network, plan->passes.front(), {0});
+  const PassText text = MakePassText(network, plan->passes.front(), {0}, {});
   const auto spirv = compiler->Compile(text.glsl, "sluice");
   if (spirv) return {};
   std::string message = AsWritten(spirv.error().message);

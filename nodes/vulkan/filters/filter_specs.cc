@@ -352,7 +352,9 @@ std::vector<float> LutTable(const FilterChoices& choices) {
 
 Stages LutStages(const FilterPorts& ports, const FilterChoices&) {
   if (Status s = CheckSameSize(ports); !s) return tl::unexpected(s.error());
-  return std::vector{KeepingAlpha(Pointwise("lut", "lut.glsl", 1))};
+  Stage stage = KeepingAlpha(Pointwise("lut", "lut.glsl", 1));
+  stage.neutrals = {{0, 1.0F}};
+  return std::vector{std::move(stage)};
 }
 
 Stages ChromaKeyStages(const FilterPorts& ports, const FilterChoices&) {
@@ -362,7 +364,10 @@ Stages ChromaKeyStages(const FilterPorts& ports, const FilterChoices&) {
 
 Stages AdjustStages(const FilterPorts& ports, const FilterChoices&) {
   if (Status s = CheckSameSize(ports); !s) return tl::unexpected(s.error());
-  return std::vector{KeepingAlpha(Pointwise("adjust", "adjust.glsl", 4))};
+  Stage stage = KeepingAlpha(Pointwise("adjust", "adjust.glsl", 4));
+  stage.limits = true;
+  stage.neutrals = {{0, 0.0F}, {1, 1.0F}, {2, 1.0F}, {3, 1.0F}};
+  return std::vector{std::move(stage)};
 }
 
 Stages MaskStages(const FilterPorts& ports, const FilterChoices&) {

@@ -28,7 +28,7 @@ vec4 blockPixel(vec4 px, ivec2 at) {
 #endif
 }
 
-void main() {
+void run() {
   const Source s = sourceOf(gl_GlobalInvocationID.xy);
   if (s.origin.x >= dstSize.x || s.origin.y >= dstSize.y) return;
   vec4 px[40];

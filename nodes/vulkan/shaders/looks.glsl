@@ -53,8 +53,9 @@ vec3 look(vec3 rgb, ivec2 at) {
   }
   if (kLook == kVignette) {
     const vec2 d = (vec2(at) + 0.5 - 0.5 * size);
-    const float r = sqrt(dot(d, d) / (0.25 * dot(size, size)));
-    const float t = clamp((r - param(2)) / (1.0 - param(2)), 0.0, 1.0);
+    // What is the same for all pixels is divided by once.
+    const float r = length(d) * (1.0 / length(0.5 * size));
+    const float t = clamp((r - param(2)) * (1.0 / (1.0 - param(2))), 0.0, 1.0);
     return rgb * (1.0 - param(1) * t * t * (3.0 - 2.0 * t));
   }
   if (kLook == kNegative) return 1.0 - rgb;
@@ -79,6 +80,6 @@ vec3 look(vec3 rgb, ivec2 at) {
 }
 
 vec4 shade(vec4 color, ivec2 at) {
-  const vec3 rgb = clamp(color.rgb, 0.0, 1.0);
+  const vec3 rgb = limited ? color.rgb : clamp(color.rgb, 0.0, 1.0);
   return vec4(clamp(mix(rgb, look(rgb, at), param(0)), 0.0, 1.0), color.a);
 }

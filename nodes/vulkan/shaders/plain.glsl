@@ -90,26 +90,30 @@ vec4 plainPixel(uvec4 words, int i, ivec2 at) {
   return vec4(c.rgb, kDstAlpha != 0u ? c.a : 1.0);
 }
 
-void main() {
+// `words`: of this row.
+void workOnRow(uint x, int y, uvec4 words) {
+  const int column = int(x) * kPixels;
+  vec4 px[4];
+  if (kLoopsOverPixels != 0u) {
+    [[dont_unroll]] for (int i = 0; i < kPixels; ++i) px[i] = plainPixel(words, i, ivec2(column + i, y));
+  } else {
+    [[unroll]] for (int i = 0; i < 4; ++i) {
+      if (i < kPixels) px[i] = plainPixel(words, i, ivec2(column + i, y));
+    }
+  }
+  storeWords(x, y, px, words);
+}
+
+void run() {
   const uint x = gl_GlobalInvocationID.x;
   const int first = int(gl_WorkGroupID.y) * (kGroupY * kRows) + int(gl_LocalInvocationID.y);
-  const int column = int(x) * kPixels;
-  if (column >= dstSize.x) return;
+  if (int(x) * kPixels >= dstSize.x) return;
   uvec4 words[kRows];
 #ifndef SLUICE_SAMPLED
   [[unroll]] for (int k = 0; k < kRows; ++k) words[k] = loadWords(x, first + kGroupY * k);
 #endif
   [[unroll]] for (int k = 0; k < kRows; ++k) {
     const int y = first + kGroupY * k;
-    if (y >= dstSize.y) return;
-    vec4 px[4];
-    if (kLoopsOverPixels != 0u) {
-      [[dont_unroll]] for (int i = 0; i < kPixels; ++i) px[i] = plainPixel(words[k], i, ivec2(column + i, y));
-    } else {
-      [[unroll]] for (int i = 0; i < 4; ++i) {
-        if (i < kPixels) px[i] = plainPixel(words[k], i, ivec2(column + i, y));
-      }
-    }
-    storeWords(x, y, px, words[k]);
+    if (y < dstSize.y) workOnRow(x, y, words[k]);
   }
 }

@@ -75,20 +75,27 @@ std::vector<Filter> MakeLooks(uint32_t count) {
   return looks;
 }
 
+/// What the domain may do. kOneBody: fused, but without a second body for numbers that are neutral:
+/// what a chain costs whose numbers have all been moved.
+enum class How { kFused, kOneBody, kUnfused };
+const char* ToString(How how) {
+  return how == How::kFused ? "fused" : how == How::kOneBody ? "fused, one body" : "unfused";
+}
+
 /// One island to be measured.
 struct Case {
   std::string what;
   std::vector<NodeSpec> nodes;
   std::vector<Filter> chain;  ///< to check the result by; empty: it is not checked
   Format format = Format::kRgba8;
-  bool fused = true;
+  How how = How::kFused;
   Place place = Place::kMemfd;
 };
 
 json About(const Case& one, Size size) {
   return {{"arm", "island"},
           {"what", one.what},
-          {"how", one.fused ? "fused" : "unfused"},
+          {"how", ToString(one.how)},
           {"where", one.place == Place::kMemfd ? "memfd to memfd" : "device to device"},
           {"format", ToString(one.format)},
           {"size", std::to_string(size.width) + "x" + std::to_string(size.height)},
@@ -100,9 +107,10 @@ sluice_format ToSluice(Format format, Size size) {
                        size.width, size.height);
 }
 
-/// A domain that fuses, or does not: it reads the variable when it is made.
-std::unique_ptr<Rig> MakeRig(const Plugin& plugin, const Options& options, bool fused) {
-  setenv("SLUICE_VULKAN_FUSE", fused ? "1" : "0", 1);
+/// A domain reads the variables when it is made.
+std::unique_ptr<Rig> MakeRig(const Plugin& plugin, const Options& options, How how) {
+  setenv("SLUICE_VULKAN_FUSE", how == How::kUnfused ? "0" : "1", 1);
+  setenv("SLUICE_VULKAN_SETTLE", how == How::kOneBody ? "0" : "1", 1);
   return std::make_unique<Rig>(plugin, options.device);
 }
 
@@ -155,7 +163,7 @@ void Measure(const Plugin& plugin, const Options& options, const Case& one) {
   const Size size = ParseSize(options.size);
   json row = About(one, size);
   try {
-    const std::unique_ptr<Rig> rig = MakeRig(plugin, options, one.fused);
+    const std::unique_ptr<Rig> rig = MakeRig(plugin, options, one.how);
     // More of them than the L2 holds; pages of memfds are pinned, which takes time.
     const Ends ends(*rig, one, size,
                     one.place == Place::kDevice ? std::max(options.ring, kInFlight) : kInFlight);
@@ -203,9 +211,11 @@ void RunChains(const Plugin& plugin, const Options& options) {
       const std::vector<Filter> chain = options.looks ? MakeLooks(filters) : MakeChain(filters);
       for (const Place place : kPlaces) {
         if (!Wanted(place, options)) continue;
-        for (const bool fused : {true, false}) {
-          if (!fused && filters == 1) continue;
-          Measure(plugin, options, {"the chain", ToNodes(chain), chain, format, fused, place});
+        for (const How how : {How::kFused, How::kOneBody, How::kUnfused}) {
+          if (how == How::kUnfused && filters == 1) continue;
+          // Where the link decides, it makes no difference.
+          if (how == How::kOneBody && place == Place::kMemfd) continue;
+          Measure(plugin, options, {"the chain", ToNodes(chain), chain, format, how, place});
         }
       }
     }
@@ -219,7 +229,7 @@ void RunPeers(const Plugin& plugin, const Options& options) {
   const NodeSpec aberration{"vulkan.look", {{"look", "chromatic-aberration"}}, {{"amount", 1}}};
   const NodeSpec blur{"vulkan.blur", {}, {{"sigma", 2}}};
   const auto measure = [&](const char* what, const std::vector<NodeSpec>& nodes) {
-    Measure(plugin, options, {what, nodes, {}, Format::kRgba8, true, Place::kDevice});
+    Measure(plugin, options, {what, nodes, {}, Format::kRgba8, How::kFused, Place::kDevice});
   };
   measure("flips", {horizontal, vertical, horizontal, vertical});
   measure("flips, aberration, blur", {horizontal, vertical, aberration, blur});
@@ -238,12 +248,12 @@ void RunStreams(const Plugin& plugin, const Options& options, uint32_t count, Pl
   constexpr uint32_t kFilters = 4;
   const Size size = ParseSize(options.stream_size);
   const std::vector<Filter> chain = options.looks ? MakeLooks(kFilters) : MakeChain(kFilters);
-  const Case one{"the chain", ToNodes(chain), {}, Format::kRgba8, true, place};
+  const Case one{"the chain", ToNodes(chain), {}, Format::kRgba8, How::kFused, place};
   json row = About(one, size);
   row["streams"] = count;
   try {
     Gpu gpu(options.device);  // for what it says of memory
-    const std::unique_ptr<Rig> rig = MakeRig(plugin, options, true);
+    const std::unique_ptr<Rig> rig = MakeRig(plugin, options, How::kFused);
     std::vector<std::unique_ptr<Ends>> ends;
     std::vector<std::unique_ptr<IslandRig>> islands;
     for (uint32_t i = 0; i < count; ++i) {

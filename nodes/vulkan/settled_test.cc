@@ -1,0 +1,206 @@
+// Passes with a body of their own for numbers that are at their neutral values: that it does what
+// the other one does, that it is left and come back to as numbers change, and that it is shorter.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "nodes/vulkan/compiler.h"
+#include "nodes/vulkan/pass_text.h"
+#include "nodes/vulkan/testing.h"
+
+namespace sluice::vulkan::testing {
+namespace {
+
+/// param(0) is added, and param(1) an exponent that is 1 mostly.
+constexpr char kCurve[] =
+    "vec4 shade(vec4 c, ivec2 at) {\n"
+    "  c.rgb = clamp(c.rgb + param(0), 0.0, 1.0);\n"
+    "  if (param(1) != 1.0) c.rgb = pow(c.rgb, vec3(param(1)));\n"
+    "  return c;\n"
+    "}\n";
+
+TestFilter Curve(float add, float exponent, Network::Source source = FromInput(0)) {
+  Stage stage;
+  stage.label = "curve";
+  stage.glsl = kCurve;
+  stage.limits = true;
+  stage.param_count = 2;
+  stage.neutrals = {{0, 0.0F}, {1, 1.0F}};
+  TestFilter filter;
+  filter.stages = {stage};
+  filter.sources = {source};
+  filter.params = {add, exponent};
+  return filter;
+}
+
+TestFilter LookFilter(const char* name, float amount, Network::Source source) {
+  const Look& look = *FindLook(name).value();
+  const Params params = LookParams(look, sluice_param_set{}).value();
+  TestFilter filter;
+  filter.stages = {LookStage(look)};
+  filter.sources = {source};
+  filter.params.assign(params.begin(), params.end());
+  filter.params[0] = amount;
+  return filter;
+}
+
+Program::Options OneBody() {
+  Program::Options options;
+  options.settle = false;
+  return options;
+}
+
+double Worst(const Picture& a, const Picture& b) {
+  double worst = 0;
+  for (const Difference& d : Compare(a, b)) worst = std::max(worst, d.worst);
+  return worst;
+}
+
+/// The text of one pass with these filters, each reading the one before.
+PassText TextOf(const std::vector<TestFilter>& filters) {
+  const sluice_format format = MakeFormat(SLUICE_FORMAT_AB24, 16, 16);
+  Network network;
+  std::vector<std::vector<float>> numbers;
+  for (const TestFilter& filter : filters) {
+    network.nodes.push_back({"filter", filter.stages, filter.sources});
+    numbers.push_back(filter.params);
+  }
+  network.inputs = network.outputs = {Picture(format).shape()};
+  network.output_nodes = {static_cast<uint32_t>(filters.size() - 1)};
+  const PassPlan plan = PlanPasses(network, {}).value();
+  EXPECT_EQ(plan.passes.size(), 1U);
+  return MakePassText(network, plan.passes[0], std::vector<uint32_t>(filters.size()), numbers);
+}
+
+/// How often the compiled text raises to a power.
+size_t Powers(const PassText& text) {
+  constexpr uint32_t kOpExtInst = 12, kPow = 26;
+  Compiler compiler("");
+  const auto spirv = compiler.Compile(text.glsl, "settled").value();
+  size_t count = 0;
+  for (size_t at = 5; at < spirv.size(); at += std::max(spirv[at] >> 16, 1U)) {
+    if ((spirv[at] & 0xffffU) == kOpExtInst && spirv.at(at + 4) == kPow) ++count;
+  }
+  return count;
+}
+
+TEST(SettledTextTest, ANumberIsAConstantWhereItIsNeutralWhenThePassIsMade) {
+  const PassText text = TextOf({Curve(0.25F, 1), Curve(0, 2, FromFilter(0))});
+  ASSERT_EQ(text.settled.size(), 2U);
+  EXPECT_EQ(text.settled[0].node, 0U);
+  EXPECT_EQ(text.settled[0].number, 1U);
+  EXPECT_EQ(text.settled[1].node, 1U);
+  EXPECT_EQ(text.settled[1].number, 0U);
+  EXPECT_GE(text.settled_at, 4U) << "behind the numbers of both";
+  EXPECT_LT(text.settled_at, text.floats);
+}
+
+TEST(SettledTextTest, WhereNothingIsNeutralThereIsOneBody) {
+  const PassText text = TextOf({Curve(0.25F, 2)});
+  EXPECT_TRUE(text.settled.empty());
+  EXPECT_EQ(text.glsl.find("settled"), std::string::npos);
+}
+
+TEST(SettledTextTest, TheFlagHoldsOnlyWhileAllOfThemDo) {
+  const PassText text = TextOf({Curve(0, 1)});
+  std::vector<std::vector<float>> numbers = {{0, 1}};
+  EXPECT_TRUE(AreSettled(text.settled, numbers));
+  numbers[0][0] = 0.5F;
+  EXPECT_FALSE(AreSettled(text.settled, numbers));
+  numbers[0] = {0, 1.5F};
+  EXPECT_FALSE(AreSettled(text.settled, numbers));
+}
+
+TEST(SettledTextTest, TheBodyForNeutralNumbersDoesLess) {
+  const size_t one_body = Powers(TextOf({Curve(0.25F, 2)}));
+  ASSERT_GT(one_body, 0U);
+  EXPECT_EQ(Powers(TextOf({Curve(0, 2)})), 2 * one_body) << "two bodies, a power in each";
+  EXPECT_EQ(Powers(TextOf({Curve(0.25F, 1)})), one_body) << "two bodies, a power in one";
+}
+
+class SettledTest : public DeviceTest {
+ protected:
+  static std::vector<TestFilter> Chain(float amount, float add, float exponent) {
+    return {LookFilter("warm", amount, FromInput(0)), Curve(add, exponent, FromFilter(0)),
+            LookFilter("vignette", amount, FromFilter(1)), LookFilter("sepia", 1, FromFilter(2))};
+  }
+};
+
+TEST_F(SettledTest, BothBodiesMakeTheSamePicture) {
+  for (const auto& [from, to] : {std::pair{SLUICE_FORMAT_AB24, SLUICE_FORMAT_AB24},
+                                 std::pair{SLUICE_FORMAT_NV12, SLUICE_FORMAT_YU12},
+                                 std::pair{SLUICE_FORMAT_AB4H, SLUICE_FORMAT_AR24}}) {
+    Picture source(MakeFormat(from, 101, 53));
+    Picture settled(MakeFormat(to, 101, 53)), general(MakeFormat(to, 101, 53));
+    Fill(source, IsHalf(from) ? Pattern::kNoise : Pattern::kGradients);
+    bench_->RunChain(Chain(1, 0, 1), {&source}, settled);
+    bench_->RunChain(Chain(1, 0, 1), {&source}, general, OneBody());
+    EXPECT_LE(Worst(settled, general), 1) << FourccName(from) << " to " << FourccName(to);
+  }
+}
+
+TEST_F(SettledTest, ANumberThatLeavesItsNeutralValueIsFollowed) {
+  Picture source(MakeFormat(SLUICE_FORMAT_AB24, 101, 53));
+  Picture got(source.format()), want(source.format()), before(source.format());
+  Fill(source, Pattern::kGradients);
+  auto filters = Chain(0.5F, 0.125F, 2);
+  bench_->RunChain(filters, {&source}, want, OneBody());
+  for (size_t i = 0; i < filters.size(); ++i) filters[i].made_with = Chain(1, 0, 1)[i].params;
+  bench_->RunChain(filters, {&source}, got);
+  EXPECT_LE(Worst(got, want), 1);
+  bench_->RunChain(Chain(1, 0, 1), {&source}, before);
+  EXPECT_GT(Worst(got, before), 10) << "the numbers make a difference";
+}
+
+/// Those of one filter, which a test changes between frames.
+struct Changing final : NumberSource {
+  void CopyParams(uint32_t, std::span<float> out) const override {
+    std::copy(numbers.begin(), numbers.end(), out.begin());
+  }
+  std::vector<float> numbers;
+};
+
+TEST_F(SettledTest, LeavingAndComingBackCompilesAndRecordsNothing) {
+  Picture source(MakeFormat(SLUICE_FORMAT_AB24, 64, 16)), out(source.format());
+  FillRgb(source, std::vector<uint8_t>(64 * 16 * 3, 128));
+  const auto in = Memory::ImportHost(bench_->device(), source.base(), source.bytes()).value();
+  const auto to = Memory::ImportHost(bench_->device(), out.base(), out.bytes()).value();
+  const TestFilter curve = Curve(0, 1);
+  Network network;
+  network.nodes = {{"curve", curve.stages, curve.sources}};
+  network.inputs = {source.shape()};
+  network.outputs = {out.shape()};
+  network.output_nodes = {0};
+  const auto program =
+      Program::Create(bench_->device(), bench_->kernels(), network, {{curve.params, {}}}, {})
+          .value();
+  const BoundFrame from{AllPlanesIn(in.buffer()), in.serial()};
+  const BoundFrame result{AllPlanesIn(to.buffer()), to.serial()};
+  Changing numbers;
+  const auto red = [&](float add, float exponent) {
+    numbers.numbers = {add, exponent};
+    auto* const recording = program
+                                ->Prepare(std::span(&from, 1), std::span(&result, 1), {},
+                                          bench_->queue().completed(), numbers)
+                                .value();
+    const auto point = bench_->queue().Submit(Program::Commands(*recording), 0).value();
+    program->Submitted(*recording, point);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    EXPECT_TRUE(bench_->queue().WaitIdle(deadline).has_value());
+    return static_cast<int>(out.plane(0)[0]);
+  };
+  EXPECT_EQ(red(0, 1), 128);
+  const DeviceCounters& counters = bench_->device().counters();
+  const uint64_t pipelines = counters.pipelines, recordings = counters.recordings;
+  EXPECT_NEAR(red(0.25F, 1), 192, 1);
+  EXPECT_NEAR(red(0, 2), 64, 1);
+  EXPECT_EQ(red(0, 1), 128);
+  EXPECT_EQ(counters.pipelines, pipelines);
+  EXPECT_EQ(counters.recordings, recordings);
+}
+
+}  // namespace
+}  // namespace sluice::vulkan::testing
