@@ -319,10 +319,10 @@ sluice_frame_info DecodeNode::InfoFor(const AVFrame& frame, const Picture& pictu
   } else {
     // A second picture of one input.
     info.pts_ns = info.pts_ticks = SLUICE_PTS_NONE;
-    info.flags = 0;
+    info.flags &= SLUICE_FRAME_MIRRORED;
   }
   last_ = info;
-  info.flags &= SLUICE_FRAME_DISCONTINUITY | SLUICE_FRAME_CORRUPT;
+  info.flags &= SLUICE_FRAME_DISCONTINUITY | SLUICE_FRAME_CORRUPT | SLUICE_FRAME_MIRRORED;
   if (std::exchange(discontinuity_, false)) info.flags |= SLUICE_FRAME_DISCONTINUITY;
   if (IsKey(frame)) info.flags |= SLUICE_FRAME_KEY;
   if (IsCorrupt(frame)) info.flags |= SLUICE_FRAME_CORRUPT;

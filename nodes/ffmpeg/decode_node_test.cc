@@ -73,6 +73,24 @@ TEST(DecodeNodeTest, GivesEveryReorderedPictureTheInfoOfItsOwnFrame) {
   }
 }
 
+TEST(DecodeNodeTest, APictureIsMirroredWhereItsFrameSaysSo) {
+  CompressedClip clip(Fixture(TestFolder(), "bframes.mp4"));
+  const auto is_second = [](const sluice_frame_info& info) {
+    return info.pts_ns / 40'000'000 % 2 != 0;
+  };
+  for (Compressed& frame : clip.frames) {
+    if (is_second(frame.info)) frame.info.flags |= SLUICE_FRAME_MIRRORED;
+  }
+  DecodeRun run;
+  ASSERT_EQ(run.Run(clip), SLUICE_PROCESS_END) << run.runner().error();
+  ASSERT_EQ(run.frames().size(), 40u);
+  for (const Seen& frame : run.frames()) {
+    EXPECT_EQ((frame.info.flags & SLUICE_FRAME_MIRRORED) != 0, is_second(frame.info))
+        << frame.info.pts_ns;
+  }
+  ExpectClean(run);
+}
+
 TEST(DecodeNodeTest, DecodesHevc) {
   const std::string path = Fixture(TestFolder(), "hevc.mp4");
   DecodeRun run;

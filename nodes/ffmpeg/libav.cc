@@ -150,8 +150,9 @@ Rotation ReadDisplayMatrix(const int32_t* matrix) {
   return rotation;
 }
 
-void WriteDisplayMatrix(int32_t rotation_degrees, int32_t matrix[9]) {
+void WriteDisplayMatrix(int32_t rotation_degrees, bool mirrored, int32_t matrix[9]) {
   av_display_rotation_set(matrix, rotation_degrees);
+  if (mirrored) av_display_matrix_flip(matrix, 1, 0);
 }
 
 }  // namespace sluice::ffmpeg

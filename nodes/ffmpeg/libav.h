@@ -111,7 +111,7 @@ struct Rotation {
 /// `matrix`: 9 values as in AV_PKT_DATA_DISPLAYMATRIX, or null.
 Rotation ReadDisplayMatrix(const int32_t* matrix);
 /// The inverse.
-void WriteDisplayMatrix(int32_t rotation_degrees, int32_t matrix[9]);
+void WriteDisplayMatrix(int32_t rotation_degrees, bool mirrored, int32_t matrix[9]);
 
 }  // namespace sluice::ffmpeg
 

@@ -190,14 +190,8 @@ void ReadNode::NoteFacts() {
   if (noted_) return;
   noted_ = true;
   for (const std::string& note : demuxer_->NotCarried()) context().Note(note.c_str());
-  const Rotation rotation = demuxer_->rotation();
-  if (!rotation.exact) {
+  if (!demuxer_->rotation().exact) {
     context().Note("the display matrix turns by an odd angle; only quarter turns are kept");
-  }
-  if (rotation.mirrored) {
-    context().Note(
-        "the display matrix mirrors the picture, which frames do not say: vulkan.rotate and a "
-        "horizontal vulkan.flip behind it show it as it is meant");
   }
 }
 
@@ -450,7 +444,9 @@ void ReadNode::DescribeTime(int64_t ticks, int64_t duration, AVFrame* frame,
     info->aspect_num = static_cast<uint32_t>(aspect.num);
     info->aspect_den = static_cast<uint32_t>(aspect.den);
   }
-  info->rotation_degrees = demuxer_->rotation().degrees;
+  const Rotation rotation = demuxer_->rotation();
+  info->rotation_degrees = rotation.degrees;
+  if (rotation.mirrored) info->flags |= SLUICE_FRAME_MIRRORED;
   if (ticks == AV_NOPTS_VALUE) return;
   if (pass_begin_ == AV_NOPTS_VALUE) pass_begin_ = ticks;
   pass_begin_ = std::min(pass_begin_, ticks);

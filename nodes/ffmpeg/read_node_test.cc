@@ -103,6 +103,17 @@ TEST(ReadNodeTest, CarriesTheDisplayMatrixAsRotation) {
   SourceRun run(ReadPath(Fixture(TestFolder(), "rotated.mp4")));
   ASSERT_EQ(run.PrepareAndRun(), SLUICE_PROCESS_END) << run.runner().error();
   EXPECT_EQ(run.frames().at(0).info.rotation_degrees, 270);
+  EXPECT_EQ(run.frames().at(0).info.flags & SLUICE_FRAME_MIRRORED, 0u);
+}
+
+TEST(ReadNodeTest, SaysOfEachFrameOfAMirroredClipThatItIsMirrored) {
+  SourceRun run(ReadPath(Fixture(TestFolder(), "mirrored.mp4")));
+  ASSERT_EQ(run.PrepareAndRun(), SLUICE_PROCESS_END) << run.runner().error();
+  ASSERT_EQ(run.frames().size(), 5u);
+  for (const Seen& frame : run.frames()) {
+    EXPECT_EQ(frame.info.rotation_degrees, 90);
+    EXPECT_NE(frame.info.flags & SLUICE_FRAME_MIRRORED, 0u);
+  }
 }
 
 TEST(ReadNodeTest, CarriesPixelAspectAndFieldOrder) {

@@ -16,8 +16,9 @@ bool Holds(AVRational to, AVRational from) {
   return denominator != 0 && numerator % denominator == 0;
 }
 
-void AddDisplayMatrix(AVStream* stream, int32_t rotation_degrees) {
-  if (rotation_degrees == 0) return;
+void AddDisplayMatrix(AVStream* stream, const sluice_frame_info& info) {
+  const bool mirrored = (info.flags & SLUICE_FRAME_MIRRORED) != 0;
+  if (info.rotation_degrees == 0 && !mirrored) return;
   constexpr size_t kBytes = 9 * sizeof(int32_t);
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 16, 100)
   AVPacketSideData* data = av_packet_side_data_new(&stream->codecpar->coded_side_data,
@@ -27,7 +28,8 @@ void AddDisplayMatrix(AVStream* stream, int32_t rotation_degrees) {
 #else
   uint8_t* bytes = av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, kBytes);
 #endif
-  if (bytes != nullptr) WriteDisplayMatrix(rotation_degrees, reinterpret_cast<int32_t*>(bytes));
+  if (bytes == nullptr) return;
+  WriteDisplayMatrix(info.rotation_degrees, mirrored, reinterpret_cast<int32_t*>(bytes));
 }
 
 /// The time scale that the mov muxer gives a track of this time base.
@@ -232,7 +234,7 @@ sdk::Status WriteNode::WriteHeader(const sluice_frame_info& info, Dictionary* op
   stream_->sample_aspect_ratio = encoder_->sample_aspect_ratio;
   result = avcodec_parameters_from_context(stream_->codecpar, encoder_.get());
   if (result < 0) return MuxError(result);
-  AddDisplayMatrix(stream_, info.rotation_degrees);
+  AddDisplayMatrix(stream_, info);
   muxer->pb = part_->io();
   muxer->flags |= AVFMT_FLAG_CUSTOM_IO;
   if (Knows(choice_.container->priv_class, "movie_timescale") &&

@@ -33,6 +33,17 @@ rotated() {
   rm -f "$OUT/.rotated-plain.mp4"
 }
 
+# To be shown turned 90 degrees clockwise and then mirrored. Not every ffmpeg can write that: it is put into the header.
+mirrored() {
+  mapfile -t input < <(picture 128x96 5)
+  x264 "${input[@]}" -pix_fmt yuv420p "$OUT/mirrored.mp4"
+  local header
+  header=$(LC_ALL=C grep -abo tkhd "$OUT/mirrored.mp4" | cut -d: -f1)
+  # 0 1 0, 1 0 0, 0 0 1; the last column has 30 binary places, the others 16.
+  printf '\0\0\0\0\0\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\100\0\0\0' |
+    dd of="$OUT/mirrored.mp4" bs=1 seek=$((header + 44)) conv=notrunc status=none
+}
+
 # Frames are decoded in another order than shown; several references.
 bframes() {
   mapfile -t input < <(picture 320x240 40)
@@ -198,7 +209,7 @@ mjpeg_422() {
 
 mkdir -p "$OUT"
 if (($# == 0)); then
-  set -- plain rotated bframes full_range untagged untagged_high ten_bit deep_pq deep_hlg deep_av1 deep_odd \
+  set -- plain rotated mirrored bframes full_range untagged untagged_high ten_bit deep_pq deep_hlg deep_av1 deep_odd \
     deep_prores odd offset vfr truncated cut_mkv no_video size_change interlaced aspect cropped rgb rgba yuyv vp9 hevc mjpeg mjpeg_422
 fi
 for name in "$@"; do
