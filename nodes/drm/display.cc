@@ -348,8 +348,9 @@ sdk::Expected<sdk::Process> Display::Process(sdk::Invocation& invocation) {
   shot.placement = *placement;
   shot.fence = *std::move(fence);
   under_way_ = shot.frame.Info();
-  if (under_way_.rotation_degrees != 0 && !std::exchange(rotation_noted_, true)) {
-    context().Note("pictures are shown as they lie: their rotation is not applied");
+  const bool mirrored = (under_way_.flags & SLUICE_FRAME_MIRRORED) != 0;
+  if ((under_way_.rotation_degrees != 0 || mirrored) && !std::exchange(as_they_lie_noted_, true)) {
+    context().Note("pictures are shown as they lie: they are not turned or mirrored as they say");
   }
   if (realtime_) shot.not_before_ns = pacer_.NotBefore(under_way_);
   if (sdk::Status status = screen_->Show(std::move(shot)); !status.ok()) return status;

@@ -82,7 +82,7 @@ class Display final : public sdk::Node<Display>, private ScreenClient {
   PlaneAbility ability_;
   bool realtime_ = false;
   bool started_ = false;
-  bool rotation_noted_ = false;
+  bool as_they_lie_noted_ = false;
 
   // Of the picture under way. Process() and the event thread take turns.
   Pacer pacer_;
