@@ -260,7 +260,8 @@ Result<WireMessage> UnpackFrame(std::span<const std::byte> bytes) {
   info.sequence = wire->sequence;
   info.time_base_num = wire->time_base_num;
   info.time_base_den = wire->time_base_den;
-  info.flags = wire->flags & (SLUICE_FRAME_DISCONTINUITY | SLUICE_FRAME_CORRUPT | SLUICE_FRAME_KEY);
+  info.flags = wire->flags & (SLUICE_FRAME_DISCONTINUITY | SLUICE_FRAME_CORRUPT | SLUICE_FRAME_KEY |
+                              SLUICE_FRAME_MIRRORED);
   info.field_order = wire->field_order;
   info.crop_x = wire->crop_x;
   info.crop_y = wire->crop_y;

@@ -91,7 +91,8 @@ TEST(WireTest, AFrameArrivesWithAllThatTravelsWithIt) {
   info.time_base_num = 1;
   info.time_base_den = 25;
   info.sequence = uint64_t{1} << 40;
-  info.flags = SLUICE_FRAME_KEY;
+  info.flags =
+      SLUICE_FRAME_DISCONTINUITY | SLUICE_FRAME_CORRUPT | SLUICE_FRAME_KEY | SLUICE_FRAME_MIRRORED;
   info.field_order = SLUICE_FIELD_TOP_FIRST;
   info.crop_x = 1;
   info.crop_y = 2;
