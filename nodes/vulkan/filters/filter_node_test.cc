@@ -13,8 +13,44 @@ using ::testing::HasSubstr;
 
 const sluice_format kRgb = MakeFormat(SLUICE_FORMAT_AB24, 96, 64);
 
+/// What a frame may say of how it is meant.
+struct Said {
+  int degrees;
+  bool mirrored;
+};
+constexpr Said kSaid[] = {{90, false}, {270, false}, {0, false}, {180, false},
+                          {90, true},  {270, true},  {0, true},  {180, true}};
+
+sluice_frame_info InfoSaying(const Said& said) {
+  sluice_frame_info info{};
+  info.rotation_degrees = said.degrees;
+  info.flags = SLUICE_FRAME_KEY | (said.mirrored ? SLUICE_FRAME_MIRRORED : 0U);
+  return info;
+}
+
 class FilterNodeTest : public IslandTest {
  protected:
+  /// Sends `picture` as a frame that says so; what comes is to be upright and to say nothing.
+  void ExpectShownAsMeant(const Picture& picture, const Said& said, const sluice_format& format) {
+    FakeFrame* in = Lease(*in_pool_);
+    FakeFrame* out = Lease(*out_pool_);
+    Write(in, picture);
+    in->info = InfoSaying(said);
+    sluice_fence fences[2];
+    ASSERT_EQ(Submit(in, out, fences), SLUICE_OK);
+    ASSERT_EQ(WaitIdle(), SLUICE_OK);
+    Picture got(format);
+    Read(out, got);
+    const Image want = Rotate(ToImage(picture), said.degrees, static_cast<int>(format.width),
+                              static_cast<int>(format.height), said.mirrored);
+    ExpectNear(
+        got, want, 1,
+        "a frame that says " + std::to_string(said.degrees) + (said.mirrored ? ", mirrored" : ""));
+    EXPECT_EQ(out->info.rotation_degrees, 0);
+    EXPECT_EQ(out->info.flags, SLUICE_FRAME_KEY);
+    Return(in);
+    Return(out);
+  }
   /// Sends a frame with this info and returns what the result says of itself.
   sluice_frame_info InfoOf(const sluice_frame_info& info) {
     FakeFrame* in = Lease(*in_pool_);
@@ -98,22 +134,18 @@ TEST_F(FilterNodeTest, AFrameIsTurnedAsItSaysAndThenSaysNothing) {
   ASSERT_EQ(Build(), SLUICE_OK);
   Picture picture(kRgb);
   Fill(picture, Pattern::kNoise);
-  for (const int degrees : {90, 270, 0}) {
-    FakeFrame* in = Lease(*in_pool_);
-    FakeFrame* out = Lease(*out_pool_);
-    Write(in, picture);
-    in->info.rotation_degrees = degrees;
-    sluice_fence fences[2];
-    ASSERT_EQ(Submit(in, out, fences), SLUICE_OK);
-    ASSERT_EQ(WaitIdle(), SLUICE_OK);
-    Picture got(upright);
-    Read(out, got);
-    ExpectNear(got, Rotate(ToImage(picture), degrees, 64, 96), 1,
-               "a frame that says " + std::to_string(degrees));
-    EXPECT_EQ(out->info.rotation_degrees, 0);
-    Return(in);
-    Return(out);
-  }
+  for (const Said& said : kSaid) ExpectShownAsMeant(picture, said, upright);
+}
+
+// A frame is mirrored behind all of its turn, of which the first node does a part.
+TEST_F(FilterNodeTest, WhatAFixedTurnLeavesAFrameToSayShowsItAsMeant) {
+  const sluice_format turned = MakeFormat(SLUICE_FORMAT_AB24, 64, 96);
+  Add("vulkan.rotate", {Text("angle", "90")}, kRgb, turned);
+  Add("vulkan.rotate", {Text("angle", "auto")}, turned, turned);
+  ASSERT_EQ(Build(), SLUICE_OK);
+  Picture picture(kRgb);
+  Fill(picture, Pattern::kNoise);
+  for (const Said& said : kSaid) ExpectShownAsMeant(picture, said, turned);
 }
 
 TEST_F(FilterNodeTest, AFixedTurnLeavesWhatIsStillToDo) {
@@ -121,6 +153,7 @@ TEST_F(FilterNodeTest, AFixedTurnLeavesWhatIsStillToDo) {
   ASSERT_EQ(Build(), SLUICE_OK);
   sluice_frame_info info{};
   info.rotation_degrees = 270;
+  info.flags = SLUICE_FRAME_KEY;
   info.aspect_num = 4;
   info.aspect_den = 3;
   info.pts_ns = 123;
@@ -131,6 +164,12 @@ TEST_F(FilterNodeTest, AFixedTurnLeavesWhatIsStillToDo) {
   EXPECT_EQ(out.pts_ns, 123);
   EXPECT_EQ(out.crop_width, 64U);
   EXPECT_EQ(out.crop_height, 96U);
+  EXPECT_EQ(out.flags, SLUICE_FRAME_KEY);
+  for (const Said& said : kSaid) {
+    const sluice_frame_info left = InfoOf(InfoSaying(said));
+    EXPECT_EQ(left.rotation_degrees, (said.degrees + 270) % 360);
+    EXPECT_EQ(left.flags, InfoSaying(said).flags);
+  }
 }
 
 TEST_F(FilterNodeTest, AStretchedPictureHasStretchedPixels) {

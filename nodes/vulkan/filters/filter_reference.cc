@@ -239,7 +239,7 @@ Image Crop(const Image& in, int width, int height, int x, int y) {
   return FillEach(out, [&](int u, int v) { return in.Clamped(u + x, v + y); });
 }
 
-Image Rotate(const Image& in, int angle, int width, int height) {
+Image Rotate(const Image& in, int angle, int width, int height, bool mirrored) {
   const int w = in.width(), h = in.height();
   const bool turned = angle == 90 || angle == 270;
   Image upright(turned ? h : w, turned ? w : h);
@@ -249,6 +249,7 @@ Image Rotate(const Image& in, int angle, int width, int height) {
     if (angle == 270) return in.at(w - 1 - y, x);
     return in.at(x, y);
   });
+  if (mirrored) upright = Flip(upright, true, false);
   if (upright.width() == width && upright.height() == height) return upright;
   const double s = std::min(static_cast<double>(width) / upright.width(),
                             static_cast<double>(height) / upright.height());

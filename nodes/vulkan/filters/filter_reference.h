@@ -53,8 +53,8 @@ double FromLinear(double v);
 enum class ScaleFilter { kNearest, kBilinear, kBicubic, kMitchell, kLanczos };
 Image Scale(const Image& in, int width, int height, ScaleFilter filter, bool linear);
 Image Crop(const Image& in, int width, int height, int x, int y);
-/// `angle` clockwise, into a picture of this size.
-Image Rotate(const Image& in, int angle, int width, int height);
+/// `angle` clockwise, then left and right exchanged if `mirrored`, into a picture of this size.
+Image Rotate(const Image& in, int angle, int width, int height, bool mirrored = false);
 Image Flip(const Image& in, bool horizontal, bool vertical);
 
 struct Layer {

@@ -139,15 +139,20 @@ float ScaleInfo(const FilterChoices&, const sluice_format& in, const sluice_form
   return 0;
 }
 
-/// The frame's number for the shader: quarters.
+/// The frame's number for the shader: quarters, and 4 more where left and right are exchanged
+/// afterwards.
 float RotateInfo(const FilterChoices& choices, const sluice_format&, const sluice_format& out,
                  sluice_frame_info& info) {
+  const bool by_frame = choices.choice == "auto";
   const int frame = (info.rotation_degrees % 360 + 360) % 360;
-  const int angle = choices.choice == "auto" ? frame / 90 * 90 : std::stoi(choices.choice);
+  const int angle = by_frame ? frame / 90 * 90 : std::stoi(choices.choice);
+  // Frames are mirrored last: what a fixed angle leaves of the turn comes before that, too.
+  const bool mirrored = by_frame && (info.flags & SLUICE_FRAME_MIRRORED) != 0;
   ShowAll(out, info);
   info.rotation_degrees = (frame - angle + 360) % 360;
+  if (mirrored) info.flags &= ~SLUICE_FRAME_MIRRORED;
   if (angle % 180 != 0) std::swap(info.aspect_num, info.aspect_den);
-  return static_cast<float>(angle / 90);
+  return static_cast<float>(angle / 90 + (mirrored ? 4 : 0));
 }
 
 // ---- scale

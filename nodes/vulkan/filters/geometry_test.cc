@@ -18,13 +18,14 @@ class GeometryTest : public FilterTest {
     check.reference = [=](const Image& in) { return Scale(in, width, height, filter, linear); };
     return check;
   }
-  static Check Turning(const char* angle, int degrees, int width, int height) {
-    Check check{std::string("rotate ") + angle + " to " + std::to_string(width) + "x" +
-                    std::to_string(height),
+  static Check Turning(const char* angle, int degrees, int width, int height,
+                       bool mirrored = false) {
+    Check check{std::string("rotate ") + angle + (mirrored ? ", mirrored" : "") + " to " +
+                    std::to_string(width) + "x" + std::to_string(height),
                 RotateSpec()};
     check.params = {Text("angle", angle)};
-    check.numbers = {static_cast<float>(degrees / 90)};
-    check.reference = [=](const Image& in) { return Rotate(in, degrees, width, height); };
+    check.numbers = {static_cast<float>(degrees / 90 + (mirrored ? 4 : 0))};
+    check.reference = [=](const Image& in) { return Rotate(in, degrees, width, height, mirrored); };
     return check;
   }
 };
@@ -132,21 +133,25 @@ TEST_F(GeometryTest, QuarterTurnsAreExactWhereTheSizeIsThatOfTheTurnedPicture) {
 TEST_F(GeometryTest, ATurnedPictureOfAnotherSizeIsShownWholeWithBlackAround) {
   const Image source = WithAlpha(PatternImage(Pattern::kZonePlate, 96, 60));
   for (const int degrees : {0, 90, 180, 270}) {
-    Expect(Turning("auto", degrees, 96, 60), source, SLUICE_FORMAT_AB24, "zone plate");
-    Expect(Turning("auto", degrees, 60, 96), source, SLUICE_FORMAT_AB24, "zone plate");
-    Expect(Turning("auto", degrees, 133, 71), source, SLUICE_FORMAT_AB24, "zone plate");
+    for (const bool mirrored : {false, true}) {
+      for (const auto& [width, height] : {std::pair{96, 60}, std::pair{60, 96}, std::pair{133, 71}})
+        Expect(Turning("auto", degrees, width, height, mirrored), source, SLUICE_FORMAT_AB24,
+               "zone plate");
+    }
   }
   Expect(Turning("90", 90, 150, 90), source, SLUICE_FORMAT_AB24, "zone plate");
 }
 
-/// Orientation by eye: a red corner at the top left goes clockwise.
-TEST_F(GeometryTest, TheAngleIsClockwise) {
+/// Orientation by eye: a red corner at the top left goes clockwise, and then to the other side.
+TEST_F(GeometryTest, TheAngleIsClockwiseAndTheMirrorBehindIt) {
   Image source(32, 16, {0, 0, 0, 1});
   source.at(0, 0) = {1, 0, 0, 1};
   const Picture in = ToPicture(source, MakeFormat(SLUICE_FORMAT_AB24, 32, 16));
   const Picture out(MakeFormat(SLUICE_FORMAT_AB24, 16, 32));
   Run({RotateSpec(), {Text("angle", "90")}, {}, {&in}}, out);
   EXPECT_EQ(ToImage(out).at(15, 0)[0], 1);
+  Run({RotateSpec(), {Text("angle", "auto")}, {1 + 4}, {&in}}, out);
+  EXPECT_EQ(ToImage(out).at(0, 0)[0], 1);
 }
 
 // ---- chains that are one pass
