@@ -410,7 +410,8 @@ void ListFamilies(VkPhysicalDevice physical, List list, uint32_t* count, Propert
   if (properties == nullptr) {
     ++*count;
   } else if (*count < room) {
-    FamilyOf(properties[*count]) = {VK_QUEUE_TRANSFER_BIT, rule->copy_queues, 0, {1, 1, 1}};
+    FamilyOf(properties[*count]) = {
+        VK_QUEUE_TRANSFER_BIT, rule->copy_queues, rule->timestamp_bits, {1, 1, 1}};
     ++*count;
   }
 }

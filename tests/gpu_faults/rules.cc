@@ -73,7 +73,7 @@ DeviceRule& RuleOf(uint32_t index, Rules& rules) {
   for (DeviceRule& device : rules.devices) {
     if (device.index == index) return device;
   }
-  rules.devices.push_back({index, "", std::nullopt, 0, {}, 0});
+  rules.devices.push_back({index, "", std::nullopt, 0, {}, 0, 0});
   return rules.devices.back();
 }
 
@@ -90,6 +90,9 @@ void ParseDevice(std::string_view left, std::string_view right, std::string_view
   } else if (what == "copies") {
     device.copy_queues = static_cast<uint32_t>(Number(right, rule));
     if (device.copy_queues == 0 || device.copy_queues > kMaxCopyQueues) Refuse(rule);
+  } else if (what == "timestamps") {
+    device.timestamp_bits = static_cast<uint32_t>(Number(right, rule));
+    if (device.timestamp_bits > 64) Refuse(rule);
   } else if (what == "api") {
     const size_t point = right.find('.');
     if (point == std::string_view::npos) Refuse(rule);

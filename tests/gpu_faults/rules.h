@@ -23,7 +23,9 @@
 ///   gpu1.api=1.2                               of this version,
 ///   gpu1.without=VK_EXT_...                    and lacks an extension
 ///   gpu1.copies=2                              and has a queue family more, of so many queues that
-///                                              only copy: their work goes to the real queue
+///                                              only copy: their work goes to the real queue,
+///   gpu1.timestamps=36                         and whose timestamps have so many bits (0: it has
+///                                              none)
 namespace sluice::vulkan_faults {
 
 /// One call that goes wrong.
@@ -53,6 +55,7 @@ struct DeviceRule {
   uint32_t api_version = 0;
   std::vector<std::string> without;
   uint32_t copy_queues = 0;
+  uint32_t timestamp_bits = 0;  ///< of the family of those
 };
 
 struct Rules {
