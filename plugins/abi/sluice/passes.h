@@ -14,7 +14,8 @@ extern "C" {
 
 #define SLUICE_PASSES_ID "sluice.passes/1"
 
-/* One dispatch: it reads its sources once and writes its result once. Borrowed for the call. */
+/* One dispatch, or a copy beside them: it reads its sources once and writes its result once.
+ * Borrowed for the call. */
 typedef struct sluice_pass {
   const char *label;       /* "warm + fade + vignette" */
   const char *apart;       /* why it is not one with the pass before it; "" for the first */
