@@ -66,6 +66,31 @@ void VulkanDomain::ChooseBrought(Island& island) {
   }
 }
 
+void VulkanDomain::OpenCopyTimes(Island& island) {
+  if (transfer_in_ == nullptr) return;
+  Status made = island.gpu->times_in.Create(island.input_borders.size());
+  if (made) made = island.gpu->times_out.Create(island.output_borders.size());
+  if (!made)
+    host_.Log(SLUICE_LOG_WARNING, kDomain, "%s: copies are not timed: %s", island.name.c_str(),
+              made.error().message.c_str());
+}
+
+void VulkanDomain::AddCopyTimes(const Island& island, bool is_input, sdk::PassTimeSink& sink) {
+  if (transfer_in_ == nullptr) return;
+  CopyTimes& copies = is_input ? island.gpu->times_in : island.gpu->times_out;
+  copies.Collect(is_input ? *transfer_in_ : transfer_out());
+  const std::vector<Border>& borders = is_input ? island.input_borders : island.output_borders;
+  for (size_t b = 0; b < copies.times().size(); ++b) {
+    const PassTime& time = copies.times()[b];
+    if (time.frames == 0) continue;
+    const Border& border = borders[b];
+    const std::string label =
+        CopyLabel(is_input, island.network.nodes[border.index].name, border.port.name);
+    sink.Add(
+        {label.c_str(), &border.index, 1, 0, time.frames, time.total_ns, time.min_ns, time.max_ns});
+  }
+}
+
 void VulkanDomain::Cross(Island& island, uint32_t index, bool is_input, Bound& bound) {
   if (transfer_in_ == nullptr) return;
   const Border& border = is_input ? island.input_borders[index] : island.output_borders[index];
@@ -80,9 +105,9 @@ void VulkanDomain::Cross(Island& island, uint32_t index, bool is_input, Bound& b
   if (!island.gpu->ring.Fill(place, bytes)) return;
   const VkBuffer host = bound.frame.planes[0];
   if (is_input) {
-    crossing.in.push_back({host, place.buffer(), bytes});
+    crossing.in.push_back({host, place.buffer(), bytes, index});
   } else {
-    crossing.out.push_back({place.buffer(), host, bytes});
+    crossing.out.push_back({place.buffer(), host, bytes, index});
   }
   bound.frame = {AllPlanesIn(place.buffer()), place.serial()};
 }
@@ -107,7 +132,8 @@ Result<uint64_t> VulkanDomain::CopyIn(Island& island) {
   }
   TransferRing::Slot& slot = *crossing.slot;
   const uint64_t after = std::max(crossing.after, slot.computed);
-  auto point = transfer_in_->Submit(
+  auto point = island.gpu->times_in.Submit(
+      *transfer_in_,
       {.copies = crossing.in, .after = queue_->At(after), .waits = crossing.waiting});
   if (!point) return tl::unexpected(TransferFailed(point.error()));
   slot.copied.in = island.last_copies.in = *point;
@@ -129,8 +155,8 @@ void VulkanDomain::CopyOutBehind(Island& island, uint64_t point) {
   if (crossing.slot == nullptr) return;
   crossing.slot->computed = point;
   if (crossing.out.empty()) return;
-  const auto behind =
-      transfer_out().Submit({.copies = crossing.out, .to_host = true, .after = queue_->At(point)});
+  const auto behind = island.gpu->times_out.Submit(
+      transfer_out(), {.copies = crossing.out, .to_host = true, .after = queue_->At(point)});
   int32_t error = 0;
   if (behind) {
     crossing.slot->copied.out = island.last_copies.out = *behind;

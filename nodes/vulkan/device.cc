@@ -99,14 +99,23 @@ int FindTransferFamily(const std::vector<VkQueueFamilyProperties>& families) {
   return -1;
 }
 
+uint64_t TimestampMask(const VkQueueFamilyProperties& family) {
+  const uint32_t bits = family.timestampValidBits;
+  return bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
+}
+
+double TimestampPeriod(VkPhysicalDevice physical) {
+  VkPhysicalDeviceProperties properties;
+  vkGetPhysicalDeviceProperties(physical, &properties);
+  return properties.limits.timestampPeriod;
+}
+
 void DescribeTimestamps(VkPhysicalDevice physical, double period_ns, DeviceInfo& info) {
   const std::vector<VkQueueFamilyProperties> families = QueueFamilies(physical);
   const int family = FindComputeFamily(families);
   if (family < 0) return;
-  const uint32_t bits = families[static_cast<size_t>(family)].timestampValidBits;
-  if (bits == 0) return;
-  info.timestamp_ns = period_ns;
-  info.timestamp_mask = bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
+  info.timestamp_mask = TimestampMask(families[static_cast<size_t>(family)]);
+  if (info.timestamp_mask != 0) info.timestamp_ns = period_ns;
 }
 
 std::string Missing(VkPhysicalDevice physical, uint32_t api_version) {
@@ -362,6 +371,8 @@ Status Device::Open(VkPhysicalDevice physical, bool transfer_queue) {
     queues.push_back(queues.front());
     queues.back().queueFamilyIndex = transfer_.family;
     queues.back().queueCount = std::min(families[transfer_.family].queueCount, 2U);
+    transfer_.timestamp_mask = TimestampMask(families[transfer_.family]);
+    if (transfer_.timestamp_mask != 0) transfer_.timestamp_ns = TimestampPeriod(physical);
   }
   VkPhysicalDeviceVulkan13Features f13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
   f13.synchronization2 = VK_TRUE;
@@ -369,6 +380,8 @@ Status Device::Open(VkPhysicalDevice physical, bool transfer_queue) {
   f13.maintenance4 = VK_TRUE;
   VkPhysicalDeviceVulkan12Features f12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &f13};
   f12.timelineSemaphore = VK_TRUE;
+  // Part of 1.2 everywhere; a queue that only copies cannot reset queries.
+  f12.hostQueryReset = found >= 0 ? VK_TRUE : VK_FALSE;
   std::vector<const char*> extensions = info_.external.extensions;
   if (info_.import_alignment > 0) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   VkDeviceCreateInfo create{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &f12};

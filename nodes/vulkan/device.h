@@ -93,6 +93,8 @@ class Device {
     VkQueue queue = VK_NULL_HANDLE;
     VkQueue second = VK_NULL_HANDLE;  ///< of the same family; null: it has one
     uint32_t family = 0;
+    double timestamp_ns = 0;      ///< of one tick; 0: the family has no timestamps
+    uint64_t timestamp_mask = 0;  ///< the bits that count
   };
   const TransferQueue& transfer() const { return transfer_; }
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "nodes/vulkan/copy_times.h"
 #include "nodes/vulkan/device.h"
 #include "nodes/vulkan/filter_node.h"
 #include "nodes/vulkan/import_cache.h"
@@ -131,6 +132,7 @@ class VulkanDomain {
   /// A frame at the border of an island.
   struct Border {
     const FilterNode* node = nullptr;
+    uint32_t index = 0;         ///< of the node, among the island's
     sluice_port_config port{};  // as configured
     Shape shape;
     bool brought = false;  ///< of an input: the transfer queue brings it to the device
@@ -173,6 +175,8 @@ class VulkanDomain {
   // What crosses the link by the transfer queue.
   bool MayCross(const Border& border) const;
   void ChooseBrought(Island& island);
+  void OpenCopyTimes(Island& island);
+  void AddCopyTimes(const Island& island, bool is_input, sdk::PassTimeSink& sink);
   void Cross(Island& island, uint32_t border, bool is_input, Bound& bound);
   /// Has the transfer wait for the fences of an input that it copies: those from `first` on.
   void HandToTransfer(Island& island, const sluice_fence& fence, size_t first);
@@ -277,10 +281,14 @@ class VulkanDomain::Island final : public NumberSource {
     explicit Resources(const Device& device)
         : waits(device, SemaphoreRing::Use::kWait),
           signals(device, SemaphoreRing::Use::kSignal),
-          ring(device) {}
+          ring(device),
+          times_in(device),
+          times_out(device) {}
     SemaphoreRing waits;
     SemaphoreRing signals;
     TransferRing ring;
+    CopyTimes times_in;   // of transfer_in_
+    CopyTimes times_out;  // of transfer_out()
     std::shared_ptr<Program> program;
     /// Programs that were, and the last submission of each.
     std::vector<std::pair<uint64_t, std::shared_ptr<Program>>> former;

@@ -23,6 +23,20 @@ std::vector<Program::NodeData> DataOf(std::span<const FilterNode* const> nodes) 
   return data;
 }
 
+/// The copies of what is brought over: a pass reads it, so its port is one of its node's.
+void AddCopies(const std::vector<bool>& brought, const sluice_island_desc& desc,
+               std::span<const FilterNode* const> nodes, const Network& network,
+               sdk::PassSink& sink) {
+  for (uint32_t i = 0; i < brought.size(); ++i) {
+    if (!brought[i]) continue;
+    const sluice_island_port& at = desc.inputs[i];
+    const std::string label =
+        CopyLabel(true, network.nodes[at.node].name, nodes[at.node]->input_names()[at.port]);
+    const uint64_t bytes = network.inputs[i].bytes;
+    sink.Add({label.c_str(), "", &at.node, 1, 0, bytes, bytes});
+  }
+}
+
 }  // namespace
 
 VulkanDomain::Island::Island(VulkanDomain& owner)
@@ -49,6 +63,7 @@ Status VulkanDomain::AddBorders(const sluice_island_desc& desc, Island& island) 
       return Fail(SLUICE_E_INVALID_ARGUMENT, "a border of no port");
     Border border;
     border.node = &node;
+    border.index = port.node;
     border.port = is_input ? node.inputs()[port.port] : node.output();
     auto shape = MakeShape(border.port.format, border.port.layout);
     if (!shape) return tl::unexpected(shape.error());
@@ -73,6 +88,7 @@ Status VulkanDomain::AddBorders(const sluice_island_desc& desc, Island& island) 
   for (size_t i = 0; i < island.output_borders.size(); ++i)
     island.network.outputs[i] = island.output_borders[i].shape;
   ChooseBrought(island);
+  OpenCopyTimes(island);
   return {};
 }
 
@@ -212,6 +228,7 @@ sdk::Expected<uint64_t> VulkanDomain::Predict(const sluice_island_desc& desc,
   auto plan = PlanPasses(*network, options);
   if (!plan) return ToStatus(plan.error());
   ExplainBrought(brought, *network, *plan);
+  AddCopies(brought, desc, *nodes, *network, sink);
   for (const Pass& pass : plan->passes) {
     const std::string label = plan->Label(*network, pass);
     const std::vector<uint32_t> of = plan->NodesOf(*network, pass);
@@ -226,6 +243,7 @@ sdk::Expected<uint64_t> VulkanDomain::Predict(const sluice_island_desc& desc,
 sdk::Status VulkanDomain::Measured(const Island& island, sdk::PassTimeSink& sink) {
   if (device_->info().timestamp_ns <= 0)
     return sdk::Status(SLUICE_E_UNSUPPORTED, "the queue has no timestamps");
+  AddCopyTimes(island, true, sink);
   Program& program = *island.gpu->program;
   program.CollectTimes(queue_->completed());
   for (size_t p = 0; p < program.plan().passes.size(); ++p) {
@@ -238,6 +256,7 @@ sdk::Status VulkanDomain::Measured(const Island& island, sdk::PassTimeSink& sink
         time.frames,   time.total_ns, time.frames > 0 ? time.min_ns : 0, time.max_ns};
     sink.Add(out);
   }
+  AddCopyTimes(island, false, sink);
   return {};
 }
 

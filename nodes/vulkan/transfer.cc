@@ -56,9 +56,18 @@ Status TransferQueue::Record(VkCommandBuffer commands, const Work& work) const {
                                        VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, nullptr};
   VkResult result = vk.vkBeginCommandBuffer(commands, &begin);
   if (result != VK_SUCCESS) return FailVk(result, "vkBeginCommandBuffer");
+  uint32_t stamps = 0;
+  // At the stage of the copies: what the submission waits for holds that up, and is not in their
+  // time.
+  const auto stamp = [&] {
+    if (work.stamps != VK_NULL_HANDLE)
+      vk.vkCmdWriteTimestamp2(commands, kCopies, work.stamps, stamps++);
+  };
+  stamp();
   for (const Copy& copy : work.copies) {
     const VkBufferCopy region{0, 0, copy.bytes};
     vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &region);
+    stamp();
   }
   if (work.to_host) {
     // Spec: "Host Access to Device Memory Objects": the semaphore alone does not make writes
@@ -228,6 +237,10 @@ void ExplainBrought(const std::vector<bool>& brought, const Network& network, Pa
     if (first->apart.find(kBroughtOver) != std::string::npos) continue;
     first->apart += (first->apart.empty() ? "" : "; ") + std::string(kBroughtOver);
   }
+}
+
+std::string CopyLabel(bool is_input, const std::string& node, const std::string& port) {
+  return (is_input ? "copy in: " : "copy out: ") + node + "." + port;
 }
 
 }  // namespace sluice::vulkan

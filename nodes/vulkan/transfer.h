@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -29,12 +30,15 @@ class TransferQueue {
     VkBuffer from = VK_NULL_HANDLE;
     VkBuffer to = VK_NULL_HANDLE;
     uint64_t bytes = 0;
+    uint32_t border = 0;  ///< of an island, whose it is: for CopyTimes
   };
   struct Work {
     std::span<const Copy> copies;
     bool to_host = false;                ///< the CPU reads what they write
     TimelinePoint after;                 ///< of the other queue
     std::span<const VkSemaphore> waits;  ///< binary; at most Queue::kMaxWaits
+    /// Of timestamps, before the first copy and behind each; unavailable. Null: none are written.
+    VkQueryPool stamps = VK_NULL_HANDLE;
   };
   /// Requires: `queue` is one of Device::transfer(), and nobody else
   /// uses it. Ownership: borrows the device.
@@ -124,6 +128,8 @@ std::vector<bool> BringOver(const std::vector<bool>& may, const PassOptions& opt
 /// Says of the first passes that read those inputs how they come to the device, and counts the
 /// memory that they come to among the plan's.
 void ExplainBrought(const std::vector<bool>& brought, const Network& network, PassPlan& plan);
+/// What a border's copy is called among the passes: "copy in: blur.in".
+std::string CopyLabel(bool is_input, const std::string& node, const std::string& port);
 
 }  // namespace sluice::vulkan
 

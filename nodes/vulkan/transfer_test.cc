@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "nodes/vulkan/copy_times.h"
 #include "nodes/vulkan/domain.h"
 #include "nodes/vulkan/island_testing.h"
 #include "nodes/vulkan/transfer.h"
@@ -19,7 +21,7 @@
 namespace sluice::vulkan::testing {
 namespace {
 
-constexpr char kCard[] = "gpu0.type=discrete;gpu0.copies=";
+constexpr char kCard[] = "gpu0.type=discrete;";
 const sluice_format kRgb = MakeFormat(SLUICE_FORMAT_AB24, 96, 40);
 const sluice_format kYuv = MakeFormat(SLUICE_FORMAT_NV12, 96, 40);
 
@@ -29,6 +31,7 @@ struct Card {
   bool staging = false;     ///< nothing can be imported
   bool transfer = true;     ///< SLUICE_VULKAN_TRANSFER
   int queues = 2;           ///< that only copy
+  int timestamps = 64;      ///< bits of theirs; 0: they have none
 };
 
 /// The environment of a domain that is about to be opened.
@@ -40,7 +43,9 @@ class CardEnvironment {
     // newer ones.
     Set("VK_LAYER_PATH", "/usr/share/vulkan/explicit_layer.d:" + ours);
     Set("VK_INSTANCE_LAYERS", "VK_LAYER_KHRONOS_validation:VK_LAYER_SLUICE_faults");
-    Set("SLUICE_VULKAN_FAULTS", kCard + std::to_string(card.queues) + ";" + card.faults);
+    Set("SLUICE_VULKAN_FAULTS", kCard + ("gpu0.copies=" + std::to_string(card.queues)) +
+                                    ";gpu0.timestamps=" + std::to_string(card.timestamps) + ";" +
+                                    card.faults);
     // The layer takes a submission that failed for one that was made.
     if (!card.faults.empty()) {
       Set("SLUICE_VULKAN_VALIDATION", "0");
@@ -83,6 +88,35 @@ Chain Passes() {
           {"vulkan.look", {Text("look", "negative")}},
           {"vulkan.sharpen"}};
 }
+
+/// A step of an island, as it is predicted or measured.
+struct Row {
+  std::string label;
+  std::vector<uint32_t> nodes;
+  friend bool operator==(const Row&, const Row&) = default;
+};
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << row.label << ::testing::PrintToString(row.nodes);
+}
+struct Predicted {
+  Row row;
+  std::string apart;
+  uint64_t bytes_read;
+  uint64_t bytes_written;
+};
+struct Measured {
+  Row row;
+  sluice_pass_time time;
+};
+template <typename T>
+std::vector<Row> RowsOf(const std::vector<T>& steps) {
+  std::vector<Row> rows;
+  for (const T& step : steps) rows.push_back(step.row);
+  return rows;
+}
+bool IsCopy(const Row& row) { return row.label.starts_with("copy "); }
+const Row kCopyIn{"copy in: node.in", {0}};
+const Row kCopyOut{"copy out: node.out", {0}};
 
 /// A picture that tells one from the next.
 Picture Numbered(const sluice_format& format, int number) {
@@ -130,6 +164,51 @@ class TransferTest : public IslandTest {
     Picture result = RunOnce(picture);
     Close();
     return result;
+  }
+  static const sluice_passes& Api() {
+    return *static_cast<const sluice_passes*>(sluice_plugin.get_factory(SLUICE_PASSES_ID));
+  }
+  /// Of the chain that was added, whose frames all have one format.
+  std::vector<Predicted> Predict() {
+    const Description island(*this);
+    std::vector<Predicted> steps;
+    const sluice_pass_sink sink{&steps, [](void* self, const sluice_pass* pass) {
+                                  static_cast<std::vector<Predicted>*>(self)->push_back(
+                                      {{pass->label, {pass->nodes, pass->nodes + pass->node_count}},
+                                       pass->apart,
+                                       pass->bytes_read,
+                                       pass->bytes_written});
+                                }};
+    uint64_t inner = 0;
+    EXPECT_EQ(Api().predict(domain_.self, &island.desc, &from_, &from_, &sink, &inner), SLUICE_OK);
+    return steps;
+  }
+  std::vector<Measured> Measure() {
+    std::vector<Measured> steps;
+    const sluice_pass_time_sink sink{
+        &steps, [](void* self, const sluice_pass_time* time) {
+          static_cast<std::vector<Measured>*>(self)->push_back(
+              {{time->label, {time->nodes, time->nodes + time->node_count}}, *time});
+        }};
+    EXPECT_EQ(Api().measured(domain_.self, island_, &sink), SLUICE_OK);
+    return steps;
+  }
+  std::vector<Measured> MeasureCopies() {
+    std::vector<Measured> steps = Measure();
+    std::erase_if(steps, [](const Measured& step) { return !IsCopy(step.row); });
+    return steps;
+  }
+  /// Each of so many samples, none of which took longer than all of them may.
+  static void ExpectTimes(const std::vector<Measured>& copies, uint64_t frames, int64_t limit_ns) {
+    for (const auto& [row, time] : copies) {
+      SCOPED_TRACE(row.label);
+      EXPECT_EQ(time.frames, frames);
+      EXPECT_GT(time.min_ns, 0U);
+      EXPECT_LE(time.min_ns, time.max_ns);
+      EXPECT_LE(time.min_ns * frames, time.total_ns);
+      EXPECT_GE(time.max_ns * frames, time.total_ns);
+      EXPECT_LT(time.total_ns, static_cast<uint64_t>(limit_ns));
+    }
   }
   int32_t StatusOf(const sluice_fence& fence) {
     return host_.host().timelines()->status(fence.timeline, fence.point);
@@ -268,12 +347,16 @@ TEST_P(InFlightTest, MoreFramesThanSlotsAreUnderWayAndEachIsRight) {
     pictures.push_back(Numbered(kRgb, i));
     wants.push_back(RunOnce(pictures.back()));
   }
+  const int64_t began = sdk_now_ns();
   for (int round = 0; round < 20; ++round) {
     std::vector<Firing> firings;
     for (const Picture& picture : pictures) firings.push_back(Fire(picture));
     ASSERT_EQ(WaitIdle(), SLUICE_OK);
     for (int i = 0; i < kFrames; ++i) Finish(firings[i], wants[i]);
   }
+  const std::vector<Measured> copies = MeasureCopies();
+  EXPECT_EQ(copies.size(), GetParam().card.staging ? 2U : 1U);
+  ExpectTimes(copies, 1 + 20 * kFrames / CopyTimes::kTimedOneIn, sdk_now_ns() - began);
 }
 
 TEST_P(InFlightTest, PoolsAreForgottenWhileTheirFramesAreUnderWay) {
@@ -371,6 +454,135 @@ TEST_F(TransferTest, WhatAnIslandWritesIsCopiedForTheNextWithoutAWait) {
   }
 }
 
+// ---- the plan and the report
+
+struct Report {
+  const char* name;
+  Chain chain;
+  Card card;
+  std::vector<Row> copies;
+};
+void PrintTo(const Report& report, std::ostream* out) { *out << report.name; }
+
+class ReportTest : public TransferTest, public ::testing::WithParamInterface<Report> {};
+
+TEST_P(ReportTest, OneFiringOfSixteenIsTimedAndNoneIsLost) {
+  OpenCard(GetParam().card);
+  if (domain_.self == nullptr) return;
+  ASSERT_EQ(BuildChain(GetParam().chain, kRgb), SLUICE_OK);
+  EXPECT_TRUE(MeasureCopies().empty());
+  const Picture picture = Numbered(kRgb, 4);
+  const int64_t began = sdk_now_ns();
+  for (uint64_t firings = 1; firings <= 2 * CopyTimes::kTimedOneIn + 1; ++firings) {
+    (void)RunOnce(picture);
+    if (firings % 8 != 1) continue;
+    const std::vector<Measured> copies = MeasureCopies();
+    EXPECT_EQ(RowsOf(copies), GetParam().copies);
+    ExpectTimes(copies, 1 + (firings - 1) / CopyTimes::kTimedOneIn, sdk_now_ns() - began);
+  }
+}
+
+const Row kLastCopyOut{"copy out: node.out", {3}};
+INSTANTIATE_TEST_SUITE_P(
+    , ReportTest,
+    ::testing::Values(
+        Report{"Imported", Blur(), {}, {kCopyIn}},
+        Report{"Staged", Blur(), {.staging = true}, {kCopyIn, kCopyOut}},
+        Report{"StagedByOneQueue", Blur(), {.staging = true, .queues = 1}, {kCopyIn, kCopyOut}},
+        Report{"StagedChain", Passes(), {.staging = true}, {kCopyIn, kLastCopyOut}},
+        Report{"LeftWhereItLies", Negative(), {}, {}},
+        Report{"WithoutTheQueue", Blur(), {.transfer = false}, {}},
+        Report{"WithoutTimestamps", Blur(), {.staging = true, .timestamps = 0}, {}}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
+TEST_F(TransferTest, OfATimestampOnlyTheBitsCountThatTheFamilyHas) {
+  OpenCard({.staging = true, .timestamps = 8});
+  if (domain_.self == nullptr) return;
+  ASSERT_EQ(BuildChain(Blur(), kRgb), SLUICE_OK);
+  for (int i = 0; i < 8 * static_cast<int>(CopyTimes::kTimedOneIn); ++i)
+    (void)RunOnce(Numbered(kRgb, i % 8));
+  const std::vector<Measured> copies = MeasureCopies();
+  EXPECT_EQ(RowsOf(copies), (std::vector<Row>{kCopyIn, kCopyOut}));
+  for (const Measured& copy : copies) {
+    EXPECT_EQ(copy.time.frames, 8U);
+    EXPECT_LE(static_cast<double>(copy.time.max_ns),
+              255 * domain().device().transfer().timestamp_ns);
+  }
+}
+
+/// A transfer queue alone, whose first copy can be held back.
+TEST_F(TransferTest, ACopyThatIsNotOverWhenItIsTheNextOnesTurnKeepsItsTime) {
+  const CardEnvironment environment({});
+  DeviceOptions options = DeviceOptionsFromEnvironment();
+  options.transfer_queue = true;
+  const auto device = Device::Create(options);
+  if (!device) GTEST_SKIP() << device.error().message;
+  auto queue = TransferQueue::Create(**device, (*device)->transfer().queue);
+  ASSERT_TRUE(queue);
+  const auto from = Memory::AllocateForTransfers(**device, 4096);
+  const auto to = Memory::AllocateForTransfers(**device, 4096);
+  ASSERT_TRUE(from && to);
+  TimelineSemaphore gate(**device);
+  ASSERT_TRUE(gate.Create());
+  CopyTimes times(**device);
+  ASSERT_TRUE(times.Create(2));
+  const auto submit = [&](uint32_t border, const TimelinePoint& after) {
+    const TransferQueue::Copy copy{from->buffer(), to->buffer(), 4096, border};
+    EXPECT_TRUE(times.Submit(**queue, {.copies = {&copy, 1}, .after = after}));
+  };
+  using Frames = std::vector<uint64_t>;
+  const auto frames = [&] {
+    times.Collect(**queue);
+    return Frames{times.times()[0].frames, times.times()[1].frames};
+  };
+  submit(0, gate.At(1));
+  EXPECT_EQ(frames(), (Frames{0, 0}));
+  for (uint64_t i = 0; i < CopyTimes::kTimedOneIn; ++i)
+    submit(1, (*queue)->At((*queue)->submitted()));
+  const VkSemaphoreSignalInfo open{VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, nullptr, gate.handle(),
+                                   1};
+  ASSERT_EQ((*device)->vk().vkSignalSemaphore((*device)->handle(), &open), VK_SUCCESS);
+  const auto finish = [&] {
+    return (*queue)->WaitFor((*queue)->submitted(),
+                             std::chrono::steady_clock::now() + std::chrono::seconds(20));
+  };
+  ASSERT_TRUE(finish());
+  EXPECT_EQ(frames(), (Frames{1, 0}));
+  for (uint64_t i = 0; i < CopyTimes::kTimedOneIn; ++i)
+    submit(1, (*queue)->At((*queue)->submitted()));
+  ASSERT_TRUE(finish());
+  EXPECT_EQ(frames(), (Frames{1, 1}));
+  EXPECT_EQ((*device)->validation_messages(), 0U);
+  // As the domain's end does.
+  (void)(*device)->vk().vkDeviceWaitIdle((*device)->handle());
+}
+
+TEST_F(TransferTest, ThePlanHasTheCopyWithItsBytesInFrontOfThePassesAndTheReportHasTheSame) {
+  OpenCard();
+  if (domain_.self == nullptr) return;
+  ASSERT_EQ(BuildChain(Blur(), kRgb), SLUICE_OK);
+  const std::vector<Predicted> plan = Predict();
+  ASSERT_GE(plan.size(), 2U);
+  EXPECT_EQ(plan[0].row, kCopyIn);
+  EXPECT_EQ(plan[0].apart, "");
+  EXPECT_EQ(plan[0].bytes_read, 96U * 40 * 4);
+  EXPECT_EQ(plan[0].bytes_written, 96U * 40 * 4);
+  EXPECT_EQ(plan[1].apart, "the transfer queue brings host memory over first");
+  for (size_t i = 1; i < plan.size(); ++i) EXPECT_FALSE(IsCopy(plan[i].row));
+  (void)RunOnce(Numbered(kRgb, 1));
+  EXPECT_EQ(RowsOf(Measure()), RowsOf(plan));
+}
+
+TEST_F(TransferTest, ThePlanHasNoCopyOfWhatIsLeftWhereItLies) {
+  for (const bool transfer : {true, false}) {
+    OpenCard({.transfer = transfer});
+    if (domain_.self == nullptr) return;
+    ASSERT_EQ(BuildChain(transfer ? Negative() : Blur(), kRgb), SLUICE_OK);
+    for (const Predicted& step : Predict()) EXPECT_FALSE(IsCopy(step.row)) << step.row.label;
+    Close();
+  }
+}
+
 /// Of a staged firing, the 1st submission copies in, the 2nd has the kernels, the 3rd copies out.
 class RefusalTest : public TransferTest {
  protected:
@@ -418,6 +630,40 @@ TEST_F(RefusalTest, ACopyOutThatIsRefusedFailsTheFrameAndTheNextIsWell) {
   });
 }
 
+TEST_F(TransferTest, ACopyThatIsRefusedWhenItIsItsTurnHasNoTimeAndTheNextHas) {
+  constexpr int kOfAFiring = 3;
+  constexpr int kTimed = static_cast<int>(CopyTimes::kTimedOneIn);
+  OpenCard({"vkQueueSubmit2@" + std::to_string(kOfAFiring * kTimed + 1) +
+                "=VK_ERROR_OUT_OF_DEVICE_MEMORY",
+            true});
+  if (domain_.self == nullptr) return;
+  ASSERT_EQ(BuildChain(Blur(), kRgb), SLUICE_OK);
+  const Picture picture = Numbered(kRgb, 2);
+  const int64_t began = sdk_now_ns();
+  for (int i = 0; i < kTimed; ++i) (void)RunOnce(picture);
+  const Firing refused = Fire(picture);
+  EXPECT_EQ(refused.code, SLUICE_E_RESOURCE_EXHAUSTED);
+  End(refused);
+  ExpectTimes(MeasureCopies(), 1, sdk_now_ns() - began);
+  for (int i = 0; i < kTimed; ++i) (void)RunOnce(picture);
+  ASSERT_EQ(MeasureCopies().size(), 2U);
+  ExpectTimes(MeasureCopies(), 2, sdk_now_ns() - began);
+}
+
+TEST_F(TransferTest, WithoutQueriesFramesCrossAndAreNotTimed) {
+  // Those of the passes are the 3rd.
+  for (const char* call : {"1", "2"}) {
+    OpenCard({std::string("vkCreateQueryPool@") + call + "=VK_ERROR_OUT_OF_DEVICE_MEMORY", true});
+    if (domain_.self == nullptr) return;
+    ASSERT_EQ(BuildChain(Blur(), kRgb), SLUICE_OK);
+    (void)RunOnce(Numbered(kRgb, 1));
+    EXPECT_EQ(domain().transfers(), 2U);
+    EXPECT_EQ(RowsOf(MeasureCopies()),
+              call[0] == '1' ? std::vector<Row>{} : std::vector<Row>{kCopyIn});
+    Close();
+  }
+}
+
 TEST_F(TransferTest, WithoutMemoryForTheRingFramesGoOverTheLink) {
   OpenCard({.transfer = false});
   if (domain_.self == nullptr) return;
@@ -434,6 +680,7 @@ TEST_F(TransferTest, WithoutMemoryForTheRingFramesGoOverTheLink) {
 class LossTest : public TransferTest, public ::testing::WithParamInterface<int> {};
 
 TEST_P(LossTest, AFrameIsRightOrFailsAndNothingWaitsForALostDevice) {
+  const int64_t opened = sdk_now_ns();
   OpenCard({"vkQueueSubmit2@" + std::to_string(GetParam()) + "=VK_ERROR_DEVICE_LOST", true});
   if (domain_.self == nullptr) return;
   ASSERT_EQ(BuildChain(Blur(), kRgb, 8), SLUICE_OK);
@@ -455,6 +702,8 @@ TEST_P(LossTest, AFrameIsRightOrFailsAndNothingWaitsForALostDevice) {
     End(firing);
   }
   EXPECT_GT(failed, 0U);
+  for (const auto& [row, time] : MeasureCopies())
+    EXPECT_LT(time.total_ns, static_cast<uint64_t>(sdk_now_ns() - opened)) << row.label;
 }
 
 INSTANTIATE_TEST_SUITE_P(InACopyInKernelsOrACopyOut, LossTest, ::testing::Range(10, 16));

@@ -372,7 +372,8 @@ edges: [ source -> blur -> sums ]
   }
   Outcome OnCard(std::vector<std::string> arguments, const std::string& faults = "",
                  std::vector<std::string> environment = {}) {
-    Invocation invocation = With(std::move(arguments), "gpu0.type=discrete;gpu0.copies=2" + faults);
+    Invocation invocation =
+        With(std::move(arguments), "gpu0.type=discrete;gpu0.copies=2;gpu0.timestamps=64" + faults);
     invocation.environment.insert(invocation.environment.end(), environment.begin(),
                                   environment.end());
     return Sluice(invocation);
@@ -387,6 +388,23 @@ TEST_F(CardTest, ThePlanSaysWhatTheTransferQueueBringsOver) {
   const Outcome without = OnCard({"plan", Blur()}, "", {"SLUICE_VULKAN_TRANSFER=0"});
   EXPECT_THAT(without.out, AllOf(HasSubstr("host memory is brought over first"),
                                  Not(HasSubstr("transfer queue"))));
+}
+
+TEST_F(CardTest, TheReportHasTheStepsOfThePlanWithTheTimeOfTheCopy) {
+  const Json planned = Parse(OnCard({"plan", "--json", Blur()}))["islands"][0]["passes"];
+  const Outcome run = OnCard({"run", "--json", "--force", Blur()});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const Json measured = Parse(run)["passes"];
+  ASSERT_EQ(measured.size(), planned.size()) << run.out;
+  for (size_t i = 0; i < planned.size(); ++i) EXPECT_EQ(measured[i]["label"], planned[i]["label"]);
+  const Json copy = measured[0];
+  EXPECT_EQ(copy["label"], "copy in: blur.in");
+  EXPECT_EQ(copy["nodes"], Json({"blur"}));
+  EXPECT_GT(uint64_t(copy["frames"]), 0U);
+  EXPECT_GT(double(copy["min_us"]), 0.0);
+  // YU12, and the padding of its rows.
+  EXPECT_GE(uint64_t(planned[0]["bytes_read"]), 64U * 48 * 3 / 2);
+  EXPECT_EQ(planned[0]["bytes_read"], planned[0]["bytes_written"]);
 }
 
 TEST_F(CardTest, PicturesAreTheSameWhicheverWayTheyCross) {
