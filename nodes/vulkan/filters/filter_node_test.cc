@@ -172,6 +172,13 @@ TEST_F(FilterNodeTest, AFixedTurnLeavesWhatIsStillToDo) {
   }
 }
 
+TEST_F(FilterNodeTest, WhatIsLeftOfATurnThatIsNoQuarterGoesTheOtherWayBehindTheMirror) {
+  Add("vulkan.rotate", {Text("angle", "auto")}, kRgb, MakeFormat(SLUICE_FORMAT_AB24, 64, 96));
+  ASSERT_EQ(Build(), SLUICE_OK);
+  EXPECT_EQ(InfoOf(InfoSaying({100, false})).rotation_degrees, 10);
+  EXPECT_EQ(InfoOf(InfoSaying({100, true})).rotation_degrees, 350);
+}
+
 TEST_F(FilterNodeTest, AStretchedPictureHasStretchedPixels) {
   Add("vulkan.scale", {Text("filter", "bilinear")}, kRgb, MakeFormat(SLUICE_FORMAT_AB24, 48, 64));
   // Inside of the island the frames' words go along, too.

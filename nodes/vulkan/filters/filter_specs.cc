@@ -149,7 +149,9 @@ float RotateInfo(const FilterChoices& choices, const sluice_format&, const sluic
   // Frames are mirrored last: what a fixed angle leaves of the turn comes before that, too.
   const bool mirrored = by_frame && (info.flags & SLUICE_FRAME_MIRRORED) != 0;
   ShowAll(out, info);
-  info.rotation_degrees = (frame - angle + 360) % 360;
+  // Of a turn that is no quarter: behind the mirror it goes the other way.
+  const int left = mirrored ? angle - frame : frame - angle;
+  info.rotation_degrees = (left + 360) % 360;
   if (mirrored) info.flags &= ~SLUICE_FRAME_MIRRORED;
   if (angle % 180 != 0) std::swap(info.aspect_num, info.aspect_den);
   return static_cast<float>(angle / 90 + (mirrored ? 4 : 0));
