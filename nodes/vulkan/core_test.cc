@@ -242,7 +242,6 @@ TEST(WaitAheadTest, NothingIsSleptOverUntilItIsKnownHowLongTheyTake) {
 TEST(WaitAheadTest, ShortSubmissionsAreSleptOverTogetherButHalfOfThemAtMost) {
   WaitAhead ahead;
   ahead.Completed(1, 40'000);
-  EXPECT_EQ(ahead.SleepNs(1), 0U);
   EXPECT_EQ(ahead.SleepNs(3), 40'000U);
   EXPECT_EQ(ahead.SleepNs(8), 160'000U);
   EXPECT_EQ(ahead.SleepNs(100), WaitAhead::kBatchNs);
@@ -261,8 +260,46 @@ TEST(WaitAheadTest, SlowerIsBelievedAtOnceAndFasterInTime) {
   // None of them came within that time.
   ahead.Completed(0, 2 * WaitAhead::kBatchNs);
   EXPECT_EQ(ahead.SleepNs(100), 0U);
+  ahead.Completed(1, 1'000);
   for (int i = 0; i < 20; ++i) ahead.Completed(1, 25'000);
   EXPECT_GT(ahead.SleepNs(100), 4U * 25'000);
+}
+
+/// Sleeps over single submissions that take `takes` each; a sleep is longer than asked for by what
+/// the kernel takes. Returns how late the news of the last hundred were in the mean, in ns.
+double LatenessOfSingles(WaitAhead& ahead, uint64_t takes) {
+  constexpr uint64_t kOversleep = 6'000;
+  constexpr int kAll = 600, kLast = 100;
+  double late = 0;
+  for (int i = 0; i < kAll; ++i) {
+    uint64_t spent = 0;
+    while (spent < takes) {
+      const uint64_t sleep = ahead.SleepNs(1);
+      const uint64_t elapsed = sleep > 0 ? sleep + kOversleep : takes - spent;
+      spent += elapsed;
+      ahead.Completed(spent >= takes ? 1 : 0, elapsed);
+    }
+    if (i >= kAll - kLast) late += static_cast<double>(spent - takes) / kLast;
+  }
+  return late;
+}
+
+TEST(WaitAheadTest, ASingleOneIsSleptOverAndHowLongItTakesIsFollowed) {
+  WaitAhead ahead;
+  for (const uint64_t takes : {60'000U, 150'000U, 30'000U}) {
+    EXPECT_LT(LatenessOfSingles(ahead, takes), 10'000) << takes;
+    EXPECT_GT(ahead.SleepNs(1), takes / 2) << "with the driver, or too often";
+  }
+}
+
+TEST(WaitAheadTest, WhatDoesNotComeIsWaitedForWithTheDriver) {
+  WaitAhead ahead;
+  ahead.Completed(1, 50'000);
+  int looks = 0;
+  for (uint64_t sleep = ahead.SleepNs(1); sleep > 0; sleep = ahead.SleepNs(1)) {
+    ASSERT_LT(++looks, 30);
+    ahead.Completed(0, sleep);
+  }
 }
 
 /// Two passes, the second reading what the first writes; returns what the validation layer says.

@@ -84,14 +84,15 @@ Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64
   submit.signalSemaphoreInfoCount = work.signal != VK_NULL_HANDLE ? 2 : 1;
   submit.pSignalSemaphoreInfos = signals;
 
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (lost_) return tl::unexpected(Lost());
+  const std::lock_guard<std::mutex> submitting(submit_mutex_);
+  if (lost()) return tl::unexpected(Lost());
   const uint64_t point = submitted_ + 1;
   signals[0].value = point;
   prepare(point);
   const VkResult result = device_.vk().vkQueueSubmit2(device_.queue(), 1, &submit, VK_NULL_HANDLE);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (result != VK_SUCCESS) {
-    lost_ = result == VK_ERROR_DEVICE_LOST;
+    lost_ |= result == VK_ERROR_DEVICE_LOST;
     lock.unlock();
     changed_.notify_all();  // what is under way ends here too
     return FailVk(result, device_.info().name + ": vkQueueSubmit2");
@@ -136,7 +137,14 @@ bool Queue::lost() const {
 }
 
 uint64_t Queue::submitted() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  std::lock_guard<std::mutex> lock(submit_mutex_);
+  return submitted_;
+}
+
+uint64_t Queue::EndSubmissions() {
+  const std::lock_guard<std::mutex> submitting(submit_mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  lost_ = true;
   return submitted_;
 }
 
@@ -162,12 +170,13 @@ void Queue::Run() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] {
-      idle_ = !stopping_ && (told_lost_ || (!lost_ && submitted_ == announced_));
+      // The device may be done with what Submit has not come to note.
+      idle_ = !stopping_ && (told_lost_ || (!lost_ && submitted_ <= announced_));
       return !idle_;
     });
     if (stopping_) return;
     const uint64_t before = announced_;
-    const std::chrono::nanoseconds sleep(ahead_.SleepNs(submitted_ - before));
+    const std::chrono::nanoseconds sleep(ahead_.SleepNs(std::max(submitted_, before) - before));
     const bool lost = lost_;
     lock.unlock();
     const uint64_t began_ns = NowNs();
@@ -183,16 +192,10 @@ void Queue::Run() {
     ahead_.Completed(now - before, NowNs() - began_ns);
     // The listener first: whoever sees the queue idle may rely on it having been told.
     if (now > before) listener_.completed(now);
+    if (!alive) listener_.lost(now + 1, EndSubmissions(), Lost());
     lock.lock();
     announced_ = now;
-    if (!alive) {
-      lost_ = true;
-      const uint64_t last = submitted_;
-      lock.unlock();
-      listener_.lost(now + 1, last, Lost());
-      lock.lock();
-      told_lost_ = true;
-    }
+    told_lost_ |= !alive;
     changed_.notify_all();
   }
 }

@@ -86,13 +86,18 @@ class Queue {
   Error Lost() const;
   /// False: the device is lost.
   bool Refresh() const;
+  /// The device is lost: nothing is submitted from now on. The last point that was.
+  uint64_t EndSubmissions();
 
   const Device& device_;
   const Listener listener_;
   TimelineSemaphore timeline_;
+  /// Who submits: the driver takes its time, in which the waiter does not stand in line. Before
+  /// mutex_.
+  mutable std::mutex submit_mutex_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  uint64_t submitted_ = 0;
+  uint64_t submitted_ = 0;  // changed under both: read under either
   uint64_t announced_ = 0;  // what the listener knows
   bool idle_ = false;       // the waiter waits for a submission
   bool stopping_ = false;
