@@ -33,12 +33,17 @@ struct Workgroup {
   uint32_t rows;
 };
 
-/// What memory limits is fastest with many small groups, arithmetic with loads far ahead of it
-/// (docs/benchmarks.md, "Chains of GPU filters").
+bool HasHalves(const Pass& pass) {
+  return pass.result.pixels == Pixels::kRgba16f ||
+         (!pass.sample && pass.inputs[0].shape.pixels == Pixels::kRgba16f);
+}
+
+/// What memory limits is fastest with many small groups, arithmetic with four pixels a thread,
+/// which are two rows where 16 bytes are two of them (docs/benchmarks.md, "Chains of GPU filters").
 Workgroup WorkgroupOf(const Pass& pass) {
   constexpr size_t kFew = 2;
   if (!pass.sample && pass.tail.size() <= kFew) return {32, 4, 1};
-  return {32, 8, 2};
+  return {32, 8, HasHalves(pass) ? 2U : 1U};
 }
 
 std::string Marked(std::string_view name, std::string_view mark, uint32_t number) {
@@ -99,9 +104,7 @@ class Writer {
             ", kGroupY = " + std::to_string(group.y) + ", kRows = " + std::to_string(group.rows) +
             ";\n";
     Add("plain.glsl");
-    const bool halves = pass_.result.pixels == Pixels::kRgba16f ||
-                        (!pass_.sample && pass_.inputs[0].shape.pixels == Pixels::kRgba16f);
-    text_.pixels_across = group.x * (halves ? 2 : 4);
+    text_.pixels_across = group.x * (HasHalves(pass_) ? 2 : 4);
     text_.pixels_down = group.y * group.rows;
   }
 
@@ -159,7 +162,7 @@ class Writer {
     Add("formats.glsl");
     Add("result.glsl");
     works_ = work;
-    if (!text_.settled.empty()) out_ += "bool settled_;\n";
+    if (!text_.settled.empty()) out_ += "bool settled_ = false;\n";
   }
 
   /// Whether it reads or writes what is only between the passes of filters.
@@ -260,9 +263,8 @@ class Writer {
     const std::string table = Marked("table", kStageMark, number);
     const std::string frame = Marked("frameSize", kStageMark, number);
     AddParam(ref, param, text_.params[number].at);
-    // A user's text may have a name of its own for something else.
-    if (names.emplace("limited", Marked("limited", kStageMark, number)).second)
-      out_ += "const bool " + names["limited"] + " = " + limited + ";\n";
+    names["sluiceLimited"] = Marked("sluiceLimited", kStageMark, number);
+    out_ += "const bool " + names["sluiceLimited"] + " = " + limited + ";\n";
     out_ += "vec4 " + table + "(int i) { return tables_[" + std::to_string(table_at_[ref.node]) +
             " + i]; }\n";
     out_ += "ivec2 " + frame + "() { return " + size + "; }\n";

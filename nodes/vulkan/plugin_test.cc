@@ -211,6 +211,22 @@ TEST(VulkanNodeTest, AShaderFileThatIsNotThereIsNamed) {
             std::string::npos);
 }
 
+TEST(VulkanNodeTest, AShadersNamesMayBeThoseThatTheTextAroundItHas) {
+  const auto expect_taken = [](const std::string& source, const std::string& params) {
+    FakeHost host;
+    const TestNode node(host, "vulkan.shader",
+                        {Text("source", source.c_str()), Text("params", params.c_str())});
+    EXPECT_EQ(node.created, SLUICE_OK) << source << ": " << node.error;
+  };
+  for (const std::string name : {"limited", "settled", "run", "work", "words"}) {
+    expect_taken("float " + name + "(float x) { return x; }\n" +
+                     "vec3 shade(vec3 c, ivec2 p) { return c * " + name + "(0.5); }",
+                 "{}");
+    expect_taken("vec3 shade(vec3 c, ivec2 p) { return c * " + name + "; }",
+                 "{\"" + name + "\": 0.5}");
+  }
+}
+
 TEST(VulkanNodeTest, AShadersParametersMustBeNumbersWithNamesOfGlsl) {
   const sluice_param source = Text("source", "vec3 shade(vec3 c, ivec2 p) { return c; }");
   EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", R"({"a b": 1})")}).find("a b"),

@@ -100,8 +100,9 @@ struct Program::Recording {
   std::vector<uint64_t> key;          // serials of its frames; empty: nobody's
   uint64_t point = 0;
   uint64_t used = 0;
-  bool stamped = false;  // it has timestamps
-  bool untimed = true;   // its timestamps have been taken, or there are none
+  std::vector<float> numbers;  // of all kernels, as they lie in its uniform bytes; empty: not yet
+  bool stamped = false;        // it has timestamps
+  bool untimed = true;         // its timestamps have been taken, or there are none
 };
 
 Program::Program(const Device& device, Network network, std::vector<NodeData> nodes)
@@ -223,6 +224,8 @@ Status Program::BuildKernel(KernelLibrary& kernels, const Pass& pass, bool settl
   if (!pipeline) return tl::unexpected(pipeline.error());
   kernel.pipeline = *pipeline;
   kernel.block_at = block_bytes_;
+  kernel.numbers_at = gathered_.size();
+  gathered_.resize(gathered_.size() + kernel.text.floats);
   const uint64_t bytes = HeaderBytes(kernel.text) + uint64_t{kernel.text.floats} * 4;
   if (bytes > device_.info().max_uniform_range) {
     return Fail(SLUICE_E_UNSUPPORTED, "a pass with " + std::to_string(kernel.text.floats) +
@@ -493,23 +496,28 @@ void Program::WriteGeometry(const Recording& recording, uint32_t pass, bool one_
   std::memcpy(at, header.data(), header.size() * kVectorBytes);
 }
 
-void Program::WriteNumbers(const Recording& recording, const NumberSource& numbers) {
+// The device's memory is far for the CPU, and numbers mostly stay: it is written when they differ.
+void Program::WriteNumbers(Recording& recording, const NumberSource& numbers) {
   for (uint32_t n = 0; n < nodes_.size(); ++n) {
     if (!numbers_[n].empty()) numbers.CopyParams(n, numbers_[n]);
   }
   for (const Kernel& kernel : kernels_) {
-    uint8_t* const block = uniforms_.mapped() + recording.slot * block_bytes_ + kernel.block_at +
-                           HeaderBytes(kernel.text);
+    float* const block = gathered_.data() + kernel.numbers_at;
     for (const ParamSlice& slice : kernel.text.params) {
       const Stage& stage = network_.nodes[slice.stage.node].stages[slice.stage.stage];
       const std::vector<float>& all = numbers_[slice.stage.node];
       if (stage.param_count == 0 || stage.first_param + stage.param_count > all.size()) continue;
-      std::memcpy(block + uint64_t{slice.at} * 4, all.data() + stage.first_param,
-                  uint64_t{stage.param_count} * 4);
+      std::copy_n(all.begin() + stage.first_param, stage.param_count, block + slice.at);
     }
-    if (kernel.text.settled.empty()) continue;
-    const float flag = AreSettled(kernel.text.settled, numbers_) ? 1.0F : 0.0F;
-    std::memcpy(block + uint64_t{kernel.text.settled_at} * 4, &flag, sizeof flag);
+    if (!kernel.text.settled.empty())
+      block[kernel.text.settled_at] = AreSettled(kernel.text.settled, numbers_) ? 1.0F : 0.0F;
+  }
+  if (recording.numbers == gathered_) return;
+  recording.numbers = gathered_;
+  for (const Kernel& kernel : kernels_) {
+    std::memcpy(uniforms_.mapped() + recording.slot * block_bytes_ + kernel.block_at +
+                    HeaderBytes(kernel.text),
+                gathered_.data() + kernel.numbers_at, uint64_t{kernel.text.floats} * 4);
   }
 }
 

@@ -106,6 +106,7 @@ class Program {
     VkPipeline pipeline = VK_NULL_HANDLE;
     PassText text;
     uint64_t block_at = 0;  ///< of a recording's uniform bytes
+    size_t numbers_at = 0;  ///< of gathered_
     uint32_t groups_x = 0;
     uint32_t groups_y = 0;
   };
@@ -126,7 +127,7 @@ class Program {
   void WriteSet(VkDescriptorSet set, const Recording& recording, uint32_t pass,
                 std::span<const BoundFrame> inputs, std::span<const BoundFrame> outputs) const;
   void WriteGeometry(const Recording& recording, uint32_t pass, bool one_pixel) const;
-  void WriteNumbers(const Recording& recording, const NumberSource& numbers);
+  void WriteNumbers(Recording& recording, const NumberSource& numbers);
   void Stamp(const Recording& recording, uint32_t index) const;
   void ReadTimes(Recording& recording);
 
@@ -147,6 +148,7 @@ class Program {
   VkQueryPool queries_ = VK_NULL_HANDLE;
   std::vector<std::unique_ptr<Recording>> recordings_;
   std::vector<std::vector<float>> numbers_;  // by node, of the last frame
+  std::vector<float> gathered_;              // by kernel, as they lie in its uniform bytes
   std::vector<PassTime> times_;
   uint64_t times_due_ = 0;        // by clock_: before, no timestamps are asked for
   uint64_t frames_recorded_ = 0;  // command buffers of frames

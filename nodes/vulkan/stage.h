@@ -18,7 +18,7 @@ namespace sluice::vulkan {
 ///   float param(int i)          the node's number first_param + i
 ///   vec4  table(int i)          the node's table, four numbers at a time
 ///   ivec2 frameSize()           of the result, pixels
-///   bool  limited               R'G'B' that shade is given is known to be within 0..1
+///   bool  sluiceLimited         R'G'B' that shade is given is known to be within 0..1
 ///   float luma(vec3 rgb)        with the weights of the frames' matrix
 ///   vec3  linear(vec3), nonLinear(vec3)  the transfer function of docs/filters.md
 ///

@@ -258,7 +258,7 @@ bool ReadsAround(const std::string& text) {
 /// How Sluice calls each interface.
 constexpr char kCallColor[] = R"(
 vec4 shade(vec4 c, ivec2 at) {
-  const vec3 rgb = limited ? c.rgb : clamp(c.rgb, 0.0, 1.0);
+  const vec3 rgb = sluiceLimited ? c.rgb : clamp(c.rgb, 0.0, 1.0);
   return vec4(clamp(mix(rgb, userShade(rgb, at), param(0)), 0.0, 1.0), c.a);
 }
 )";

@@ -80,6 +80,6 @@ vec3 look(vec3 rgb, ivec2 at) {
 }
 
 vec4 shade(vec4 color, ivec2 at) {
-  const vec3 rgb = limited ? color.rgb : clamp(color.rgb, 0.0, 1.0);
+  const vec3 rgb = sluiceLimited ? color.rgb : clamp(color.rgb, 0.0, 1.0);
   return vec4(clamp(mix(rgb, look(rgb, at), param(0)), 0.0, 1.0), color.a);
 }

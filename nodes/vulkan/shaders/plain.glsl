@@ -11,14 +11,16 @@ const bool kHalves = kDstFormat == kRgba16f || kSrcFormat == kRgba16f;
 #endif
 const int kPixels = kHalves ? 2 : 4;
 
-// Bytes become floats and back by adding 2^23, whose last bits count in ones: converting instructions run at a quarter
-// of the speed of arithmetic on some devices.
+// Floats become bytes by adding 2^23, whose last bits count in ones: converting instructions run at a quarter of the
+// speed of arithmetic on some devices.
 const uint kMagicBits = 0x4B000000u;
 const float kMagic = 8388608.0;
 
+// Bytes become floats as the bits of 2^15 that count in ones. Not as those of 2^23: what is subtracted and a constant
+// that a stage adds are made one number by some drivers, in which half a code would be lost.
 vec4 fromBytes(uint word) {
-  const uvec4 bytes = uvec4(word & 255u, (word >> 8) & 255u, (word >> 16) & 255u, word >> 24);
-  return (uintBitsToFloat(bytes | kMagicBits) - kMagic) * (1.0 / 255.0);
+  const uvec4 bytes = uvec4(word << 8, word, word >> 8, word >> 16) & 0xFF00u;
+  return (uintBitsToFloat(bytes | 0x47000000u) - 32768.0) * (1.0 / 255.0);
 }
 
 // What has the same alpha at both ends, and is not touched on the way, keeps its bits.
@@ -104,16 +106,17 @@ void workOnRow(uint x, int y, uvec4 words) {
   storeWords(x, y, px, words);
 }
 
+int rowOf(int k) { return (int(gl_WorkGroupID.y) * kRows + k) * kGroupY + int(gl_LocalInvocationID.y); }
+
 void run() {
   const uint x = gl_GlobalInvocationID.x;
-  const int first = int(gl_WorkGroupID.y) * (kGroupY * kRows) + int(gl_LocalInvocationID.y);
   if (int(x) * kPixels >= dstSize.x) return;
   uvec4 words[kRows];
 #ifndef SLUICE_SAMPLED
-  [[unroll]] for (int k = 0; k < kRows; ++k) words[k] = loadWords(x, first + kGroupY * k);
+  [[unroll]] for (int k = 0; k < kRows; ++k) words[k] = loadWords(x, rowOf(k));
 #endif
   [[unroll]] for (int k = 0; k < kRows; ++k) {
-    const int y = first + kGroupY * k;
+    const int y = rowOf(k);
     if (y < dstSize.y) workOnRow(x, y, words[k]);
   }
 }
