@@ -128,15 +128,17 @@ struct Ends {
   Frames out;
 };
 
-void CheckResult(Rig& rig, const Ends& ends, const Case& one, Size size) {
-  if (one.chain.empty()) return;
+/// Returns the largest difference from the reference, in 1/255; 0 where there is none to compare.
+double CheckResult(Rig& rig, const Ends& ends, const Case& one, Size size) {
+  if (one.chain.empty()) return 0;
   const Frames result(rig, ends.out.format(), 1, Place::kMemfd);
-  if (result.stride() != uint64_t{size.width} * BytesPerPixel(one.format)) return;
+  if (result.stride() != uint64_t{size.width} * BytesPerPixel(one.format)) return 0;
   Carry(rig, ends.out, result);
   // docs/looks.md says 2 code values for one look.
-  CheckDifference(WorstDifference(ends.picture.bytes(0), result.bytes(0), size, one.format,
-                                  one.format, one.chain),
-                  2.01, "an island");
+  const Difference difference = WorstDifference(ends.picture.bytes(0), result.bytes(0), size,
+                                                one.format, one.format, one.chain);
+  CheckDifference(difference, 2.01, "an island");
+  return difference.worst;
 }
 
 json PassesOf(const IslandRig& island, double* gpu_us) {
@@ -169,7 +171,7 @@ void Measure(const Plugin& plugin, const Options& options, const Case& one) {
                     one.place == Place::kDevice ? std::max(options.ring, kInFlight) : kInFlight);
     IslandRig island(*rig, one.nodes, ends.in, ends.out);
     WarmUp(island, ends.in.count());
-    CheckResult(*rig, ends, one, size);
+    row["worst"] = CheckResult(*rig, ends, one, size);
     const uint64_t first = island.submitted();
     const double submit_before = island.submit_cpu_s();
     const double begin = WallSeconds();

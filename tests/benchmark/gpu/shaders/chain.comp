@@ -4,7 +4,7 @@
 //   CHAIN          calls of the filters below, on `c` at `at`; empty: a copy
 //   WIDTH, HEIGHT  pixels; WIDTH is a multiple of 4
 //   SRC_HALF, DST_HALF  1: RGBA16F, 0: RGBA8
-//   MAGIC          1: bytes become floats and back by adding 2^23, which the units for arithmetic do;
+//   MAGIC          1: bytes become floats and back as bits of 2^15 and 2^23, which the units for arithmetic do;
 //                  0: by unpackUnorm4x8, which converts on others that are four times as few
 //   ROWS           a thread works on so many rows
 //   GROUP_X, GROUP_Y    of a workgroup
@@ -100,8 +100,10 @@ vec3 filtered(vec3 c, vec2 at) {
 const uint kMagicBits = 0x4B000000u;  // 2^23 as a float: its last bits count in ones
 const float kMagic = 8388608.0;
 vec4 unpack(uint bytes) {
-  const uvec3 rgb = uvec3(bytes & 255u, (bytes >> 8) & 255u, (bytes >> 16) & 255u);
-  return vec4((uintBitsToFloat(rgb | kMagicBits) - kMagic) * (1.0 / 255.0), 1.0);
+  // Of 2^15, in whose bits a byte counts in ones: NVIDIA's driver makes one number of what is subtracted here and the
+  // constants of the filters, and half a code was lost with 2^23.
+  const uvec3 rgb = uvec3(bytes << 8, bytes, bytes >> 8) & 0xFF00u;
+  return vec4((uintBitsToFloat(rgb | 0x47000000u) - 32768.0) * (1.0 / 255.0), 1.0);
 }
 uint pack(vec3 c, uint alpha_from) {
   const uvec3 bits = floatBitsToUint(clamp01(c) * 255.0 + kMagic);
