@@ -134,8 +134,14 @@ TEST_F(CameraFollowTest, WhatAReaderNeedsDoesNotWaitForACameraThatNobodyWatches)
 
 TEST_F(CameraFollowTest, WithoutTheSettingItDoesNot) {
   StartCamera(kPicture, "");
-  Peer reader = StartReader("reader", {"--format", "YUY2", "--width", "320", "--height", "240"});
-  ExpectRefused("reader");
+  Peer other = StartReader("other", {"--format", "YUY2", "--width", "320", "--height", "240"});
+  ExpectRefused("other");
+  other.process().Kill();
+  ASSERT_TRUE(client_->WaitUntilGone("other"));
+  // The camera hears of this one behind the other's end, of which the test may hear before it.
+  Peer reader = StartReader("reader", {"--width", "320", "--height", "240", "--frames", "20"});
+  ASSERT_TRUE(client_->Link("follower", "reader"));
+  EXPECT_EQ(Seen(reader)["frames"], 20);
   const Json report = Interrupted();
   EXPECT_EQ(report["epochs"], 1) << report;
   EXPECT_THAT(NodeOf(report, "camera")["notes"].dump(), HasSubstr("cannot read the camera"));
