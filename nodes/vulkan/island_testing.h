@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <sluice/testing/chain_description.hpp>
 #include <sluice/testing/fake_host.hpp>
 #include <string>
 #include <utility>
@@ -20,6 +21,7 @@ extern "C" const sluice_entry sluice_plugin;
 /// The plugin through its ABI, on a fake host.
 namespace sluice::vulkan::testing {
 
+using sdk::testing::ChainDescription;
 using sdk::testing::FakeFrame;
 using sdk::testing::FakeHost;
 using sdk::testing::FakePool;
@@ -149,38 +151,18 @@ class IslandTest : public ::testing::Test {
   }
 
   /// The nodes so far as one island.
-  struct Description {
-    explicit Description(const IslandTest& test)
-        : output{static_cast<uint32_t>(test.nodes_.size() - 1), 0} {
-      for (uint32_t i = 0; i < test.nodes_.size(); ++i) {
-        nodes.push_back(&test.nodes_[i]->node);
-        if (i > 0) edges.push_back({{i - 1, 0}, {i, 0}, test.formats_[i - 1]});
-      }
-      desc.name = "island";
-      desc.epoch = 1;
-      desc.node_count = static_cast<uint32_t>(nodes.size());
-      desc.nodes = nodes.data();
-      desc.edge_count = static_cast<uint32_t>(edges.size());
-      desc.edges = edges.data();
-      desc.input_count = desc.output_count = 1;
-      desc.inputs = &input;
-      desc.outputs = &output;
-    }
-    Description(const Description&) = delete;
-    Description& operator=(const Description&) = delete;
+  ChainDescription Describe() const {
     std::vector<const sluice_node*> nodes;
-    std::vector<sluice_island_edge> edges;
-    const sluice_island_port input{0, 0};
-    const sluice_island_port output;
-    sluice_island_desc desc{};
-  };
+    for (const auto& node : nodes_) nodes.push_back(&node->node);
+    return ChainDescription(std::move(nodes), formats_);
+  }
 
   /// Makes it, with pools at its ends.
   int32_t Build(uint32_t buffers = 3) {
-    const Description island(*this);
+    const ChainDescription island = Describe();
     in_pool_ = &host_.MakePool(from_, buffers);
     out_pool_ = &host_.MakePool(formats_.back(), buffers);
-    return domain_.create_island(domain_.self, &island.desc, &island_);
+    return domain_.create_island(domain_.self, island.c(), &island_);
   }
 
   static FakeFrame* Lease(FakePool& pool) {

@@ -170,7 +170,7 @@ class TransferTest : public IslandTest {
   }
   /// Of the chain that was added, whose frames all have one format.
   std::vector<Predicted> Predict() {
-    const Description island(*this);
+    const ChainDescription island = Describe();
     std::vector<Predicted> steps;
     const sluice_pass_sink sink{&steps, [](void* self, const sluice_pass* pass) {
                                   static_cast<std::vector<Predicted>*>(self)->push_back(
@@ -180,7 +180,7 @@ class TransferTest : public IslandTest {
                                        pass->bytes_written});
                                 }};
     uint64_t inner = 0;
-    EXPECT_EQ(Api().predict(domain_.self, &island.desc, &from_, &from_, &sink, &inner), SLUICE_OK);
+    EXPECT_EQ(Api().predict(domain_.self, island.c(), &from_, &from_, &sink, &inner), SLUICE_OK);
     return steps;
   }
   std::vector<Measured> Measure() {

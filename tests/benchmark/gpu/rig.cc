@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <set>
+#include <sluice/testing/chain_description.hpp>
 
 namespace sluice::benchmark {
 namespace {
@@ -292,30 +293,17 @@ IslandRig::IslandRig(Rig& rig, const std::vector<NodeSpec>& specs, const Frames&
                      const Frames& out)
     : rig_(rig), in_(in), out_(out), fences_(std::max(in.count(), out.count())) {
   std::vector<const sluice_node*> nodes;
-  std::vector<sluice_island_edge> edges;
   for (const NodeSpec& spec : specs) {
     nodes_.push_back(std::make_unique<RigNode>(rig, spec));
     const bool is_first = nodes_.size() == 1;
     const bool is_last = nodes_.size() == specs.size();
     nodes_.back()->Configure(in.format(), is_first ? in.place() : Place::kMemfd,
                              is_last ? out.place() : Place::kMemfd);
-    const auto index = static_cast<uint32_t>(nodes.size());
     nodes.push_back(nodes_.back()->c_node());
-    if (index > 0) edges.push_back({{index - 1, 0}, {index, 0}, in.format()});
   }
-  const sluice_island_port input{0, 0};
-  const sluice_island_port output{static_cast<uint32_t>(nodes.size() - 1), 0};
-  sluice_island_desc desc{};
-  desc.name = "island";
-  desc.epoch = 1;
-  desc.node_count = static_cast<uint32_t>(nodes.size());
-  desc.nodes = nodes.data();
-  desc.edge_count = static_cast<uint32_t>(edges.size());
-  desc.edges = edges.data();
-  desc.input_count = desc.output_count = 1;
-  desc.inputs = &input;
-  desc.outputs = &output;
-  if (rig.domain().create_island(rig.domain().self, &desc, &island_) < 0) {
+  const sdk::testing::ChainDescription island(
+      std::move(nodes), std::vector<sluice_format>(specs.size(), in.format()));
+  if (rig.domain().create_island(rig.domain().self, island.c(), &island_) < 0) {
     const std::vector<std::string> logs = rig.logs();
     throw Failure("create_island failed: " + (logs.empty() ? "it did not say why" : logs.back()));
   }
