@@ -5,22 +5,13 @@
 #include <array>
 #include <cstdio>
 
+#include "nodes/vulkan/look_testing.h"
 #include "nodes/vulkan/testing.h"
 
 namespace sluice::vulkan::testing {
 namespace {
 
 using FusionTest = DeviceTest;
-
-TestFilter LookFilter(const char* name, Network::Source source = FromInput(0)) {
-  const Look& look = *FindLook(name).value();
-  const Params params = LookParams(look, sluice_param_set{}).value();
-  TestFilter filter;
-  filter.stages = {LookStage(look)};
-  filter.sources = {source};
-  filter.params.assign(params.begin(), params.end());
-  return filter;
-}
 
 TestFilter Sampling(const char* glsl, std::vector<Network::Source> sources) {
   Stage stage;
@@ -40,12 +31,6 @@ std::vector<TestFilter> Chain(const std::vector<const char*>& looks) {
   for (uint32_t i = 0; i < looks.size(); ++i)
     filters.push_back(LookFilter(looks[i], i == 0 ? FromInput(0) : FromFilter(i - 1)));
   return filters;
-}
-
-double Worst(const Picture& a, const Picture& b) {
-  double worst = 0;
-  for (const Difference& d : Compare(a, b)) worst = std::max(worst, d.worst);
-  return worst;
 }
 
 Program::Options Unfused() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nodes/vulkan/compiler.h"
+#include "nodes/vulkan/look_testing.h"
 #include "nodes/vulkan/pass_text.h"
 #include "nodes/vulkan/testing.h"
 
@@ -36,13 +37,8 @@ TestFilter Curve(float add, float exponent, Network::Source source = FromInput(0
   return filter;
 }
 
-TestFilter LookFilter(const char* name, float amount, Network::Source source) {
-  const Look& look = *FindLook(name).value();
-  const Params params = LookParams(look, sluice_param_set{}).value();
-  TestFilter filter;
-  filter.stages = {LookStage(look)};
-  filter.sources = {source};
-  filter.params.assign(params.begin(), params.end());
+TestFilter MixedLook(const char* name, float amount, Network::Source source) {
+  TestFilter filter = LookFilter(name, source);
   filter.params[0] = amount;
   return filter;
 }
@@ -51,12 +47,6 @@ Program::Options OneBody() {
   Program::Options options;
   options.settle = false;
   return options;
-}
-
-double Worst(const Picture& a, const Picture& b) {
-  double worst = 0;
-  for (const Difference& d : Compare(a, b)) worst = std::max(worst, d.worst);
-  return worst;
 }
 
 /// The text of one pass with these filters, each reading the one before.
@@ -124,8 +114,8 @@ TEST(SettledTextTest, TheBodyForNeutralNumbersDoesLess) {
 class SettledTest : public DeviceTest {
  protected:
   static std::vector<TestFilter> Chain(float amount, float add, float exponent) {
-    return {LookFilter("warm", amount, FromInput(0)), Curve(add, exponent, FromFilter(0)),
-            LookFilter("vignette", amount, FromFilter(1)), LookFilter("sepia", 1, FromFilter(2))};
+    return {MixedLook("warm", amount, FromInput(0)), Curve(add, exponent, FromFilter(0)),
+            MixedLook("vignette", amount, FromFilter(1)), MixedLook("sepia", 1, FromFilter(2))};
   }
 };
 
