@@ -1,7 +1,5 @@
 #include "nodes/vulkan/copy_times.h"
 
-#include <algorithm>
-
 namespace sluice::vulkan {
 
 CopyTimes::~CopyTimes() {
@@ -52,17 +50,13 @@ void CopyTimes::Collect(const TransferQueue& queue) {
       stamps_.data(), sizeof(uint64_t), VK_QUERY_RESULT_64_BIT);
   if (result != VK_SUCCESS) return;
   for (size_t i = 0; i < borders_.size(); ++i)
-    Add(times_[borders_[i]], stamps_[i + 1] - stamps_[i]);
+    times_[borders_[i]].Add(Nanoseconds(stamps_[i + 1] - stamps_[i]));
 }
 
-void CopyTimes::Add(PassTime& time, uint64_t ticks) const {
+uint64_t CopyTimes::Nanoseconds(uint64_t ticks) const {
   const Device::TransferQueue& queue = device_.transfer();
-  const auto ns =
-      static_cast<uint64_t>(static_cast<double>(ticks & queue.timestamp_mask) * queue.timestamp_ns);
-  ++time.frames;
-  time.total_ns += ns;
-  time.min_ns = std::min(time.min_ns, ns);
-  time.max_ns = std::max(time.max_ns, ns);
+  return static_cast<uint64_t>(static_cast<double>(ticks & queue.timestamp_mask) *
+                               queue.timestamp_ns);
 }
 
 }  // namespace sluice::vulkan

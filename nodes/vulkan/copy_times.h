@@ -38,7 +38,7 @@ class CopyTimes {
  private:
   /// Null: the next submission has none.
   VkQueryPool Next(const TransferQueue& queue);
-  void Add(PassTime& time, uint64_t ticks) const;
+  uint64_t Nanoseconds(uint64_t ticks) const;
 
   const Device& device_;
   VkQueryPool queries_ = VK_NULL_HANDLE;

@@ -147,7 +147,7 @@ TEST_F(MemoryTest, ABufferIsImportedOnceUntilItsPoolIsForgotten) {
   EXPECT_TRUE(cache.ImportHost({1, 1, 0}, b.data(), b.size()).has_value());
   const ImportCache::Taken taken = cache.TakePool(2, 1);
   ASSERT_EQ(taken.size(), 1U);
-  EXPECT_EQ(&taken.front().mapped(), second) << "submissions under way point to it";
+  EXPECT_EQ(&taken.at(0), second) << "submissions under way point to it";
 }
 
 TEST_F(MemoryTest, ABufferThatChangesItsMappingIsAnError) {

@@ -252,6 +252,7 @@ class ExportTest : public DmabufTest {
 /// Of filters that have none.
 struct NoNumbers final : NumberSource {
   void CopyParams(uint32_t, std::span<float>) const override {}
+  uint64_t changes() const override { return 0; }
 };
 
 /// Reads a dma-buf on another device: converts it into `to`.

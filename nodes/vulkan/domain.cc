@@ -202,7 +202,7 @@ void VulkanDomain::ForgetPool(uint32_t pool, uint32_t epoch) {
   // What other islands have under way is of no concern: a mapping goes right after this, and what
   // was imported of it must go first.
   uint64_t until = 0;
-  for (const auto& entry : taken) until = std::max(until, entry.mapped().last_use);
+  for (const auto& [index, import] : taken) until = std::max(until, import.last_use);
   // Locked before the look at announced_: the waiter, who sets it first, then finds the entry.
   std::lock_guard<std::mutex> forgotten_lock(forgotten_mutex_);
   if (announced_.load() < until && !queue_->lost()) forgotten_.push_back({until, std::move(taken)});

@@ -273,6 +273,7 @@ class VulkanDomain::Island final : public NumberSource {
   void CopyParams(uint32_t node, std::span<float> out) const override {
     nodes[node]->CopyParams(out);
   }
+  uint64_t changes() const override { return Changes::count(); }
   /// Of all its filters: changes when one of them does.
   uint64_t Generation() const;
 
@@ -305,7 +306,8 @@ class VulkanDomain::Island final : public NumberSource {
   std::unique_ptr<Resources> gpu;
   uint64_t last_point = 0;
   TransferPoints last_copies;
-  uint64_t generation = 0;  // that was last asked for
+  uint64_t changes_seen = 0;  // Changes::count() when the generation was last asked for
+  uint64_t generation = 0;
   std::mutex next_mutex;
   std::shared_ptr<Program> next;  // made by the reloader
 

@@ -208,7 +208,8 @@ Result<sdk::UniqueFd> VulkanDomain::ExportPoint(uint64_t point) {
   const std::lock_guard<std::mutex> lock(exports_mutex_);
   auto semaphore = exports_->Take(queue_->completed());
   if (!semaphore) return tl::unexpected(semaphore.error());
-  auto behind = queue_->Submit({VK_NULL_HANDLE, point, {}, *semaphore}, [](uint64_t) {});
+  const auto nothing = [](uint64_t) {};
+  auto behind = queue_->Submit({VK_NULL_HANDLE, point, {}, *semaphore}, nothing, nothing);
   if (!behind) {
     exports_->NotSubmitted();
     return tl::unexpected(behind.error());

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nodes/vulkan/changes.h"
 #include "nodes/vulkan/result.h"
 #include "nodes/vulkan/stage.h"
 
@@ -34,7 +35,8 @@ class FilterNode {
   virtual Result<std::vector<Stage>> Stages(const FilterPorts& ports) const = 0;
   /// Numbers that CopyParams writes; does not change. [thread-safe]
   virtual uint32_t param_count() const { return 0; }
-  /// The numbers for the next frame. [thread-safe]
+  /// The numbers for the next frame: those of the last one while Changes::count() stays.
+  /// [thread-safe]
   virtual void CopyParams(std::span<float> out) const { (void)out; }
   /// What travels with a frame, from that of the first input that has one to the output's. Called
   /// for each frame, before CopyParams. [process-thread]
@@ -74,7 +76,10 @@ class FilterNode {
   ~FilterNode() = default;
   /// Errors: InvalidArgument without an output, and what Stages() says of these ports.
   sdk::Status TakePorts(const sdk::Configuration& configuration);
-  void StagesChanged() { generation_.fetch_add(1, std::memory_order_acq_rel); }
+  void StagesChanged() {
+    generation_.fetch_add(1, std::memory_order_acq_rel);
+    Changes::Add();
+  }
 
  private:
   // The host lends names for the call of configure() alone. A deque's strings stay in their place.

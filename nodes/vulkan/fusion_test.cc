@@ -235,6 +235,7 @@ struct Counting final : NumberSource {
     for (float& number : out) number = static_cast<float>(calls) / 1000.0F;
     ++calls;
   }
+  uint64_t changes() const override { return static_cast<uint64_t>(calls); }
   mutable int calls = 0;
 };
 

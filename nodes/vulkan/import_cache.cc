@@ -8,13 +8,20 @@
 namespace sluice::vulkan {
 
 const Import* ImportCache::Find(const sluice_buffer_id& id) const {
-  const auto found = entries_.find(Key(id.pool, id.epoch, id.index));
-  return found != entries_.end() ? &found->second : nullptr;
+  const auto pool = pools_.find({id.pool, id.epoch});
+  if (pool == pools_.end()) return nullptr;
+  const auto found = pool->second.find(id.index);
+  return found != pool->second.end() ? &found->second : nullptr;
+}
+
+size_t ImportCache::size() const {
+  size_t size = 0;
+  for (const auto& [pool, imports] : pools_) size += imports.size();
+  return size;
 }
 
 const Import* ImportCache::Add(const sluice_buffer_id& id, Import import) {
-  return &entries_.insert_or_assign(Key(id.pool, id.epoch, id.index), std::move(import))
-              .first->second;
+  return &pools_[{id.pool, id.epoch}].insert_or_assign(id.index, std::move(import)).first->second;
 }
 
 void ImportCache::Put(const sluice_buffer_id& id, Import import) { Add(id, std::move(import)); }
@@ -73,13 +80,8 @@ Result<Memory> ImportCache::ImportPart(int fd, uint64_t size, bool written, Impo
 }
 
 ImportCache::Taken ImportCache::TakePool(uint32_t pool, uint32_t epoch) {
-  Taken taken;
-  auto it = entries_.lower_bound(Key(pool, epoch, 0U));
-  while (it != entries_.end() && std::get<0>(it->first) == pool &&
-         std::get<1>(it->first) == epoch) {
-    taken.push_back(entries_.extract(it++));
-  }
-  return taken;
+  const auto node = pools_.extract({pool, epoch});
+  return node.empty() ? Taken() : std::move(node.mapped());
 }
 
 }  // namespace sluice::vulkan

@@ -6,7 +6,8 @@
 
 #include <map>
 #include <memory>
-#include <tuple>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "nodes/vulkan/memory.h"
@@ -34,11 +35,9 @@ struct Import {
 /// Imports by buffer identity, so that each buffer is imported once in its life.
 /// Threads: one at a time; the owner locks.
 class ImportCache {
-  using Key = std::tuple<uint32_t, uint32_t, uint32_t>;
-
  public:
-  /// Imports at the addresses that Find told.
-  using Taken = std::vector<std::map<Key, Import>::node_type>;
+  /// Imports at the addresses that Find told, by index.
+  using Taken = std::unordered_map<uint32_t, Import>;
 
   explicit ImportCache(const Device& device) : device_(device) {}
 
@@ -56,14 +55,15 @@ class ImportCache {
   /// Forgets this pool. Ownership: the imports are the caller's, to be kept while submissions use
   /// them.
   Taken TakePool(uint32_t pool, uint32_t epoch);
-  size_t size() const { return entries_.size(); }
+  size_t size() const;
 
  private:
   const Import* Add(const sluice_buffer_id& id, Import import);
   Result<Memory> ImportPart(int fd, uint64_t size, bool written, Import& import);
 
   const Device& device_;
-  std::map<Key, Import> entries_;
+  /// By pool and epoch: few, so that a firing finds its buffers with few looks at memory.
+  std::map<std::pair<uint32_t, uint32_t>, Taken> pools_;
 };
 
 }  // namespace sluice::vulkan

@@ -188,7 +188,10 @@ void VulkanDomain::Rebuild(Island& island) {
 }
 
 void VulkanDomain::FollowChanges(Island& island) {
-  const uint64_t generation = island.Generation();
+  const uint64_t changes = Changes::count();
+  const uint64_t generation =
+      changes == island.changes_seen ? island.generation : island.Generation();
+  island.changes_seen = changes;
   if (generation != island.generation) {
     island.generation = generation;
     if (Status s = reloader_.Post(&island, [this, &island] { Rebuild(island); }); !s) {
@@ -241,12 +244,14 @@ sdk::Expected<uint64_t> VulkanDomain::Predict(const sluice_island_desc& desc,
 }
 
 sdk::Status VulkanDomain::Measured(const Island& island, sdk::PassTimeSink& sink) {
-  if (device_->info().timestamp_ns <= 0)
-    return sdk::Status(SLUICE_E_UNSUPPORTED, "the queue has no timestamps");
+  const bool times_passes = device_->info().timestamp_ns > 0;
+  const bool times_copies = transfer_in_ != nullptr && device_->transfer().timestamp_ns > 0;
+  if (!times_passes && !times_copies)
+    return sdk::Status(SLUICE_E_UNSUPPORTED, "no queue has timestamps");
   AddCopyTimes(island, true, sink);
   Program& program = *island.gpu->program;
   program.CollectTimes(queue_->completed());
-  for (size_t p = 0; p < program.plan().passes.size(); ++p) {
+  for (size_t p = 0; times_passes && p < program.plan().passes.size(); ++p) {
     const Pass& pass = program.plan().passes[p];
     const PassTime& time = program.times()[p];
     const std::string label = program.plan().Label(program.network(), pass);

@@ -42,6 +42,7 @@ sdk::Status LookNode::SetParam(const sluice_param& param) {
     return sdk::Status::Error(SLUICE_E_NOT_FOUND, "look %s has no parameter \"%s\"",
                               std::string(look_.name).c_str(), param.name);
   }
+  Changes::Add();
   return {};
 }
 
@@ -93,11 +94,14 @@ sdk::Status ShaderNode::SetParam(const sluice_param& param) {
     if (shader_.param_names[i] != param.name) continue;
     shader_.values[i] = param.type == SLUICE_VALUE_FLOAT ? static_cast<float>(param.f)
                                                          : static_cast<float>(param.i);
+    Changes::Add();
     return {};
   }
   if (std::string_view(param.name) == "params" && param.s != nullptr) {
     const Status set = SetUserParams(param.s, shader_);
-    return set ? sdk::Status() : ToStatus(set.error());
+    if (!set) return ToStatus(set.error());
+    Changes::Add();
+    return {};
   }
   return sdk::Status::Error(SLUICE_E_NOT_FOUND, "the shader has no parameter \"%s\"", param.name);
 }

@@ -128,12 +128,9 @@ class Writer {
     const Stage& stage = StageOf(ref);
     for (const Stage::Neutral& neutral : stage.neutrals) {
       const SettledNumber settled{ref.node, stage.first_param + neutral.param, neutral.value};
-      if (IsSettled(settled)) text_.settled.push_back(settled);
+      if (!numbers_.empty() && AreSettled({&settled, 1}, numbers_))
+        text_.settled.push_back(settled);
     }
-  }
-
-  bool IsSettled(const SettledNumber& number) const {
-    return !numbers_.empty() && AreSettled({&number, 1}, numbers_);
   }
 
   void PlaceSizes() {
@@ -153,16 +150,19 @@ class Writer {
     out_ += "const int kInputs = " + std::to_string(text_.inputs) + ";\n";
     out_ += "const int kSizes = " + std::to_string(text_.sizes.size()) + ";\n";
     out_ += "const int kParams = " + std::to_string(text_.floats / 4) + ";\n";
-    out_ += std::string("const bool kPixelToPixel = ") + (pass_.sample ? "false" : "true") + ";\n";
+    AddFlag("kPixelToPixel", !pass_.sample.has_value());
     // Filters begin and end with colours that exist; a conversion alone keeps what others do not
     // show.
-    const bool limits = work || TouchesInner();
-    out_ += std::string("const bool kLimits = ") + (limits ? "true" : "false") + ";\n";
-    out_ += std::string("const bool kKeepsAlpha = ") + (KeepsAlpha() ? "true" : "false") + ";\n";
+    AddFlag("kLimits", work || TouchesInner());
+    AddFlag("kKeepsAlpha", KeepsAlpha());
     Add("formats.glsl");
     Add("result.glsl");
     works_ = work;
     if (!text_.settled.empty()) out_ += "bool settled_ = false;\n";
+  }
+
+  void AddFlag(std::string_view name, bool value) {
+    out_ += "const bool " + std::string(name) + (value ? " = true;\n" : " = false;\n");
   }
 
   /// Whether it reads or writes what is only between the passes of filters.
@@ -290,10 +290,12 @@ class Writer {
   void AddParam(const StageRef& ref, const std::string& name, uint32_t at) {
     const Stage& stage = StageOf(ref);
     out_ += "float " + name + "(int i) {\n";
-    for (const Stage::Neutral& neutral : stage.neutrals) {
-      if (!IsSettled({ref.node, stage.first_param + neutral.param, neutral.value})) continue;
-      out_ += "  if (i == " + std::to_string(neutral.param) + " && settled_) return " +
-              FloatText(neutral.value) + ";\n";
+    for (const SettledNumber& settled : text_.settled) {
+      if (settled.node != ref.node || settled.number < stage.first_param ||
+          settled.number - stage.first_param >= stage.param_count)
+        continue;
+      out_ += "  if (i == " + std::to_string(settled.number - stage.first_param) +
+              " && settled_) return " + FloatText(settled.value) + ";\n";
     }
     out_ += "  const int k = " + std::to_string(at) +
             " + i;\n  return pass_.param[k >> 2][k & 3];\n}\n";

@@ -100,13 +100,20 @@ struct Program::Recording {
   std::vector<uint64_t> key;          // serials of its frames; empty: nobody's
   uint64_t point = 0;
   uint64_t used = 0;
-  std::vector<float> numbers;  // of all kernels, as they lie in its uniform bytes; empty: not yet
-  bool stamped = false;        // it has timestamps
-  bool untimed = true;         // its timestamps have been taken, or there are none
+  uint64_t gathered = 0;  // which numbers its uniform bytes have, as gathered_count_; 0: none yet
+  bool stamped = false;   // it has timestamps
+  bool untimed = true;    // its timestamps have been taken, or there are none
 };
 
-Program::Program(const Device& device, Network network, std::vector<NodeData> nodes)
-    : device_(device), network_(std::move(network)), nodes_(std::move(nodes)) {}
+void PassTime::Add(uint64_t ns) {
+  ++frames;
+  total_ns += ns;
+  min_ns = std::min(min_ns, ns);
+  max_ns = std::max(max_ns, ns);
+}
+
+Program::Program(const Device& device, Network network)
+    : device_(device), network_(std::move(network)) {}
 
 Program::~Program() {
   const VolkDeviceTable& vk = device_.vk();
@@ -119,8 +126,9 @@ Program::~Program() {
 Result<std::unique_ptr<Program>> Program::Create(const Device& device, KernelLibrary& kernels,
                                                  Network network, std::vector<NodeData> nodes,
                                                  const Options& options) {
-  std::unique_ptr<Program> program(new Program(device, std::move(network), std::move(nodes)));
-  if (Status s = program->Build(kernels, options); !s) return tl::unexpected(s.error());
+  std::unique_ptr<Program> program(new Program(device, std::move(network)));
+  if (Status s = program->Build(kernels, std::move(nodes), options); !s)
+    return tl::unexpected(s.error());
   return program;
 }
 
@@ -128,16 +136,16 @@ uint64_t Program::memory_bytes() const {
   return inner_.size() + tables_.size() + uniforms_.size() + scratch_.size();
 }
 
-Status Program::Build(KernelLibrary& kernels, const Options& options) {
+Status Program::Build(KernelLibrary& kernels, std::vector<NodeData> nodes, const Options& options) {
   barriers_ = options.barriers;
-  nodes_.resize(network_.nodes.size());
+  nodes.resize(network_.nodes.size());
   PassOptions passes = options.passes;
   passes.alignment = std::max<uint64_t>(passes.alignment, device_.info().binding_alignment);
   auto plan = PlanPasses(network_, passes);
   if (!plan) return tl::unexpected(plan.error());
   plan_ = std::move(*plan);
-  if (Status s = PlaceTables(); !s) return s;
-  for (const NodeData& node : nodes_) numbers_.push_back(node.numbers);
+  if (Status s = PlaceTables(nodes); !s) return s;
+  for (NodeData& node : nodes) numbers_.push_back(std::move(node.numbers));
   for (const Pass& pass : plan_.passes) {
     if (Status s = BuildKernel(kernels, pass, options.settle); !s) return s;
   }
@@ -186,9 +194,9 @@ Status Program::CheckReach() const {
   return {};
 }
 
-Status Program::PlaceTables() {
+Status Program::PlaceTables(std::span<const NodeData> nodes) {
   std::vector<float> all;
-  for (const NodeData& node : nodes_) {
+  for (const NodeData& node : nodes) {
     table_at_.push_back(static_cast<uint32_t>(all.size() / 4));
     all.insert(all.end(), node.table.begin(), node.table.end());
     all.resize((all.size() + 3) / 4 * 4);
@@ -286,13 +294,17 @@ Program::Recording* Program::FindFree(std::span<const BoundFrame> inputs,
     return true;
   };
   Recording* oldest = nullptr;
-  for (const auto& recording : recordings_) {
-    if (recording->point > completed) continue;
-    if (matches(*recording)) {
+  // Frames come in turns.
+  for (size_t i = 0; i < recordings_.size(); ++i) {
+    const size_t at = (next_ + i) % recordings_.size();
+    Recording& recording = *recordings_[at];
+    if (recording.point > completed) continue;
+    if (matches(recording)) {
       *known = true;
-      return recording.get();
+      next_ = at + 1;
+      return &recording;
     }
-    if (oldest == nullptr || recording->used < oldest->used) oldest = recording.get();
+    if (oldest == nullptr || recording.used < oldest->used) oldest = &recording;
   }
   *known = false;
   // A new one rather than one that may be wanted again.
@@ -348,7 +360,8 @@ Result<Program::Recording*> Program::Prepare(std::span<const BoundFrame> inputs,
     for (const BoundFrame& frame : inputs) recording->key.push_back(frame.serial);
     for (const BoundFrame& frame : outputs) recording->key.push_back(frame.serial);
   }
-  WriteNumbers(*recording, numbers);
+  Gather(numbers);
+  WriteNumbers(*recording);
   return recording;
 }
 
@@ -496,9 +509,13 @@ void Program::WriteGeometry(const Recording& recording, uint32_t pass, bool one_
   std::memcpy(at, header.data(), header.size() * kVectorBytes);
 }
 
-// The device's memory is far for the CPU, and numbers mostly stay: it is written when they differ.
-void Program::WriteNumbers(Recording& recording, const NumberSource& numbers) {
-  for (uint32_t n = 0; n < nodes_.size(); ++n) {
+void Program::Gather(const NumberSource& numbers) {
+  // First: what changes while it is copied is copied again.
+  const uint64_t changes = numbers.changes();
+  if (gathered_count_ > 0 && changes == changes_seen_) return;
+  changes_seen_ = changes;
+  ++gathered_count_;
+  for (uint32_t n = 0; n < numbers_.size(); ++n) {
     if (!numbers_[n].empty()) numbers.CopyParams(n, numbers_[n]);
   }
   for (const Kernel& kernel : kernels_) {
@@ -512,8 +529,12 @@ void Program::WriteNumbers(Recording& recording, const NumberSource& numbers) {
     if (!kernel.text.settled.empty())
       block[kernel.text.settled_at] = AreSettled(kernel.text.settled, numbers_) ? 1.0F : 0.0F;
   }
-  if (recording.numbers == gathered_) return;
-  recording.numbers = gathered_;
+}
+
+// The device's memory is far for the CPU: it is written when numbers have changed.
+void Program::WriteNumbers(Recording& recording) const {
+  if (recording.gathered == gathered_count_) return;
+  recording.gathered = gathered_count_;
   for (const Kernel& kernel : kernels_) {
     std::memcpy(uniforms_.mapped() + recording.slot * block_bytes_ + kernel.block_at +
                     HeaderBytes(kernel.text),
@@ -540,11 +561,7 @@ void Program::ReadTimes(Recording& recording) {
   for (uint32_t p = 0; p < kernels_.size(); ++p) {
     const uint64_t ticks = (stamps[p + 1] - stamps[p]) & device_.info().timestamp_mask;
     const auto ns = static_cast<uint64_t>(static_cast<double>(ticks) * device_.info().timestamp_ns);
-    PassTime& time = times_[p];
-    ++time.frames;
-    time.total_ns += ns;
-    time.min_ns = std::min(time.min_ns, ns);
-    time.max_ns = std::max(time.max_ns, ns);
+    times_[p].Add(ns);
   }
 }
 

@@ -29,10 +29,13 @@ struct ForeignBuffer {
   bool same_driver = false;  ///< others are processes that use this device by this driver
 };
 
-/// Gives the numbers of a node for the next frame: FilterNode::CopyParams.
+/// Gives the numbers of nodes for the next frame.
 class NumberSource {
  public:
+  /// FilterNode::CopyParams of a node.
   virtual void CopyParams(uint32_t node, std::span<float> out) const = 0;
+  /// While it stays, so do the numbers.
+  virtual uint64_t changes() const = 0;
 
  protected:
   ~NumberSource() = default;
@@ -44,6 +47,8 @@ struct PassTime {
   uint64_t total_ns = 0;
   uint64_t min_ns = UINT64_MAX;
   uint64_t max_ns = 0;
+
+  void Add(uint64_t ns);
 };
 
 /// The passes of a network on a device: kernels, memory between passes, and command buffers, one
@@ -80,7 +85,7 @@ class Program {
 
   /// A command buffer for these frames (as Network::inputs and outputs) whose last submission is
   /// not after `completed`, with the numbers of now. Errors: ResourceExhausted when too many are in
-  /// flight.
+  /// flight. `numbers`: the same source in each call.
   Result<Recording*> Prepare(std::span<const BoundFrame> inputs,
                              std::span<const BoundFrame> outputs,
                              std::span<const ForeignBuffer> foreign, uint64_t completed,
@@ -111,10 +116,10 @@ class Program {
     uint32_t groups_y = 0;
   };
 
-  Program(const Device& device, Network network, std::vector<NodeData> nodes);
-  Status Build(KernelLibrary& kernels, const Options& options);
+  Program(const Device& device, Network network);
+  Status Build(KernelLibrary& kernels, std::vector<NodeData> nodes, const Options& options);
   Status BuildKernel(KernelLibrary& kernels, const Pass& pass, bool settle);
-  Status PlaceTables();
+  Status PlaceTables(std::span<const NodeData> nodes);
   Status CheckReach() const;
   Status CreatePools();
   Recording* FindFree(std::span<const BoundFrame> inputs, std::span<const BoundFrame> outputs,
@@ -127,13 +132,13 @@ class Program {
   void WriteSet(VkDescriptorSet set, const Recording& recording, uint32_t pass,
                 std::span<const BoundFrame> inputs, std::span<const BoundFrame> outputs) const;
   void WriteGeometry(const Recording& recording, uint32_t pass, bool one_pixel) const;
-  void WriteNumbers(Recording& recording, const NumberSource& numbers);
+  void Gather(const NumberSource& numbers);
+  void WriteNumbers(Recording& recording) const;
   void Stamp(const Recording& recording, uint32_t index) const;
   void ReadTimes(Recording& recording);
 
   const Device& device_;
   Network network_;
-  std::vector<NodeData> nodes_;
   std::vector<uint32_t> table_at_;
   PassPlan plan_;
   std::vector<Kernel> kernels_;
@@ -147,8 +152,11 @@ class Program {
   VkDescriptorPool descriptors_ = VK_NULL_HANDLE;
   VkQueryPool queries_ = VK_NULL_HANDLE;
   std::vector<std::unique_ptr<Recording>> recordings_;
+  size_t next_ = 0;                          // of recordings_: behind the one that was taken last
   std::vector<std::vector<float>> numbers_;  // by node, of the last frame
+  uint64_t changes_seen_ = 0;                // of their source
   std::vector<float> gathered_;              // by kernel, as they lie in its uniform bytes
+  uint64_t gathered_count_ = 0;              // how often
   std::vector<PassTime> times_;
   uint64_t times_due_ = 0;        // by clock_: before, no timestamps are asked for
   uint64_t frames_recorded_ = 0;  // command buffers of frames

@@ -1,5 +1,6 @@
 #include "nodes/vulkan/queue.h"
 
+#include <pthread.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -47,10 +48,11 @@ void Queue::Abandon() {
 }
 
 Result<uint64_t> Queue::Submit(VkCommandBuffer commands, uint64_t wait_point) {
-  return Submit(Work{.commands = commands, .wait_point = wait_point}, [](uint64_t) {});
+  const auto nothing = [](uint64_t) {};
+  return Submit(Work{.commands = commands, .wait_point = wait_point}, nothing, nothing);
 }
 
-Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64_t)>& prepare) {
+Result<uint64_t> Queue::Submit(const Work& work, const AtPoint& prepare, const AtPoint& refused) {
   constexpr VkPipelineStageFlags2 kWaitStages =
       VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_TRANSFER_BIT;
   std::array<VkSemaphoreSubmitInfo, kMaxWaits + 3> waits;
@@ -90,6 +92,7 @@ Result<uint64_t> Queue::Submit(const Work& work, const std::function<void(uint64
   signals[0].value = point;
   prepare(point);
   const VkResult result = device_.vk().vkQueueSubmit2(device_.queue(), 1, &submit, VK_NULL_HANDLE);
+  if (result != VK_SUCCESS) refused(point);
   std::unique_lock<std::mutex> lock(mutex_);
   if (result != VK_SUCCESS) {
     lost_ |= result == VK_ERROR_DEVICE_LOST;
@@ -165,6 +168,7 @@ Status Queue::WaitFor(uint64_t point, std::chrono::steady_clock::time_point dead
 }
 
 void Queue::Run() {
+  pthread_setname_np(pthread_self(), "sluice-gpu");
   // Sleeps of some ten microseconds are meant as such; the kernel's default is 50 more.
   (void)prctl(PR_SET_TIMERSLACK, 1'000UL, 0UL, 0UL, 0UL);
   std::unique_lock<std::mutex> lock(mutex_);

@@ -54,8 +54,10 @@ class Queue {
   Result<uint64_t> Submit(VkCommandBuffer commands, uint64_t wait_point);
 
   /// The same; `prepare` is called with the point that the submission gets, under the queue's lock
-  /// and before the device sees it, so that the listener finds what it needs.
-  Result<uint64_t> Submit(const Work& work, const std::function<void(uint64_t)>& prepare);
+  /// and before the device sees it, so that the listener finds what it needs. When the device then
+  /// refuses it, `refused` is called with that point, before another submission gets it.
+  using AtPoint = std::function<void(uint64_t point)>;
+  Result<uint64_t> Submit(const Work& work, const AtPoint& prepare, const AtPoint& refused);
 
   /// What the device has completed; of a lost one, what it was last seen to have. Never less than
   /// before. Threads: [thread-safe].

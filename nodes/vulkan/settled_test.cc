@@ -145,51 +145,100 @@ TEST_F(SettledTest, ANumberThatLeavesItsNeutralValueIsFollowed) {
   EXPECT_GT(Worst(got, before), 10) << "the numbers make a difference";
 }
 
-/// Those of one filter, which a test changes between frames.
+/// The numbers of one filter, which a test changes between frames.
 struct Changing final : NumberSource {
   void CopyParams(uint32_t, std::span<float> out) const override {
+    ++asked;
     std::copy(numbers.begin(), numbers.end(), out.begin());
   }
-  std::vector<float> numbers;
+  uint64_t changes() const override { return count; }
+  void Set(float add, float exponent) {
+    numbers = {add, exponent};
+    ++count;
+  }
+  std::vector<float> numbers = {0, 1};
+  uint64_t count = 0;
+  mutable int asked = 0;
+};
+
+/// A curve whose numbers change, between one picture of grey and several results.
+class RunningCurve {
+ public:
+  RunningCurve(Bench& bench, size_t results) : bench_(bench) {
+    FillRgb(source_, std::vector<uint8_t>(64 * 16 * 3, 128));
+    from_ = Import(source_);
+    for (size_t i = 0; i < results; ++i) {
+      results_.push_back(std::make_unique<Picture>(source_.format()));
+      to_.push_back(Import(*results_.back()));
+    }
+    const TestFilter curve = Curve(0, 1);
+    Network network;
+    network.nodes = {{"curve", curve.stages, curve.sources}};
+    network.inputs = {source_.shape()};
+    network.outputs = {source_.shape()};
+    network.output_nodes = {0};
+    program_ =
+        Program::Create(bench.device(), bench.kernels(), network, {{curve.params, {}}}, {}).value();
+  }
+
+  /// One frame into that result: its first byte.
+  int Red(size_t result = 0) {
+    auto* const recording = program_
+                                ->Prepare(std::span(&from_, 1), std::span(&to_[result], 1), {},
+                                          bench_.queue().completed(), numbers)
+                                .value();
+    const auto point = bench_.queue().Submit(Program::Commands(*recording), 0).value();
+    program_->Submitted(*recording, point);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    EXPECT_TRUE(bench_.queue().WaitIdle(deadline).has_value());
+    return static_cast<int>(results_[result]->plane(0)[0]);
+  }
+
+  Changing numbers;
+
+ private:
+  BoundFrame Import(const Picture& picture) {
+    imports_.push_back(
+        Memory::ImportHost(bench_.device(), picture.base(), picture.bytes()).value());
+    return {AllPlanesIn(imports_.back().buffer()), imports_.back().serial()};
+  }
+
+  Bench& bench_;
+  Picture source_{MakeFormat(SLUICE_FORMAT_AB24, 64, 16)};
+  std::vector<std::unique_ptr<Picture>> results_;
+  std::vector<Memory> imports_;
+  BoundFrame from_;
+  std::vector<BoundFrame> to_;
+  std::unique_ptr<Program> program_;
 };
 
 TEST_F(SettledTest, LeavingAndComingBackCompilesAndRecordsNothing) {
-  Picture source(MakeFormat(SLUICE_FORMAT_AB24, 64, 16)), out(source.format());
-  FillRgb(source, std::vector<uint8_t>(64 * 16 * 3, 128));
-  const auto in = Memory::ImportHost(bench_->device(), source.base(), source.bytes()).value();
-  const auto to = Memory::ImportHost(bench_->device(), out.base(), out.bytes()).value();
-  const TestFilter curve = Curve(0, 1);
-  Network network;
-  network.nodes = {{"curve", curve.stages, curve.sources}};
-  network.inputs = {source.shape()};
-  network.outputs = {out.shape()};
-  network.output_nodes = {0};
-  const auto program =
-      Program::Create(bench_->device(), bench_->kernels(), network, {{curve.params, {}}}, {})
-          .value();
-  const BoundFrame from{AllPlanesIn(in.buffer()), in.serial()};
-  const BoundFrame result{AllPlanesIn(to.buffer()), to.serial()};
-  Changing numbers;
-  const auto red = [&](float add, float exponent) {
-    numbers.numbers = {add, exponent};
-    auto* const recording = program
-                                ->Prepare(std::span(&from, 1), std::span(&result, 1), {},
-                                          bench_->queue().completed(), numbers)
-                                .value();
-    const auto point = bench_->queue().Submit(Program::Commands(*recording), 0).value();
-    program->Submitted(*recording, point);
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    EXPECT_TRUE(bench_->queue().WaitIdle(deadline).has_value());
-    return static_cast<int>(out.plane(0)[0]);
-  };
-  EXPECT_EQ(red(0, 1), 128);
+  RunningCurve curve(*bench_, 1);
+  EXPECT_EQ(curve.Red(), 128);
   const DeviceCounters& counters = bench_->device().counters();
   const uint64_t pipelines = counters.pipelines, recordings = counters.recordings;
-  EXPECT_NEAR(red(0.25F, 1), 192, 1);
-  EXPECT_NEAR(red(0, 2), 64, 1);
-  EXPECT_EQ(red(0, 1), 128);
+  curve.numbers.Set(0.25F, 1);
+  EXPECT_NEAR(curve.Red(), 192, 1);
+  curve.numbers.Set(0, 2);
+  EXPECT_NEAR(curve.Red(), 64, 1);
+  curve.numbers.Set(0, 1);
+  EXPECT_EQ(curve.Red(), 128);
   EXPECT_EQ(counters.pipelines, pipelines);
   EXPECT_EQ(counters.recordings, recordings);
+}
+
+TEST_F(SettledTest, NumbersAreAskedForWhenTheyHaveChangedAndReachEveryFrame) {
+  RunningCurve curve(*bench_, 3);
+  curve.numbers.Set(0.25F, 1);
+  for (size_t result = 0; result < 3; ++result) EXPECT_NEAR(curve.Red(result), 192, 1) << result;
+  EXPECT_EQ(curve.numbers.asked, 1);
+  curve.numbers.Set(0, 2);
+  EXPECT_NEAR(curve.Red(1), 64, 1);
+  EXPECT_NEAR(curve.Red(0), 64, 1) << "not that of its last frame";
+  curve.numbers.Set(0.25F, 1);
+  EXPECT_NEAR(curve.Red(2), 192, 1);
+  EXPECT_NEAR(curve.Red(1), 192, 1);
+  EXPECT_EQ(curve.numbers.asked, 3);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace sluice::vulkan {
 ///   float param(int i)          the node's number first_param + i
 ///   vec4  table(int i)          the node's table, four numbers at a time
 ///   ivec2 frameSize()           of the result, pixels
-///   bool  sluiceLimited         R'G'B' that shade is given is known to be within 0..1
+///   bool  sluiceLimited         a constant: R'G'B' that shade is given is known to be within 0..1
 ///   float luma(vec3 rgb)        with the weights of the frames' matrix
 ///   vec3  linear(vec3), nonLinear(vec3)  the transfer function of docs/filters.md
 ///
@@ -33,9 +33,10 @@ struct Stage {
     kPointwise,  ///< vec4 shade(vec4 color, ivec2 at): made of the pixel itself
     kSample,     ///< vec4 shade(ivec2 at): made of any pixels of its inputs
   };
-  /// A number at which the stage has less to do.
+  /// A value at which one of the stage's numbers leaves it less to do: a factor of 1, an exponent
+  /// of 1. The result must be the same whether the text reads it or it is a constant.
   struct Neutral {
-    uint32_t param = 0;  ///< as param() counts
+    uint32_t param = 0;  ///< as param() counts, below param_count
     float value = 0;
   };
   /// An input that is the result of the stage before this one.
@@ -65,7 +66,8 @@ struct Stage {
   uint32_t height = 0;
   uint32_t first_param = 0;
   uint32_t param_count = 0;
-  /// Constants while they hold, of those that hold when the pass is made: see PassText::settled.
+  /// Those that hold when the pass is made are constants for as long as all of them hold
+  /// (PassText::settled). Empty where arithmetic does not decide, or nothing would fold.
   std::vector<Neutral> neutrals = {};
 };
 

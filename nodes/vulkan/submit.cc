@@ -288,16 +288,18 @@ Result<uint64_t> VulkanDomain::Fire(Island& island, const sluice_batch& batch) {
     AddMappedReads(island, point);
     AddCopiesOut(island, point);
   };
+  const auto refused = [&](uint64_t point) {
+    DropCopiesOut(island);
+    EndMappedReads(point, point);
+  };
   // By reference: std::function then allocates nothing.
   std::unique_lock<std::mutex> copies_out(crossing_mutex_, std::defer_lock);
   if (!island.crossing.out.empty()) copies_out.lock();
   auto point = queue_->Submit(
       {Program::Commands(**recording), 0, island.waiting, signal, Awaited(island.crossing)},
-      std::ref(prepare));
+      std::ref(prepare), std::ref(refused));
   if (!point) {
     if (copies_out.owns_lock()) copies_out.unlock();
-    DropCopiesOut(island);
-    EndMappedReads(queue_->submitted() + 1, UINT64_MAX);
     if (EndTransfer(*brought)) return give_up(point.error());
     NoteUse(island, UINT64_MAX);  // a copy that may never end
     return tl::unexpected(point.error());

@@ -267,6 +267,7 @@ class FixedNumbers final : public NumberSource {
     const std::vector<float>& params = filters_[node].params;
     std::copy_n(params.begin(), std::min(out.size(), params.size()), out.begin());
   }
+  uint64_t changes() const override { return 0; }
 
  private:
   const std::vector<TestFilter>& filters_;

@@ -44,6 +44,7 @@ sdk::Status FilterState::SetParam(const sluice_param& param) {
     const auto place = std::span(values_).subspan(spec_.ValueAt(i), known.numbers());
     const Status set = SetFilterParam(known, param, place);
     if (!set) return sdk::Status(set.error().code, set.error().message);
+    Changes::Add();
     return {};
   }
   return sdk::Status::Error(SLUICE_E_NOT_FOUND, "\"%s\" does not change while the graph runs",

@@ -32,7 +32,9 @@ class FilterState {
   uint32_t param_count() const { return spec_.numbers != 0 ? spec_.numbers : spec_.value_count(); }
   /// Before CopyParams of the same frame. [process-thread]
   void PassInfo(const sluice_format& in, const sluice_format& out, sluice_frame_info& info) {
-    if (spec_.info != nullptr) of_frame_.store(spec_.info(choices_, in, out, info));
+    if (spec_.info == nullptr) return;
+    const float of_frame = spec_.info(choices_, in, out, info);
+    if (of_frame_.exchange(of_frame) != of_frame) Changes::Add();
   }
   /// What the shader gets. [thread-safe]
   void CopyParams(std::span<float> out) const;
