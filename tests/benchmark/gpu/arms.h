@@ -35,8 +35,9 @@ void RunStreams(Gpu& gpu, const Options& options, const Emit& emit);
 
 /// Nanoseconds of the device.
 struct GpuTime {
-  double alone_ns = 0;     ///< a frame from barrier to barrier, median
-  double streamed_ns = 0;  ///< a frame of a ring without barriers between its frames, median
+  double alone_ns = 0;      ///< a frame from barrier to barrier in one submission of a ring, median
+  double streamed_ns = 0;   ///< a frame of a ring without barriers between its frames, median
+  double submitted_ns = 0;  ///< from barrier to barrier, each frame a submission, eight under way
 };
 /// `record` records the work of frame `i` of `ring`.
 GpuTime MeasureGpu(Gpu& gpu, uint32_t ring, uint32_t rounds,

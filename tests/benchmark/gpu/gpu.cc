@@ -69,6 +69,27 @@ double Median(std::vector<double> values) {
   return *middle;
 }
 
+void Pace::Reset() {
+  samples_ = 0;
+  total_ns_ = 0;
+}
+
+void Pace::Sample() {
+  constexpr uint64_t kOneIn = 16;
+  constexpr int kSteps = 500;
+  if (++calls_ % kOneIn != 0) return;
+  const double begin = ThreadSeconds();
+  volatile uint64_t number = 1;
+  for (int i = 0; i < kSteps; ++i) number = 3 * number + 1;
+  total_ns_ += static_cast<uint64_t>(1e9 * (ThreadSeconds() - begin));
+  ++samples_;
+}
+
+double Pace::ns() const {
+  const uint64_t samples = samples_;
+  return samples == 0 ? 0 : static_cast<double>(total_ns_) / static_cast<double>(samples);
+}
+
 Counted CountFrames(double seconds, const std::function<std::vector<uint64_t>()>& frames) {
   constexpr uint64_t kWarm = 5;
   constexpr double kLimit = 20;

@@ -190,6 +190,22 @@ double ThreadSeconds();
 double ProcessSeconds();
 double Median(std::vector<double> values);
 
+/// How fast the processor under a thread is: one of a virtual machine may be several times slower
+/// for seconds, and what is measured on it with it. Sample() on that thread alone.
+class Pace {
+ public:
+  void Reset();
+  /// At each sixteenth call times some arithmetic that is always the same.
+  void Sample();
+  /// Processor time of it, ns: the mean; 0 where there was no sample. [thread-safe]
+  double ns() const;
+
+ private:
+  uint64_t calls_ = 0;
+  std::atomic<uint64_t> samples_{0};
+  std::atomic<uint64_t> total_ns_{0};
+};
+
 /// Of several streams at a time.
 struct Counted {
   double fps = 0;        ///< of all together

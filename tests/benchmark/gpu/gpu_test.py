@@ -50,7 +50,7 @@ class GpuBenchmarkTest(unittest.TestCase):
         self.assertEqual(status, 0, f"{rows[-1]} {said}")
         self.assertEqual({(row["format"], row["filters"]) for row in rows[1:]},
                          {(name, count) for name in ("RGBA8", "RGBA16F") for count in (0, 8)})
-        self.assertTrue(all(row["gpu_us"] > 0 for row in rows[1:]), rows)
+        self.assertTrue(all(row["gpu_us"] > 0 and row["submitted_us"] > 0 for row in rows[1:]), rows)
 
     def test_frames_are_filtered_whichever_way_they_reach_the_device(self):
         status, rows, said = lines("by_hand", "--arms", "origin,streams", *SMALL)
@@ -86,6 +86,15 @@ class GpuBenchmarkTest(unittest.TestCase):
             ours.append((name.group(1), numbers))
         by_hand = [(step["name"], [round(value, 6) for value in step["params"]]) for step in self.about[0]["chain"]]
         self.assertEqual(ours, by_hand)
+
+    def test_of_several_rounds_the_median_is_told_and_the_others_beside_it(self):
+        rows = [{"arm": "island", "what": "the chain", "filters": count, "thread_cpu_us": cpu, "fps": 1000 - cpu}
+                for count, cpu in ((1, 7), (2, 9), (1, 30), (2, 8), (1, 6), (2, 10))]
+        failed = {"arm": "island", "what": "the chain", "filters": 2, "error": "lost"}
+        one, two, error = run.median_rows(rows + [failed])
+        self.assertEqual((one["thread_cpu_us"], one["fps"], one["cpu_us_rounds"]), (7, 993, [6, 7, 30]))
+        self.assertEqual(two["note"], "CPU 8.0 to 10.0 in 3 rounds")
+        self.assertEqual(error, failed)
 
     def test_a_row_is_one_line_of_the_table(self):
         row = {"arm": "island", "what": "the chain", "how": "fused", "where": "memfd to memfd", "format": "RGBA8", "size": "64x36",

@@ -75,11 +75,13 @@ std::vector<Filter> MakeLooks(uint32_t count) {
   return looks;
 }
 
-/// What the domain may do. kOneBody: fused, but without a second body for numbers that are neutral:
-/// what a chain costs whose numbers have all been moved.
-enum class How { kFused, kOneBody, kUnfused };
+/// What the domain may do. kMoved: fused, and one number has left its neutral value. kOneBody:
+/// fused, but without a second body for numbers that are neutral.
+enum class How { kFused, kMoved, kOneBody, kUnfused };
 const char* ToString(How how) {
-  return how == How::kFused ? "fused" : how == How::kOneBody ? "fused, one body" : "unfused";
+  static constexpr const char* kNames[] = {"fused", "fused, a number moved", "fused, one body",
+                                           "unfused"};
+  return kNames[static_cast<int>(how)];
 }
 
 /// One island to be measured.
@@ -161,6 +163,11 @@ void WarmUp(IslandRig& island, uint32_t frames) {
   island.Finish();
 }
 
+/// From a neutral value, by so little that it makes no difference to the result.
+void Move(IslandRig& island, const NodeSpec& first) {
+  island.SetNumber(0, first.type == "vulkan.adjust" ? "contrast" : "amount", 0.9999);
+}
+
 void Measure(const Plugin& plugin, const Options& options, const Case& one) {
   const Size size = ParseSize(options.size);
   json row = About(one, size);
@@ -170,15 +177,19 @@ void Measure(const Plugin& plugin, const Options& options, const Case& one) {
     const Ends ends(*rig, one, size,
                     one.place == Place::kDevice ? std::max(options.ring, kInFlight) : kInFlight);
     IslandRig island(*rig, one.nodes, ends.in, ends.out);
+    if (one.how == How::kMoved) Move(island, one.nodes.front());
     WarmUp(island, ends.in.count());
     row["worst"] = CheckResult(*rig, ends, one, size);
     const uint64_t first = island.submitted();
     const double submit_before = island.submit_cpu_s();
+    Pace pace;
+    Rig::TimelinePace().Reset();
     const double begin = WallSeconds();
     const double process = ProcessSeconds();
     const double thread = ThreadSeconds();
     while (island.submitted() < first + 10 || WallSeconds() - begin < options.seconds) {
       island.Submit(kInFlight);
+      pace.Sample();
     }
     island.Finish();
     const auto frames = static_cast<double>(island.submitted() - first);
@@ -190,6 +201,7 @@ void Measure(const Plugin& plugin, const Options& options, const Case& one) {
     if (gpu_us > 0) row["gpu_us"] = gpu_us;
     row["fps"] = frames / wall;
     row["in_flight"] = kInFlight;
+    row["arithmetic_ns"] = {pace.ns(), Rig::TimelinePace().ns()};
     row["submit_cpu_us"] = 1e6 * submit / frames;
     row["other_threads_cpu_us"] = 1e6 * others / frames;
     row["thread_cpu_us"] = 1e6 * (submit + others) / frames;
@@ -213,10 +225,10 @@ void RunChains(const Plugin& plugin, const Options& options) {
       const std::vector<Filter> chain = options.looks ? MakeLooks(filters) : MakeChain(filters);
       for (const Place place : kPlaces) {
         if (!Wanted(place, options)) continue;
-        for (const How how : {How::kFused, How::kOneBody, How::kUnfused}) {
+        for (const How how : {How::kFused, How::kMoved, How::kOneBody, How::kUnfused}) {
           if (how == How::kUnfused && filters == 1) continue;
-          // Where the link decides, it makes no difference.
-          if (how == How::kOneBody && place == Place::kMemfd) continue;
+          // Where the link decides, bodies make no difference.
+          if ((how == How::kMoved || how == How::kOneBody) && place == Place::kMemfd) continue;
           Measure(plugin, options, {"the chain", ToNodes(chain), chain, format, how, place});
         }
       }

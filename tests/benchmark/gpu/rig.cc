@@ -75,6 +75,7 @@ class Waiter {
 };
 
 void SignalAndTell(sluice_timeline* timeline, uint64_t point) {
+  Rig::TimelinePace().Sample();
   FakeHost::TimelineApi().signal(timeline, point);
   Waiter::Tell(timeline, point);
 }
@@ -160,6 +161,11 @@ Rig::Rig(const Plugin& plugin, const std::string& device)
   }
 }
 
+Pace& Rig::TimelinePace() {
+  static Pace pace;
+  return pace;
+}
+
 Rig::~Rig() { domain_.destroy(domain_.self); }
 
 std::string Rig::device_name() const {
@@ -208,6 +214,10 @@ class RigNode final : public sdk::testing::NodeEvents {
     }
     const sluice_configuration configuration{1, 2, ports, 0, 0};
     if (node_.configure(node_.self, &configuration) < 0) throw Failure("configure: " + error_);
+  }
+  void SetNumber(const char* name, double value) {
+    const sluice_param param{name, SLUICE_VALUE_FLOAT, 1, 0, value, nullptr};
+    if (node_.set_param(node_.self, &param) < 0) throw Failure(std::string(name) + ": " + error_);
   }
   /// Makes the buffers of a pool of its output.
   void Allocate(const sluice_pool_request& request) {
@@ -313,6 +323,10 @@ IslandRig::~IslandRig() {
   if (island_ == nullptr) return;
   rig_.domain().wait_idle(rig_.domain().self, INT64_MAX);
   rig_.domain().destroy_island(rig_.domain().self, island_);
+}
+
+void IslandRig::SetNumber(size_t node, const char* name, double value) {
+  nodes_[node]->SetNumber(name, value);
 }
 
 void IslandRig::Await(const sluice_fence& fence) {

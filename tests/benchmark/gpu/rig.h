@@ -52,6 +52,8 @@ class Rig {
   const Plugin& plugin() const { return plugin_; }
   sdk::testing::FakeHost& host() { return host_; }
   const sluice_domain& domain() const { return domain_; }
+  /// Of the plugin's thread that tells timelines; of one rig at a time.
+  static Pace& TimelinePace();
   std::string device_name() const;
   std::string driver() const;
   /// Warnings that the plugin logged, e.g. why a frame is copied.
@@ -107,6 +109,8 @@ class IslandRig {
   IslandRig(const IslandRig&) = delete;
   IslandRig& operator=(const IslandRig&) = delete;
 
+  /// For the frames that follow. Throws Failure with what the node says.
+  void SetNumber(size_t node, const char* name, double value);
   /// Submits the next pair of frames. Where `in_flight` are pending, waits for half of them first.
   void Submit(uint32_t in_flight);
   /// Until all have been done. Throws Failure after ten seconds.
