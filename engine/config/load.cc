@@ -24,7 +24,6 @@ using graph::ParamConfig;
 using yaml::Entry;
 using yaml::Value;
 
-/// A mapping below a node becomes JSON text, which is what crosses the plugin ABI.
 nlohmann::ordered_json ToJson(const Value& value) {
   switch (value.kind()) {
     case Value::Kind::kNull:
@@ -46,6 +45,12 @@ nlohmann::ordered_json ToJson(const Value& value) {
   if (auto number = value.AsInt()) return *number;
   if (auto number = value.AsDouble()) return *number;
   return value.text();
+}
+
+/// A mapping below a node becomes JSON text, which is what crosses the plugin ABI. What is no UTF-8
+/// becomes U+FFFD.
+std::string MapText(const Value& mapping) {
+  return ToJson(mapping).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 class GraphReader {
@@ -227,8 +232,7 @@ class GraphReader {
     param.faulty = substitution_.failed(param.mark);
     if (entry.value.is_mapping()) {
       param.is_map = true;
-      param.text =
-          ToJson(entry.value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      param.text = MapText(entry.value);
     } else if (entry.value.is_scalar()) {
       param.text = entry.value.text();
     } else {
@@ -501,7 +505,7 @@ Result<Change> ParseChange(std::string_view line) {
   }
   Change change{entry.key.substr(0, dot), entry.key.substr(dot + 1), {}, false};
   change.is_map = entry.value.kind() == Value::Kind::kMapping;
-  change.text = change.is_map ? ToJson(entry.value).dump() : entry.value.text();
+  change.text = change.is_map ? MapText(entry.value) : entry.value.text();
   return change;
 }
 
