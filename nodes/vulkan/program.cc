@@ -514,7 +514,7 @@ void Program::Gather(const NumberSource& numbers) {
   const uint64_t changes = numbers.changes();
   if (gathered_count_ > 0 && changes == changes_seen_) return;
   changes_seen_ = changes;
-  ++gathered_count_;
+  former_ = gathered_;
   for (uint32_t n = 0; n < numbers_.size(); ++n) {
     if (!numbers_[n].empty()) numbers.CopyParams(n, numbers_[n]);
   }
@@ -529,6 +529,8 @@ void Program::Gather(const NumberSource& numbers) {
     if (!kernel.text.settled.empty())
       block[kernel.text.settled_at] = AreSettled(kernel.text.settled, numbers_) ? 1.0F : 0.0F;
   }
+  // It may have been another island's numbers that changed.
+  if (gathered_count_ == 0 || gathered_ != former_) ++gathered_count_;
 }
 
 // The device's memory is far for the CPU: it is written when numbers have changed.

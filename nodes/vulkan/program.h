@@ -156,7 +156,8 @@ class Program {
   std::vector<std::vector<float>> numbers_;  // by node, of the last frame
   uint64_t changes_seen_ = 0;                // of their source
   std::vector<float> gathered_;              // by kernel, as they lie in its uniform bytes
-  uint64_t gathered_count_ = 0;              // how often
+  std::vector<float> former_;                // what they were before
+  uint64_t gathered_count_ = 0;              // how often they were others
   std::vector<PassTime> times_;
   uint64_t times_due_ = 0;        // by clock_: before, no timestamps are asked for
   uint64_t frames_recorded_ = 0;  // command buffers of frames

@@ -199,6 +199,8 @@ class Pace {
   void Sample();
   /// Processor time of it, ns: the mean; 0 where there was no sample. [thread-safe]
   double ns() const;
+  /// Seconds that the samples took. [thread-safe]
+  double spent_s() const { return 1e-9 * static_cast<double>(total_ns_); }
 
  private:
   uint64_t calls_ = 0;

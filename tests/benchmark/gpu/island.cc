@@ -194,7 +194,8 @@ void Measure(const Plugin& plugin, const Options& options, const Case& one) {
     island.Finish();
     const auto frames = static_cast<double>(island.submitted() - first);
     const double wall = WallSeconds() - begin;
-    const double others = ProcessSeconds() - process - (ThreadSeconds() - thread);
+    const double others =
+        ProcessSeconds() - process - (ThreadSeconds() - thread) - Rig::TimelinePace().spent_s();
     const double submit = island.submit_cpu_s() - submit_before;
     double gpu_us = 0;
     row["passes"] = PassesOf(island, &gpu_us);
