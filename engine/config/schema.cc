@@ -200,7 +200,8 @@ std::string GraphSchema(const graph::TypeSource& types) {
         {"additionalProperties", AnyNodeSchema(names)}}},
       {"edges", {{"type", "array"}, {"items", EdgeSchema()}}}};
   schema["$defs"] = std::move(defs);
-  return schema.dump(2) + "\n";
+  // The texts are those of plugins: what is no UTF-8 becomes U+FFFD.
+  return schema.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace sluice::config

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/config/load.h"
+#include "engine/config/schema.h"
 #include "engine/graph/node_type.h"
 #include "engine/plugin/manifest.h"
 #include "engine/profile/record.h"
@@ -104,16 +105,20 @@ TEST(TextsTest, AGraphIsTakenOrItsFaultsHavePlacesAndCodes) {
 }
 
 TEST(TextsTest, AManifestIsTakenOrItsFaultsHavePlacesAndCodes) {
-  const std::vector<std::string> words = {"nodes:",        "ports:",    "params:",
-                                          "range: [1, 0]", "default: ", "type: float",
-                                          "&a ",           "*a",        "<<: "};
+  const std::vector<std::string> words = {
+      "\xc0",      "nodes:",      "ports:", "params:", "range: [1, 0]",
+      "default: ", "type: float", "&a ",    "*a",      "<<: "};
   int taken = 0;
   ForEach(Mutator(2, Manifests(), words), [&](const std::string& text) {
     DiagnosticList list("m.yaml", text);
     const auto manifest = plugin::ParseManifest(text, "m.yaml", &list);
     EXPECT_NE(manifest.has_value(), list.has_errors()) << list.Format();
     CheckFindings(list, text);
-    taken += manifest.has_value() ? 1 : 0;
+    if (!manifest) return;
+    ++taken;
+    graph::TypeList types;
+    for (const plugin::ManifestNode& node : manifest->nodes) types.Add(node.type);
+    EXPECT_TRUE(config::GraphSchema(types).ends_with("}\n"));
   });
   EXPECT_GT(taken, Texts() / 100);
   EXPECT_LT(taken, Texts());
