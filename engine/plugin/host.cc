@@ -271,9 +271,11 @@ constexpr sluice_timeline_api kTimelineApi = {
 
 int32_t NodeOffer(sluice_offer_sink* sink, const char* port, const sluice_offer* offer) {
   if (sink == nullptr || port == nullptr || offer == nullptr) return SLUICE_E_INVALID_ARGUMENT;
+  auto* const offers = reinterpret_cast<OfferSink*>(sink);
+  if (offers->type->FindPort(port) == nullptr) return SLUICE_E_NOT_FOUND;
   auto converted = plugin::FromAbi(*offer);
   if (!converted) return static_cast<int32_t>(converted.error().code);
-  reinterpret_cast<OfferSink*>(sink)->offers.emplace_back(port, std::move(*converted));
+  offers->offers.emplace_back(port, std::move(*converted));
   return SLUICE_OK;
 }
 

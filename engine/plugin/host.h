@@ -10,6 +10,7 @@
 #include <sluice/node.h>
 
 #include "engine/base/clock.h"
+#include "engine/graph/node_type.h"
 #include "engine/graph/offer.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/media/frame.h"
@@ -52,6 +53,7 @@ class NodeHost {
 
 /// Collects what a node's probe() offers: {port name, offer} in call order.
 struct OfferSink {
+  const graph::NodeType* type = nullptr;  ///< Whose ports there are.
   std::vector<std::pair<std::string, graph::Offer>> offers;
 };
 

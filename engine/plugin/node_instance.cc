@@ -93,8 +93,9 @@ Status NodeInstance::Check(int32_t result, const char* verb) const {
   return Fail(static_cast<Code>(result), verb);
 }
 
-Result<OfferSink> NodeInstance::Probe() {
+Result<OfferSink> NodeInstance::Probe(const graph::NodeType& type) {
   OfferSink sink;
+  sink.type = &type;
   if (node_.probe == nullptr) return sink;
   SLUICE_RETURN_IF_ERROR(Check(node_.probe(node_.self, plugin::ToAbi(&sink)), "probe"));
   return sink;

@@ -67,7 +67,7 @@ class NodeInstance {
                                                       NodeHost& host);
   ~NodeInstance();
 
-  Result<OfferSink> Probe();
+  Result<OfferSink> Probe(const graph::NodeType& type);
   Status Configure(const ConfigureArguments& arguments);
   Status Start();
   /// [process-thread] The raw result of process().

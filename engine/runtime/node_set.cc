@@ -42,6 +42,20 @@ std::vector<plugin::ParamArgument> Arguments(const std::vector<graph::NodeParam>
 
 constexpr int kMaxRounds = 16;
 
+/// A type without code is done by another, which offers what the device can: here no more than its
+/// own manifest declares.
+std::vector<graph::Offer> Narrow(const graph::Offer& offer, const graph::PortDesc& port) {
+  std::vector<graph::Offer> narrow;
+  for (const graph::Offer& declared : port.offers) {
+    graph::Offer both = offer;
+    both.views &= declared.views;
+    both.allocates &= declared.allocates;
+    both.sync &= declared.sync;
+    if (both.views != 0) narrow.push_back(std::move(both));
+  }
+  return port.offers.empty() ? std::vector<graph::Offer>{offer} : narrow;
+}
+
 }  // namespace
 
 Error LiveNode::Explain(const Error& error) const {
@@ -160,7 +174,8 @@ Status NodeSet::Create(LiveNode& node) {
   auto maker = options_.loader->FindNode(node.type->id);
   if (!maker) return tl::unexpected(Named(node.name, maker.error()));
   std::vector<plugin::ParamArgument> params = node.params;
-  if (!maker->file.empty()) {
+  node.codeless = !maker->file.empty();
+  if (node.codeless) {
     graph::ParamValue file;
     file.type = graph::ParamType::kPath;
     file.text = maker->file;
@@ -181,19 +196,19 @@ Status NodeSet::Create(LiveNode& node) {
 }
 
 Status NodeSet::Probe(LiveNode& node) {
-  auto sink = node.instance->Probe();
+  auto sink = node.instance->Probe(*node.type);
   if (!sink) {
     return tl::unexpected(node.Explain(sink.error()));
   }
   std::map<std::string, std::vector<graph::Offer>> offers;
   for (auto& [port, offer] : sink->offers) {
-    if (node.type->FindPort(port) == nullptr) {
-      return Fail(
-          Code::kInternal,
-          fmt::format("node '{}': {} offers for a port '{}' that its manifest does not have",
-                      node.name, node.type->id, port));
+    auto& list = offers[node.name + "." + port];
+    if (node.codeless) {
+      for (graph::Offer& narrow : Narrow(offer, *node.type->FindPort(port)))
+        list.push_back(std::move(narrow));
+    } else {
+      list.push_back(std::move(offer));
     }
-    offers[node.name + "." + port].push_back(std::move(offer));
   }
   for (auto& [port, list] : offers) offers_[port] = std::move(list);
   return {};
@@ -290,8 +305,8 @@ void NodeSet::PredictPasses(graph::Plan* plan, const graph::Profile& profile) {
                         pass.bytes_read, pass.bytes_written});
     }
     const domain::DomainInfo& info = domain.info();
-    const graph::ProfiledDevice device = graph::FindDevice(profile, island.device, info.device_name,
-                                                           info.driver, info.is_software);
+    const graph::ProfiledDevice device =
+        graph::FindDevice(profile, island.device, info.device_name, info.driver, info.is_software);
     plan->SetPasses(i, std::move(passes), prediction->inner_bytes, device.speeds.memory);
   }
 }

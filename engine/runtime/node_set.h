@@ -40,6 +40,7 @@ struct LiveNode {
   std::unique_ptr<plugin::NodeInstance> instance;
   domain::Domain* domain = nullptr;
   std::string domain_key;   ///< of NodeSet::domains(); "" on the CPU
+  bool codeless = false;    ///< Its type has no code of its own: another's does the work.
   uint64_t generation = 0;  ///< Counts instances: memory that an earlier one made is gone.
 
   /// What went wrong with it, for the user: what the node itself had to say, or

@@ -140,7 +140,9 @@ int32_t NodeContext::RequestRenegotiateInput(uint32_t input) {
 void NodeContext::SetError(int32_t code, std::string_view message) {
   std::lock_guard lock(mutex_);
   has_error_ = true;
-  error_ = {static_cast<Code>(code), std::string(message)};
+  // It may have had nothing to say but the code.
+  const auto known = static_cast<Code>(code);
+  error_ = {known, std::string(message.empty() ? CodeName(known) : message)};
 }
 
 std::optional<Error> NodeContext::TakeError() {

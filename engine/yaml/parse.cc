@@ -246,11 +246,32 @@ SourceMark PlaceOf(std::string_view text, size_t offset) {
 
 /// Tags the first byte that no graph or manifest may hold. yaml-cpp guesses
 /// UTF-16 and UTF-32 from such bytes, and its marks then fit no line of ours.
+/// Bytes of the character that begins at `at`; 0 where none does.
+/// Spec: The Unicode Standard, table 3-7 (well-formed UTF-8 byte sequences).
+size_t CharacterBytes(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0;
+  };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t count = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  for (size_t i = 1; i < count; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  const unsigned second = byte(1);
+  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+  const bool surrogate = first == 0xed && second > 0x9f;
+  const bool beyond = first == 0xf4 && second > 0x8f;
+  return overlong || surrogate || beyond ? 0 : count;
+}
+
 bool CheckBytes(std::string_view text, DiagnosticList* diagnostics) {
-  for (size_t i = 0; i < text.size(); ++i) {
+  for (size_t i = 0, bytes = 0; i < text.size(); i += bytes) {
     const auto c = static_cast<unsigned char>(text[i]);
     const bool control = (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
-    if (!control && c != 0xfe && c != 0xff) continue;
+    bytes = CharacterBytes(text, i);
+    if (!control && bytes > 0) continue;
     diagnostics->Error(kErrEncoding, PlaceOf(text, i),
                        fmt::format("byte 0x{:02x} does not belong in a UTF-8 text", c));
     return false;

@@ -194,7 +194,9 @@ class IslandTest : public ::testing::Test {
     const sluice_batch batch{sequence_++, 1, 1, inputs, outputs};
     return domain_.submit(domain_.self, island_, &batch, fences);
   }
-  int32_t WaitIdle() { return domain_.wait_idle(domain_.self, sdk_now_ns() + 20'000'000'000); }
+  /// The thread sanitizer takes software Vulkan's passes for a minute on a busy machine.
+  static constexpr int64_t kWaitNs = 120'000'000'000;
+  int32_t WaitIdle() { return domain_.wait_idle(domain_.self, sdk_now_ns() + kWaitNs); }
   static int64_t sdk_now_ns() {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
