@@ -320,6 +320,14 @@ TEST(LoadTest, ANodeMayNotFeedItself) {
   EXPECT_NE(loaded.Text().find("l -> l"), std::string::npos);
 }
 
+TEST(LoadTest, ATriggerThatHasNoEdgeIsRefused) {
+  const Loaded loaded = Load(
+      "sluice: 1\nnodes: { c: { type: test.clip, file: f }, m: { type: test.mix, sync: { policy: "
+      "latest, trigger: b } }, n: { type: test.null } }\nedges: [ c -> m.a, m -> n ]");
+  EXPECT_FALSE(loaded.graph);
+  EXPECT_NE(loaded.Text().find("its trigger 'b' has no edge"), std::string::npos) << loaded.Text();
+}
+
 TEST(LoadTest, LatestNeedsInputsAndAKnownTrigger) {
   auto load = [](const std::string& sync) {
     return Load(

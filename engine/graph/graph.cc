@@ -286,12 +286,25 @@ class Validator {
       return;
     }
     if (node.sync != SyncPolicy::kLatest || inputs.empty()) return;
+    const auto has_edge = [&](const std::string& input) {
+      return connected_.contains(FindPort(index, input));
+    };
     std::string trigger = !config.trigger.empty() ? config.trigger : node.type->trigger;
     if (trigger.empty()) trigger = inputs[0];
+    if (config.trigger.empty() && !has_edge(trigger)) {
+      const auto other = std::find_if(inputs.begin(), inputs.end(), has_edge);
+      if (other != inputs.end()) trigger = *other;
+    }
     if (std::find(inputs.begin(), inputs.end(), trigger) == inputs.end()) {
       diagnostics_->Error(kErrSync, config.sync_mark,
                           fmt::format("'{}' has no input '{}' to trigger on", node.name, trigger),
                           NameHint(trigger, inputs));
+      return;
+    }
+    if (!has_edge(trigger)) {
+      // Nothing would ever say when it is to fire.
+      diagnostics_->Error(kErrSync, config.sync_mark,
+                          fmt::format("'{}': its trigger '{}' has no edge", node.name, trigger));
       return;
     }
     node.trigger = FindPort(index, trigger).port;

@@ -1,7 +1,9 @@
 // The plugin through its ABI, on a fake host: islands, fences, imports and counted copies.
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -211,6 +213,16 @@ TEST(VulkanNodeTest, AShaderFileThatIsNotThereIsNamed) {
             std::string::npos);
 }
 
+TEST(VulkanNodeTest, AShaderFileThatIsNoFileIsRefusedAndNotWaitedFor) {
+  const std::string fifo = ::testing::TempDir() + "/shader.fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0) << strerror(errno);
+  for (const std::string& path : {fifo, ::testing::TempDir()}) {
+    EXPECT_NE(ErrorOf("vulkan.shader", {Text("shader", path.c_str())}).find(": is no file"),
+              std::string::npos)
+        << path;
+  }
+}
+
 TEST(VulkanNodeTest, AShadersNamesMayBeThoseThatTheTextAroundItHas) {
   const auto expect_taken = [](const std::string& source, const std::string& params) {
     FakeHost host;
@@ -236,6 +248,11 @@ TEST(VulkanNodeTest, AShadersParametersMustBeNumbersWithNamesOfGlsl) {
       std::string::npos);
   EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", "[1]")}).find("not a map"),
             std::string::npos);
+  for (const char* params : {R"({"a": "nan"})", R"({"a": 1e39})", R"({"a": "-inf"})"}) {
+    EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", params)}).find("no finite number"),
+              std::string::npos)
+        << params;
+  }
 }
 
 TEST(VulkanNodeTest, AnUnknownLookIsRefusedWithTheNamesThereAre) {

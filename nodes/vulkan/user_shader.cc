@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -36,6 +37,8 @@ bool IsIdentifier(std::string_view name) {
 }
 
 Status AddParam(const std::string& name, double value, UserShader& shader) {
+  if (!std::isfinite(static_cast<float>(value)))
+    return Fail(SLUICE_E_INVALID_ARGUMENT, "params: " + name + " is no finite number");
   if (!IsIdentifier(name)) {
     return Fail(SLUICE_E_INVALID_ARGUMENT, "\"" + name + "\" is not a name that a shader can use");
   }
@@ -78,6 +81,11 @@ Status AddMap(const std::string& json, UserShader& shader) {
 }
 
 Result<std::string> ReadText(const std::string& path) {
+  // A FIFO would be waited for.
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return Fail(SLUICE_E_INVALID_ARGUMENT, path + ": is no file");
   std::ifstream file(path, std::ios::binary);
   if (!file) return Fail(SLUICE_E_NOT_FOUND, path + ": " + std::strerror(errno));
   std::string text;
