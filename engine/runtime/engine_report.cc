@@ -3,7 +3,6 @@
 #include "engine/runtime/engine.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include <fmt/format.h>
 
@@ -69,7 +68,6 @@ Report Engine::MakeReport(double seconds) const {
       row.island = plan_->islands[*planned->island].name;
     }
     for (const PassReport& pass : state_.passes) {
-      if (pass.frames == 0) continue;
       if (std::find(pass.nodes.begin(), pass.nodes.end(), node->name) == pass.nodes.end()) continue;
       row.device_us += pass.mean_us() / static_cast<double>(pass.nodes.size());
     }
@@ -77,8 +75,7 @@ Report Engine::MakeReport(double seconds) const {
   }
   for (const auto& [name, stats] : state_.edges) report.edges.push_back(Describe(name, *stats));
   report.pools = state_.pools.Reports();
-  std::copy_if(state_.passes.begin(), state_.passes.end(), std::back_inserter(report.passes),
-               [](const PassReport& pass) { return pass.frames > 0; });
+  report.passes = state_.passes;
   report.copies = copies_.Rows();
   report.bytes_copied = copies_.TotalBytes();
   return report;

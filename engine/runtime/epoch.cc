@@ -37,20 +37,16 @@ scheduler::EdgeStats& RunState::EdgeStatsFor(const std::string& name) {
   return *stats;
 }
 
-namespace {
-bool IsAlike(const PassReport& a, const PassReport& b) {
-  return a.island == b.island && a.label == b.label && a.nodes == b.nodes;
-}
-}  // namespace
-
-/// The same pass of an earlier epoch goes on: of those that are alike the one with that number.
-void RunState::AddPass(const PassReport& pass, size_t number) {
+/// The same pass of an earlier epoch goes on.
+void RunState::AddPass(const PassReport& pass) {
   for (PassReport& had : passes) {
-    if (!IsAlike(had, pass) || number-- > 0) continue;
-    if (pass.frames == 0) return;
-    had.min_ns = had.frames == 0 ? pass.min_ns : std::min(had.min_ns, pass.min_ns);
+    if (had.island != pass.island || had.label != pass.label || had.nodes != pass.nodes ||
+        had.number != pass.number) {
+      continue;
+    }
     had.frames += pass.frames;
     had.total_ns += pass.total_ns;
+    had.min_ns = std::min(had.min_ns, pass.min_ns);
     had.max_ns = std::max(had.max_ns, pass.max_ns);
     return;
   }
@@ -87,15 +83,13 @@ void Epoch::Stop() {
 void Epoch::CollectPassTimes() {
   for (size_t i = 0; i < islands_.size(); ++i) {
     const graph::PlanIsland& planned = plan_.islands[i];
-    std::vector<PassReport> measured;
+    std::map<std::pair<std::string, std::vector<std::string>>, uint32_t> alike;
     for (const domain::PassTime& time : islands_[i]->Measured()) {
-      PassReport pass{planned.name,  time.label,  {},         time.frames,
-                      time.total_ns, time.min_ns, time.max_ns};
+      PassReport pass{planned.name, time.label,    {},          0,
+                      time.frames,  time.total_ns, time.min_ns, time.max_ns};
       for (uint32_t node : time.nodes) pass.nodes.push_back(plan_.nodes[planned.nodes[node]].name);
-      const auto alike = std::count_if(measured.begin(), measured.end(),
-                                       [&](const PassReport& had) { return IsAlike(had, pass); });
-      state_.AddPass(pass, static_cast<size_t>(alike));
-      measured.push_back(std::move(pass));
+      pass.number = alike[{pass.label, pass.nodes}]++;
+      if (time.frames > 0) state_.AddPass(pass);
     }
   }
 }

@@ -33,10 +33,10 @@ struct RunState {
   std::map<std::string, std::unique_ptr<scheduler::EdgeStats>> edges;  ///< By name.
   PoolKeeper pools;
   std::set<std::string> ended;     ///< Names of nodes that ended.
-  std::vector<PassReport> passes;  ///< Of all epochs so far; some have no frames.
+  std::vector<PassReport> passes;  ///< Of all epochs so far.
 
   scheduler::EdgeStats& EdgeStatsFor(const std::string& name);
-  void AddPass(const PassReport& pass, size_t number);
+  void AddPass(const PassReport& pass);
 };
 
 /// Whether an active node has to hear of a new epoch. One that offers any format

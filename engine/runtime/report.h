@@ -39,6 +39,7 @@ struct PassReport {
   std::string island;
   std::string label;
   std::vector<std::string> nodes;
+  uint32_t number = 0;  ///< Of those with the same island, label and nodes.
   uint64_t frames = 0;
   uint64_t total_ns = 0;
   uint64_t min_ns = 0;

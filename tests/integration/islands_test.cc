@@ -421,6 +421,25 @@ TEST(IslandsTest, WhatDoesNotJoinAPassSaysWhy) {
       << ran.plan_table;
 }
 
+TEST(IslandsTest, PassesWithTheSameNameAreRowsOfTheirOwn) {
+  Ran ran = RunGraph(
+      Graph(R"(
+  left: { type: core.testsrc, size: 64x36, format: NV12, frames: 40 }
+  right: { type: core.testsrc, size: 64x36, format: NV12, frames: 40 }
+  soft: { type: vulkan.blur, sigma: 2 }
+  softer: { type: vulkan.blur, sigma: 3 }
+  both: { type: vulkan.compose, size: 128x36 }
+  sink: { type: core.null }
+)",
+            "  - left -> soft -> both.in0\n  - right -> softer -> both.in1\n  - both -> sink\n"));
+  ExpectDone(ran);
+  // Each input is unpacked for what reads around a pixel, which is no node's work.
+  EXPECT_EQ(std::count_if(ran.report.passes.begin(), ran.report.passes.end(),
+                          [](const auto& pass) { return pass.label == "unpack"; }),
+            2)
+      << ran.plan_table;
+}
+
 TEST(IslandsTest, PassesAreCountedOverEpochs) {
   std::string nodes = kChain;
   nodes.replace(nodes.find("frames: 100"), 11, "frames: 100, resize_at: 40");

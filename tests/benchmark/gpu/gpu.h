@@ -184,6 +184,26 @@ class TimelineSemaphore {
   VkSemaphore semaphore_ = VK_NULL_HANDLE;
 };
 
+/// Submissions, of which at most so many are under way. Threads: one at a time.
+class InFlight {
+ public:
+  InFlight(Gpu& gpu, uint64_t limit) : done_(gpu), limit_(limit) {}
+  /// Waits until one more may be under way.
+  void MakeRoom() const {
+    if (submitted_ >= limit_) done_.Wait(submitted_ - limit_ + 1);
+  }
+  /// Does not wait. After MakeRoom().
+  void Submit(const Commands& commands) { done_.SubmitAndSignal(commands.handle(), ++submitted_); }
+  /// Until all are done.
+  void Finish() const { done_.Wait(submitted_); }
+  uint64_t submitted() const { return submitted_; }
+
+ private:
+  TimelineSemaphore done_;
+  const uint64_t limit_;
+  uint64_t submitted_ = 0;
+};
+
 /// Seconds. Thread: the caller's processor time; Process: of all its threads.
 double WallSeconds();
 double ThreadSeconds();

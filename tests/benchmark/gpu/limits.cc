@@ -248,15 +248,14 @@ static double MeasureSubmitted(Gpu& gpu, uint32_t ring, uint32_t rounds,
     if (timed) frames.back()->Timestamp(1);
     frames.back()->End();
   }
-  TimelineSemaphore done(gpu);
+  InFlight submissions(gpu, kInFlight);
   std::vector<double> times;
-  uint64_t submitted = 0;
   for (uint32_t round = 0; round < rounds * kTimedOneIn; ++round) {
     for (const auto& frame : frames) {
-      if (submitted >= kInFlight) done.Wait(submitted - kInFlight + 1);
-      done.SubmitAndSignal(frame->handle(), ++submitted);
+      submissions.MakeRoom();
+      submissions.Submit(*frame);
     }
-    done.Wait(submitted);
+    submissions.Finish();
     if (round == 0) continue;  // it comes after a pause
     for (uint32_t i = 0; i < ring; i += kTimedOneIn)
       times.push_back(frames[i]->ReadTimestamps()[1]);

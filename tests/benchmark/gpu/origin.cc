@@ -53,19 +53,18 @@ json Row(const char* what, const Options& options, const Rate& rate) {
 /// Submits recorded frames, at most `in_flight` at a time.
 Rate CountSubmissions(Gpu& gpu, const Options& options, const Recorded& recorded,
                       uint32_t in_flight) {
-  TimelineSemaphore done(gpu);
-  uint64_t submitted = 0;
+  InFlight submissions(gpu, in_flight);
   double in_submissions = 0;
   Rate rate = Count(
       options.seconds,
       [&](uint64_t i) {
-        if (submitted >= in_flight) done.Wait(submitted - in_flight + 1);
+        submissions.MakeRoom();
         const double before = ThreadSeconds();
-        done.SubmitAndSignal(recorded[i % recorded.size()]->handle(), ++submitted);
+        submissions.Submit(*recorded[i % recorded.size()]);
         in_submissions += ThreadSeconds() - before;
       },
-      [&] { done.Wait(submitted); });
-  rate.submit_s = in_submissions / static_cast<double>(submitted);
+      [&] { submissions.Finish(); });
+  rate.submit_s = in_submissions / static_cast<double>(submissions.submitted());
   return rate;
 }
 

@@ -18,7 +18,7 @@ class Stream {
       : gpu_(gpu),
         in_(MakeRing(gpu, kBuffers, size, Format::kRgba8)),
         out_(MakeRing(gpu, kBuffers, size, Format::kRgba8)),
-        done_(gpu) {
+        submissions_(gpu, kBuffers) {
     for (uint32_t i = 0; i < kBuffers; ++i) {
       recorded_.push_back(std::make_unique<Commands>(gpu));
       recorded_.back()->Begin();
@@ -49,20 +49,19 @@ class Stream {
 
  private:
   void Work(const std::atomic<bool>& over) {
-    uint64_t submitted = 0;
     while (!over.load()) {
-      if (submitted >= kBuffers) done_.Wait(submitted - kBuffers + 1);
-      done_.SubmitAndSignal(recorded_[submitted % kBuffers]->handle(), submitted + 1);
-      submitted_ = ++submitted;
+      submissions_.MakeRoom();
+      submissions_.Submit(*recorded_[submissions_.submitted() % kBuffers]);
+      submitted_ = submissions_.submitted();
     }
-    done_.Wait(submitted);
+    submissions_.Finish();
   }
 
   Gpu& gpu_;
   Buffers in_;
   Buffers out_;
   std::vector<std::unique_ptr<Commands>> recorded_;
-  TimelineSemaphore done_;
+  InFlight submissions_;
   std::atomic<uint64_t> submitted_{0};
   std::string error_;
   std::thread thread_;
