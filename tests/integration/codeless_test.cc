@@ -16,6 +16,12 @@ namespace {
 
 const std::string kExample = "plugins/examples/gain_shader";
 
+std::string ReadText(const std::filesystem::path& path) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
 /// What is left of a picture behind `filter`: the checksums of its frames.
 std::string SumsBehind(const std::string& filter) {
   static int count = 0;
@@ -34,16 +40,36 @@ std::string SumsBehind(const std::string& filter) {
   EXPECT_TRUE(ran.planned) << ran.problem;
   EXPECT_EQ(ran.report.result, "done") << ran.Errors();
   EXPECT_EQ(ran.report.bytes_copied, 0u);
-  std::stringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
+  return ReadText(path);
+}
+
+/// The example under another name, with frames in shared memory alone. Returns its folder.
+std::string MakeModest() {
+  const auto folder = std::filesystem::path(std::getenv("TEST_TMPDIR")) / "modest";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(kExample + "/gain.comp", folder / "gain.comp",
+                             std::filesystem::copy_options::overwrite_existing);
+  std::string manifest = ReadText(kExample + "/gain.sluice.yaml");
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    const size_t at = manifest.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    manifest.replace(at, from.size(), to);
+  };
+  replace("name: gain_shader", "name: modest");
+  replace("example.gain", "example.modest");
+  replace("views: [dma-buf, shm, device]", "views: [shm]");
+  replace("allocates: [dma-buf, device]", "");
+  replace("sync: [timeline, sync_file, implicit, cpu-done]", "sync: [timeline, cpu-done]");
+  std::ofstream(folder / "modest.sluice.yaml") << manifest;
+  return folder.string();
 }
 
 class CodelessTest : public ::testing::Test {
  protected:
   // Before the first graph: plugins are looked for once.
   static void SetUpTestSuite() {
-    setenv("SLUICE_PLUGIN_PATH", std::filesystem::absolute(kExample).c_str(), 1);
+    const std::string path = std::filesystem::absolute(kExample).string() + ":" + MakeModest();
+    setenv("SLUICE_PLUGIN_PATH", path.c_str(), 1);
   }
 };
 
@@ -53,6 +79,11 @@ TEST_F(CodelessTest, AManifestAndItsShaderAreAFilter) {
   EXPECT_EQ(by_plugin, SumsBehind("type: vulkan.shader, shader: " + kExample +
                                   "/gain.comp, params: { gain: 0.5 }"));
   EXPECT_NE(by_plugin, SumsBehind("type: example.gain, gain: 0.25"));
+}
+
+TEST_F(CodelessTest, NoMoreMemoryIsUsedThanTheManifestDeclares) {
+  EXPECT_EQ(SumsBehind("type: example.modest, gain: 0.5"),
+            SumsBehind("type: example.gain, gain: 0.5"));
 }
 
 TEST_F(CodelessTest, AParameterBeyondItsRangeIsRefusedAsTheManifestSays) {
