@@ -232,7 +232,7 @@ std::vector<std::string> TieTexts(const Model& model, const FailedNet& failed) {
   for (uint32_t i = 0; i < model.nodes.size(); ++i) {
     const ModelNode& node = model.nodes[i];
     for (const Tie& tie : node.ties) {
-      if (failed.field && tie.field != *failed.field) continue;
+      if (failed.field && !Covers(tie.field, *failed.field)) continue;
       for (uint32_t p = 0; p < node.ports.size(); ++p) {
         if (node.ports[p].desc->name != tie.left_port && node.ports[p].desc->name != tie.right_port)
           continue;
@@ -258,6 +258,8 @@ Constraint ConstraintOf(std::optional<TieField> field) {
       return kOnSize;
     case TieField::kRate:
       return kOnRate;
+    case TieField::kColorSpace:
+    case TieField::kColorEncoding:
     case TieField::kColor:
       return kOnColor;
   }

@@ -61,7 +61,7 @@ std::optional<PortField> ParsePortField(std::string_view text) {
   text = Trim(text);
   const size_t dot = text.rfind('.');
   if (dot == std::string_view::npos || dot == 0) return std::nullopt;
-  for (TieField field : {TieField::kFourcc, TieField::kSize, TieField::kRate, TieField::kColor}) {
+  for (TieField field : kTieFields) {
     if (text.substr(dot + 1) == TieFieldName(field)) {
       return PortField{std::string(text.substr(0, dot)), field};
     }
@@ -109,6 +109,10 @@ std::string_view TieFieldName(TieField field) {
       return "size";
     case TieField::kRate:
       return "rate";
+    case TieField::kColorSpace:
+      return "color_space";
+    case TieField::kColorEncoding:
+      return "color_encoding";
     case TieField::kColor:
       return "color";
   }

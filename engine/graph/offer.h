@@ -82,7 +82,22 @@ struct Offer {
 };
 
 /// A field that a node keeps equal on two of its ports (`out.size == in.size`).
-enum class TieField { kFourcc, kSize, kRate, kColor };
+enum class TieField {
+  kFourcc,
+  kSize,
+  kRate,
+  kColorSpace,     ///< primaries and transfer
+  kColorEncoding,  ///< matrix, range and siting
+  kColor,          ///< both of these
+};
+inline constexpr TieField kTieFields[] = {TieField::kFourcc,        TieField::kSize,
+                                          TieField::kRate,          TieField::kColorSpace,
+                                          TieField::kColorEncoding, TieField::kColor};
+/// Whether a tie of `field` keeps `part` equal.
+constexpr bool Covers(TieField field, TieField part) {
+  return field == part || (field == TieField::kColor && (part == TieField::kColorSpace ||
+                                                         part == TieField::kColorEncoding));
+}
 
 struct Tie {
   std::string left_port;
@@ -97,8 +112,8 @@ struct Tie {
   std::string unless_param = {};
 };
 
-/// Parses "out.size == in.size"; the fields are fourcc, size, rate, color. Of sizes also
-/// "out.size == turned in.size". Conditions may follow, in this order: "when PARAM is VALUE or
+/// Parses "out.size == in.size"; the fields are fourcc, size, rate, color_space,
+/// color_encoding, color. Of sizes also "out.size == turned in.size". Conditions may follow, in this order: "when PARAM is VALUE or
 /// VALUE ...", "unless PARAM".
 std::optional<Tie> ParseTie(std::string_view text);
 /// As ParseTie reads it.

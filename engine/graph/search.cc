@@ -9,8 +9,9 @@
 namespace sluice::graph {
 namespace {
 
+/// What nets agree on, one by one; each is its own index.
 constexpr TieField kFields[] = {TieField::kFourcc, TieField::kSize, TieField::kRate,
-                                TieField::kColor};
+                                TieField::kColorSpace, TieField::kColorEncoding};
 constexpr size_t kFieldCount = std::size(kFields);
 
 /// How a net's size lies to that of its class's leader.
@@ -72,7 +73,10 @@ struct TieClasses {
         auto left = NetOf(model, node, tie.left_port);
         auto right = NetOf(model, node, tie.right_port);
         if (!left || !right) continue;
-        fields[static_cast<size_t>(tie.field)].Join(*left, *right, tie.turned);
+        for (TieField field : kFields) {
+          if (Covers(tie.field, field))
+            fields[static_cast<size_t>(field)].Join(*left, *right, tie.turned);
+        }
         components.Join(*left, *right);
       }
     }
@@ -120,6 +124,20 @@ Size PickSize(const Agreement& agreement, Turn turn) {
   return size;
 }
 
+media::Color SpaceOf(const media::Color& color) {
+  return {color.primaries, color.transfer, {}, {}, {}};
+}
+media::Color EncodingOf(const media::Color& color) {
+  return {{}, {}, color.matrix, color.range, color.siting};
+}
+
+bool AgreeOnColor(const media::Color& part, Agreement* agreement) {
+  const auto both = Intersect(agreement->color, part);
+  if (!both) return false;
+  agreement->color = *both;
+  return true;
+}
+
 /// Narrows `agreement` by one field of a candidate; false if nothing is left.
 bool Agree(TieField field, const Candidate& candidate, Turn turn, Agreement* agreement) {
   switch (field) {
@@ -135,12 +153,12 @@ bool Agree(TieField field, const Candidate& candidate, Turn turn, Agreement* agr
       agreement->rate = *rate;
       return true;
     }
-    case TieField::kColor: {
-      auto color = Intersect(agreement->color, candidate.color);
-      if (!color) return false;
-      agreement->color = *color;
-      return true;
-    }
+    case TieField::kColorSpace:
+      return AgreeOnColor(SpaceOf(candidate.color), agreement);
+    case TieField::kColorEncoding:
+      return AgreeOnColor(EncodingOf(candidate.color), agreement);
+    case TieField::kColor:
+      break;
   }
   return false;
 }
@@ -149,7 +167,7 @@ bool Agree(TieField field, const Candidate& candidate, Turn turn, Agreement* agr
 /// encoding as it came; of R'G'B' the one that unspecified terms mean (docs/colour.md).
 media::Color ConvertedColor(const media::Color& asked, uint32_t fourcc, const media::Color& in,
                             uint32_t in_fourcc) {
-  const media::Color kept = Filled(asked, {in.primaries, in.transfer, {}, {}, {}});
+  const media::Color kept = Filled(asked, SpaceOf(in));
   if (!IsYcc(fourcc)) return kept;
   if (IsYcc(in_fourcc)) return Filled(kept, in);
   const bool wide = kept.primaries == media::Primaries::kBt2020;
@@ -358,9 +376,19 @@ class Solver {
     }
   }
 
-  media::Color& ColorOf(uint32_t net) {
-    const auto f = static_cast<size_t>(TieField::kColor);
-    return agreements_[f][classes_.fields[f].Find(net)].color;
+  /// What the net's class has agreed on.
+  Agreement& Agreed(TieField field, uint32_t net) {
+    const auto f = static_cast<size_t>(field);
+    return agreements_[f][classes_.fields[f].Find(net)];
+  }
+
+  media::Color ColorOf(uint32_t net) {
+    return Filled(Agreed(TieField::kColorSpace, net).color,
+                  Agreed(TieField::kColorEncoding, net).color);
+  }
+  void SetColor(uint32_t net, const media::Color& color) {
+    Agreed(TieField::kColorSpace, net).color = SpaceOf(color);
+    Agreed(TieField::kColorEncoding, net).color = EncodingOf(color);
   }
 
   /// The net that a converter makes `net` of; nothing of other nets.
@@ -380,25 +408,21 @@ class Solver {
     for (uint32_t net = 0; net < model_.nets.size(); ++net) {
       const auto from = ConvertedFrom(net);
       if (!from) continue;
-      ColorOf(net) =
-          ConvertedColor(ColorOf(net), chosen_[net].fourcc, ColorOf(*from), chosen_[*from].fourcc);
+      SetColor(net, ConvertedColor(ColorOf(net), chosen_[net].fourcc, ColorOf(*from),
+                                   chosen_[*from].fourcc));
     }
   }
 
   void Settle() {
     for (uint32_t net = 0; net < model_.nets.size(); ++net) {
-      auto agreed = [&](TieField field) -> const Agreement& {
-        const auto f = static_cast<size_t>(field);
-        return agreements_[f][classes_.fields[f].Find(net)];
-      };
       Choice choice;
       choice.candidate = std::move(chosen_[net]);
-      const Agreement& size = agreed(TieField::kSize);
+      const Agreement& size = Agreed(TieField::kSize, net);
       choice.size =
           PickSize(size, classes_.fields[static_cast<size_t>(TieField::kSize)].TurnOf(net));
       choice.size_assumed = !size.width.fixed() || !size.height.fixed();
-      choice.rate = PickRate(agreed(TieField::kRate).rate);
-      choice.color = agreed(TieField::kColor).color;
+      choice.rate = PickRate(Agreed(TieField::kRate, net).rate);
+      choice.color = ColorOf(net);
       solution_.choices.push_back(std::move(choice));
     }
   }

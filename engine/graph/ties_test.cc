@@ -55,6 +55,8 @@ Size SizeOf(const Plan& plan, const std::string& producer) {
 TEST(TiesTest, AreWrittenAsTheyAreRead) {
   for (const char* text :
        {"out.size == in.size", "out.size == turned in.size", "out.rate == in.rate unless rate",
+        "out.color == in.color", "out.color_space == in.color_space",
+        "out.color_encoding == in.color_encoding",
         "out.size == turned in.size when angle is 90 or 270 unless size"}) {
     const auto tie = ParseTie(text);
     ASSERT_TRUE(tie) << text;
@@ -119,6 +121,48 @@ TEST(TiesTest, APictureThatMustHaveTheSizeOfItsOwnTurnIsSquare) {
   EXPECT_EQ(SizeOf(open.Succeed(), "s.out"), (Size{1080, 1080}));
   const Case wide(Types(), "s: wide\n" + diamond);
   EXPECT_TRUE(Has(wide.Refusal(), "no common size under the ties"));
+}
+
+/// A filter whose colours are tied by nothing but `tie`.
+NodeType TiedBy(const std::string& tie, Offer in, Offer out) {
+  NodeType type = Filter("tied", {std::move(in)}, {std::move(out)}, false);
+  std::erase_if(type.ties, [](const Tie& t) { return t.field == TieField::kColor; });
+  type.ties.push_back(*ParseTie(tie));
+  return type;
+}
+
+/// What a filter with this tie makes of a picture with the colour `from`.
+media::Color ColorBehind(const std::string& tie, const media::Color& from) {
+  Offer offer = SizedOffer("NV12", 64, 48);
+  offer.color = from;
+  const Case c({Source("s", {offer}), TiedBy(tie, CpuOffer("NV12"), CpuOffer("AB24")),
+                Sink("t", {CpuOffer("AB24")})},
+               "s: s\nf: tied\nt: t\ns -> f -> t\n");
+  return NetOf(c.Succeed(), "f.out").format.color;
+}
+
+TEST(TiesTest, AColourIsTiedAsAWholeOrByItsSpaceOrItsEncoding) {
+  const media::Color space{.primaries = media::Primaries::kBt2020, .transfer = media::Transfer::kPq};
+  const media::Color encoding{.matrix = media::Matrix::kBt2020, .range = media::Range::kLimited};
+  media::Color both = space;
+  both.matrix = encoding.matrix;
+  both.range = encoding.range;
+  EXPECT_EQ(ColorBehind("out.color == in.color", both), both);
+  EXPECT_EQ(ColorBehind("out.color_space == in.color_space", both), space);
+  EXPECT_EQ(ColorBehind("out.color_encoding == in.color_encoding", both), encoding);
+}
+
+TEST(TiesTest, ARefusalNamesTheTieOfTheColoursSpace) {
+  Offer wide = SizedOffer("NV12", 64, 48), narrow = CpuOffer("NV12");
+  wide.color = {.primaries = media::Primaries::kBt2020, .range = media::Range::kLimited};
+  narrow.color = {.primaries = media::Primaries::kBt709, .range = media::Range::kFull};
+  const std::string tie = "out.color_space == in.color_space";
+  const Case c({Source("s", {wide}), TiedBy(tie, CpuOffer("NV12"), CpuOffer("NV12")),
+                Sink("t", {narrow})},
+               "s: s\nf: tied\nt: t\ns -> f -> t\n");
+  const std::string refusal = c.Refusal();
+  EXPECT_TRUE(Has(refusal, "no common colour under the ties between ports")) << refusal;
+  EXPECT_TRUE(Has(refusal, "f: " + tie)) << refusal;
 }
 
 /// The order of joining must not matter: a long chain of turns, listed from its end.
