@@ -16,6 +16,7 @@ using Names = std::map<std::string, std::string, std::less<>>;
 constexpr std::string_view kStageMark = "_at";
 constexpr std::string_view kInputMark = "_in";
 constexpr std::string_view kStepMark = "_of";
+constexpr std::string_view kOwnMark = "_own";
 // One input's files, in the order of their needs.
 constexpr std::string_view kInputFiles[] = {"source.glsl", "colour.glsl", "load.glsl", "fetch.glsl",
                                             "pixels.glsl"};
@@ -277,11 +278,7 @@ class Writer {
         names.emplace(what + std::to_string(k), what + inputs[k]);
       }
     }
-    std::string origin = stage.origin.empty() ? stage.label : stage.origin;
-    std::replace_if(
-        origin.begin(), origin.end(),
-        [](char c) { return c == '"' || c == '\\' || std::iscntrl(static_cast<unsigned char>(c)); },
-        '_');
+    const std::string& origin = stage.origin.empty() ? stage.label : stage.origin;
     out_ += "#line 1 \"" + origin + "\"\n" + Rename(stage.glsl, names);
     out_ += "\n#line 1 \"sluice\"\n";
   }
@@ -364,8 +361,10 @@ PassText MakePassText(const Network& network, const Pass& pass,
   return Writer(network, pass, table_at, numbers).Run();
 }
 
+std::string OwnName(std::string_view name) { return Marked(name, kOwnMark, 0); }
+
 std::string PlainMessage(std::string message) {
-  for (const std::string_view mark : {kStageMark, kInputMark, kStepMark}) {
+  for (const std::string_view mark : {kStageMark, kInputMark, kStepMark, kOwnMark}) {
     for (size_t at = message.find(mark); at != std::string::npos; at = message.find(mark, at)) {
       size_t end = at + mark.size();
       while (end < message.size() && std::isdigit(static_cast<unsigned char>(message[end])) != 0)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "nodes/vulkan/passes.h"
@@ -52,7 +53,10 @@ PassText MakePassText(const Network& network, const Pass& pass,
                       const std::vector<uint32_t>& table_at,
                       std::span<const std::vector<float>> numbers);
 
-/// The compiler's message without what MakePassText has added to names.
+/// A user's name, marked: it is then none of GLSL's own, nor of the text around.
+std::string OwnName(std::string_view name);
+
+/// The compiler's message without what OwnName and MakePassText have added to names.
 std::string PlainMessage(std::string message);
 
 }  // namespace sluice::vulkan

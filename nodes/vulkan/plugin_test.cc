@@ -207,6 +207,19 @@ TEST(VulkanNodeTest, AShaderWithAnotherInterfaceIsRefusedWithTheOneItNeeds) {
   }
 }
 
+TEST(VulkanNodeTest, WhatIsNotClosedIsNamedWithTheLineWhereItBegins) {
+  const std::string head = "// {\nvec3 shade(vec3 c, ivec2 p)\n";
+  for (const auto& [body, want] : {std::pair<std::string, std::string>{"{\n  return c;\n", "3: error: `{`"},
+                                   {"{\n  if (p.x > 1) {\n  return c;\n}", "3: error: `{`"},
+                                   {"{\n  return (c;\n}\n", "source:4:"},
+                                   {"{\n  return c;\n}\n/* and so on", "6: error: `/*`"},
+                                   {"{\n  return c;\n}\n#if 1\n", "at the end of the text"}}) {
+    const std::string error = ErrorOf("vulkan.shader", {Text("source", (head + body).c_str())});
+    EXPECT_NE(error.find(want), std::string::npos) << body << "\n" << error;
+    EXPECT_NE(error.find("source:"), std::string::npos) << body << "\n" << error;
+  }
+}
+
 TEST(VulkanNodeTest, AShaderFileThatIsNotThereIsNamed) {
   EXPECT_NE(ErrorOf("vulkan.shader", {Text("shader", "/nonexistent/x.glsl")})
                 .find("/nonexistent/x.glsl: No such file"),
@@ -230,7 +243,8 @@ TEST(VulkanNodeTest, AShadersNamesMayBeThoseThatTheTextAroundItHas) {
                         {Text("source", source.c_str()), Text("params", params.c_str())});
     EXPECT_EQ(node.created, SLUICE_OK) << source << ": " << node.error;
   };
-  for (const std::string name : {"limited", "settled", "run", "work", "words"}) {
+  for (const std::string name : {"limited", "settled", "run", "work", "words", "param", "table",
+                                 "clamp", "linear", "pixel0", "sampleRgb"}) {
     expect_taken("float " + name + "(float x) { return x; }\n" +
                      "vec3 shade(vec3 c, ivec2 p) { return c * " + name + "(0.5); }",
                  "{}");
@@ -252,6 +266,22 @@ TEST(VulkanNodeTest, AShadersParametersMustBeNumbersWithNamesOfGlsl) {
     EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", params)}).find("no finite number"),
               std::string::npos)
         << params;
+  }
+}
+
+TEST(VulkanNodeTest, AParameterThatTheTextCannotSeeIsRefusedByItsName) {
+  for (const auto& [name, want] :
+       {std::pair<std::string, std::string>{"c", "an argument of `shade`"},
+        {"p", "an argument of `shade`"},
+        {"shade", "the function itself"},
+        {"vec3", "a word of GLSL"},
+        {"return", "a word of GLSL"}}) {
+    const std::string params = "{\"" + name + "\": 1}";
+    const std::string error =
+        ErrorOf("vulkan.shader",
+                {Text("source", "vec3 shade(const in vec3 c, ivec2 p) { return c; }"),
+                 Text("params", params.c_str())});
+    EXPECT_NE(error.find("\"" + name + "\" has the name of " + want), std::string::npos) << error;
   }
 }
 
