@@ -246,6 +246,14 @@ Frame* BufferPool::TakeFrameLocked(Buffer& buffer, HolderId holder, MonotonicNs 
   return frame;
 }
 
+void BufferPool::ReleasedTwice(const Frame& frame) const {
+  const HolderId holder = frame.holder();
+  const char* who = holder < holder_names_.size() ? holder_names_[holder].c_str() : "?";
+  std::fprintf(stderr, "pool %s: %s has released the same lease twice, or one that it emitted\n",
+               options_.name.c_str(), who);
+  std::abort();
+}
+
 void BufferPool::ReturnFrameLocked(Frame& frame) {
   SLUICE_CHECK(frame.in_use_);
   frame.in_use_ = false;
@@ -277,7 +285,7 @@ void BufferPool::EndLease(Frame& frame, sync::Fence done) {
   sync::Fence acquire;
   {
     std::lock_guard lock(mutex_);
-    SLUICE_CHECK(frame.in_use_);
+    if (!frame.in_use_) ReleasedTwice(frame);
     // Who skips a frame does not wait for its pixels, but the next writer must.
     acquire = std::move(frame.acquire_);
     buffer.AddPending(acquire, kProducer);

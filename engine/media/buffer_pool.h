@@ -192,6 +192,8 @@ class BufferPool final : public RefCounted<BufferPool> {
   bool MayAcquireLocked() const;
   Frame* HandOutLocked(Buffer& buffer, MonotonicNs now_ns);
   Frame* TakeFrameLocked(Buffer& buffer, HolderId holder, MonotonicNs now_ns);
+  /// Who holds a lease twice over has lost count: ends the process, and names him.
+  [[noreturn]] void ReleasedTwice(const Frame& frame) const;
   void ReturnFrameLocked(Frame& frame);
   void CountProducerLeaseLocked(Buffer& buffer, int change);
   void EndLease(Frame& frame, sync::Fence done);

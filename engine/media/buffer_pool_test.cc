@@ -550,11 +550,13 @@ TEST_F(BufferPoolTest, AllocatorThatGivesTooLittleIsRefused) {
 }
 
 using BufferPoolDeathTest = BufferPoolTest;
-TEST_F(BufferPoolDeathTest, ReleasingTwiceEndsTheProcess) {
+TEST_F(BufferPoolDeathTest, ReleasingTwiceEndsTheProcessAndNamesTheHolder) {
   auto pool = Make(1);
   Frame* frame = Acquire(*pool);
+  frame->Publish({}, 1);
+  frame->HandOver(pool->AddHolder("look.in"), clock_.Now());
   frame->Release();
-  EXPECT_DEATH(frame->Release(), "in_use_");
+  EXPECT_DEATH(frame->Release(), "look.in has released the same lease twice");
 }
 
 TEST_F(BufferPoolTest, SteadyStateAllocatesNothing) {

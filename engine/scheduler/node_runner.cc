@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/log.h"
 #include "engine/scheduler/run_group.h"
 
 namespace sluice::scheduler {
@@ -440,6 +441,13 @@ int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence
   const auto& carries = options_.outputs[output].carries;
   if (carries && &frame->pool() != carries.get()) {
     TakeReserved(frame)->Release();
+    return SLUICE_E_INVALID_ARGUMENT;
+  }
+  // Of a pool of its own: what it has emitted already is another's.
+  if (options_.outputs[output].pool && frame->holder() != media::kProducer) {
+    const uint32_t member = options_.outputs[output].member;
+    Log(LogLevel::kError, options_.members[member].context->name(),
+        "it emitted a frame a second time");
     return SLUICE_E_INVALID_ARGUMENT;
   }
   if (frame->writing()) {

@@ -384,6 +384,22 @@ edges: [ source -> pass -> sink ]
   ExpectNothingOutstanding(ran);
 }
 
+TEST(SchedulingTest, ANodeThatEmitsAFrameTwiceFailsByNameAndNobodyGetsItTwice) {
+  Ran ran = RunGraph(R"(
+sluice: 1
+name: twice
+nodes:
+  source: { type: probe.source, frames: 20, twice_at: 3 }
+  sink: { type: probe.hold, keep: 4 }
+edges: [ source -> sink ]
+)");
+  EXPECT_EQ(ran.report.result, "failed");
+  EXPECT_NE(ran.Errors().find("node 'source': emit: invalid-argument"), std::string::npos)
+      << ran.Errors();
+  EXPECT_LE(ran.node("sink").frames_in, 4u);
+  ExpectNothingOutstanding(ran);
+}
+
 TEST(SchedulingTest, ALeakedLeaseIsNamed) {
   Ran ran = RunGraph(R"(
 sluice: 1

@@ -35,13 +35,16 @@ typedef struct sluice_fence {
 #define SLUICE_FRAME_DISCONTINUITY 1u /* pts or sequence jumps on purpose before this frame */
 #define SLUICE_FRAME_CORRUPT 2u       /* decoded with errors, or incomplete */
 #define SLUICE_FRAME_KEY 4u
-#define SLUICE_FRAME_MIRRORED 8u /* after rotation_degrees, exchange left and right to show it as meant */
+/* After rotation_degrees, exchange left and right to show it as meant. Who does so to the pixels clears it;
+ * a sink that cannot write it down says so. */
+#define SLUICE_FRAME_MIRRORED 8u
 
 #define SLUICE_FIELD_PROGRESSIVE 0u
 #define SLUICE_FIELD_TOP_FIRST 1u
 #define SLUICE_FIELD_BOTTOM_FIRST 2u
 
-/* What travels with the pixels of one trip. */
+/* What travels with the pixels of one trip. A frame to be written begins with zeros and without times:
+ * the node copies what still holds, and who turns, crops or scales the pixels says what is left to do. */
 typedef struct sluice_frame_info {
   int64_t pts_ns;      /* media time; SLUICE_PTS_NONE = unknown */
   int64_t duration_ns; /* 0 = unknown */
@@ -120,7 +123,7 @@ typedef struct sluice_frame_api {
    * first emit of any of them. */
   sluice_frame *(*share)(sluice_frame *frame);
   /* Takes `frame`, borrows `fence`: the holder is done when it signals (NULL =
-   * now). Exactly once for each lease. */
+   * now). Exactly once for each lease: a second time ends the process. */
   void (*release)(sluice_frame *frame, const sluice_fence *fence);
 } sluice_frame_api;
 

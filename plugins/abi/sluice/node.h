@@ -107,16 +107,20 @@ typedef struct sluice_node_host_api {
   uint32_t reserved;
   /* [thread-safe] The node's name in the graph. Borrows. */
   const char *(*name)(sluice_node_host *node);
-  /* [main-thread, in probe] Adds a refined offer for `port` (its name). Copies. */
+  /* [main-thread, in probe] Adds a refined offer for `port` (its name). Copies.
+   * Errors: NOT_FOUND for a port that the manifest does not declare, INVALID_ARGUMENT. */
   int32_t (*offer)(sluice_offer_sink *sink, const char *port, const sluice_offer *offer);
   /* [process-thread | thread-safe for dynamic ports' nodes] Takes `frame`:
    * a reserved output, a dynamically acquired one or a share of it, or an input
-   * (ports that pass through). Borrows `fence`: when it may be read; NULL = now. */
+   * (ports that pass through). Borrows `fence`: when it may be read; NULL = now.
+   * Errors: INVALID_ARGUMENT (no such output, a frame of another pool, or one that
+   * was emitted before), CANCELLED while stopping. The frame is taken in any case. */
   int32_t (*emit)(sluice_node_host *node, uint32_t output, sluice_frame *frame,
                   const sluice_fence *fence);
   /* [thread-safe] A buffer to write, for ports with `acquire: dynamic`. Never
-   * waits. The caller owns it. Errors: WOULD_BLOCK when the node holds its
-   * declared reserve already, CANCELLED while stopping. */
+   * waits. The caller owns it. Errors: WOULD_BLOCK while nothing is free or the
+   * node holds its declared reserve already, CANCELLED while stopping,
+   * INVALID_ARGUMENT for an output without a pool of its own. */
   int32_t (*acquire)(sluice_node_host *node, uint32_t output, sluice_frame **out);
   /* [thread-safe] Ends an ASYNC invocation, exactly once. `result` as process() would return. */
   void (*complete)(sluice_node_host *node, uint64_t invocation, int32_t result);
@@ -126,7 +130,9 @@ typedef struct sluice_node_host_api {
   void (*wake_at)(sluice_node_host *node, int64_t at_ns);
   /* [thread-safe] The formats of this output no longer hold: probe() will be
    * called for new offers, then reconfigure(), then process(). Until then a source
-   * is not called; a node with inputs is given what is under way to it, and keeps it. */
+   * is not called; a node with inputs is given what is under way to it, and keeps it.
+   * Asking again before that changes nothing. Errors: INVALID_ARGUMENT (no such
+   * output), CANCELLED while stopping. */
   int32_t (*request_renegotiate)(sluice_node_host *node, uint32_t output);
   /* [thread-safe] What the next negative result means. Copies. */
   void (*set_error)(sluice_node_host *node, int32_t code, const char *message);

@@ -14,11 +14,12 @@ extern "C" {
 
 #define SLUICE_PASSES_ID "sluice.passes/1"
 
-/* One dispatch, or a copy beside them: it reads its sources once and writes its result once.
- * Borrowed for the call. */
+/* One dispatch, or a copy beside them: it reads its sources once and writes its result once. The label of
+ * a copy begins with "copy "; others are not unique (two nodes of one type): label, nodes and, of passes
+ * that are alike in both, the order tell one from another. Borrowed for the call. */
 typedef struct sluice_pass {
   const char *label;       /* "warm + fade + vignette" */
-  const char *apart;       /* why it is not one with the pass before it; "" for the first */
+  const char *apart;       /* why it is not one with the pass before it; "" for the first and for copies */
   const uint32_t *nodes;   /* into sluice_island_desc.nodes: whose work is in it, wholly or in part */
   uint32_t node_count;
   uint32_t reserved;
@@ -26,7 +27,8 @@ typedef struct sluice_pass {
   uint64_t bytes_written;
 } sluice_pass;
 
-/* The device's own time of one pass since the island was made. Borrowed for the call. */
+/* The device's own time of one pass since the island was made: of those frames that were measured, which
+ * may be one in several. Borrowed for the call. */
 typedef struct sluice_pass_time {
   const char *label;
   const uint32_t *nodes;
@@ -54,7 +56,8 @@ typedef struct sluice_passes {
   /* [main-thread] The passes that create_island() would make, in their order.
    * `desc.nodes` are created and probed, and need not be configured: the
    * formats of the borders are `inputs` (as desc.inputs) and `outputs`.
-   * `inner_bytes`: device memory of the island's own. Errors: UNSUPPORTED. */
+   * `inner_bytes`: device memory of the island's own. Copies are among them where the borders' memory is
+   * known to need them; more may be measured. Errors: UNSUPPORTED. */
   int32_t (*predict)(void *domain, const sluice_island_desc *desc, const sluice_format *inputs,
                      const sluice_format *outputs, const sluice_pass_sink *sink,
                      uint64_t *inner_bytes);

@@ -34,6 +34,7 @@ class Source : public sdk::Node<Source> {
         fail_at_(params.Int("fail_at")),
         fail_times_(params.Int("fail_times")),
         resize_at_(params.Int("resize_at")),
+        twice_at_(params.Int("twice_at")),
         fence_(params.String("fence")),
         gate_(params.String("gate")),
         opens_(params.String("opens")),
@@ -97,12 +98,15 @@ class Source : public sdk::Node<Source> {
     const sdk::Fence fence = device_ ? device_->Submit(how) : sdk::Fence();
     if (!opens_.empty() && next_ == frames) OpenGate(opens_);
     if (sdk::Status sent = context().EmitReserved(0, frame, fence); !sent.ok()) return sent;
+    if (next_ > twice_at_ && twice_at_ >= 0) {
+      if (sdk::Status sent = context().EmitReserved(0, frame, fence); !sent.ok()) return sent;
+    }
     return sdk::Process::kDone;
   }
 
  private:
   std::atomic<int64_t> frames_;
-  const int64_t fail_at_, fail_times_, resize_at_;
+  const int64_t fail_at_, fail_times_, resize_at_, twice_at_;
   const std::string fence_, gate_, opens_;
   const bool kernel_;
   const std::string key_;
