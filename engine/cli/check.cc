@@ -1,6 +1,9 @@
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -40,28 +43,49 @@ std::string Count(size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
-/// Opens the devices that a graph's nodes need, and lets them go. Says what is missing.
-bool HasDevices(Session& session, const graph::Graph& graph, const std::string& selector,
-                std::set<std::string>* seen) {
-  bool all = true;
-  for (const graph::GraphNode& node : graph.nodes()) {
-    const std::string& id = node.type->domain;
-    if (id == "cpu" || !seen->insert(id).second) continue;
-    const auto maker = session.loader().FindDomain(id);
-    Error error;
-    if (maker) {
-      const auto domain =
-          domain::Domain::Create(plugin::Host(), *maker->factory, maker->passes, id, selector);
-      if (domain) continue;
-      error = domain.error();
-    } else {
-      error = maker.error();
+/// Opens devices to see whether they are there, each once, and lets them go.
+class DeviceCheck {
+ public:
+  explicit DeviceCheck(Session& session) : session_(session) {}
+
+  /// Finds what is missing for `graph` on the device that the command line names.
+  bool Find(const graph::Graph& graph, const std::string& selector, DiagnosticList* diagnostics) {
+    bool all = true;
+    std::set<std::string> seen;
+    for (const graph::GraphNode& node : graph.nodes()) {
+      const std::string& id = node.type->domain;
+      if (id == "cpu" || !seen.insert(id).second) continue;
+      const auto& missing = Missing(id, selector);
+      if (!missing) continue;
+      Diagnostic finding;
+      finding.code = CodeName(missing->code);
+      finding.file = graph.file();
+      finding.message = fmt::format("--gpu: {}: {}", id, missing->message);
+      diagnostics->Add(std::move(finding));
+      all = false;
     }
-    ComplainError(fmt::format("{}: {}", id, error.message));
-    all = false;
+    return all;
   }
-  return all;
-}
+
+ private:
+  const std::optional<Error>& Missing(const std::string& id, const std::string& selector) {
+    const auto [known, is_new] = missing_.try_emplace({id, selector});
+    if (is_new) known->second = Open(id, selector);
+    return known->second;
+  }
+
+  std::optional<Error> Open(const std::string& id, const std::string& selector) {
+    const auto maker = session_.loader().FindDomain(id);
+    if (!maker) return maker.error();
+    const auto domain =
+        domain::Domain::Create(plugin::Host(), *maker->factory, maker->passes, id, selector);
+    if (!domain) return domain.error();
+    return std::nullopt;
+  }
+
+  Session& session_;
+  std::map<std::pair<std::string, std::string>, std::optional<Error>> missing_;
+};
 
 int Check(Session& session, const Options& options) {
   const auto overrides = ParseOverrides(options.assignments);
@@ -71,7 +95,7 @@ int Check(Session& session, const Options& options) {
   }
   bool all_good = true;
   bool all_there = true;
-  std::set<std::string> domains;
+  DeviceCheck devices(session);
   std::string text;
   std::string hint;
   Json graphs = Json::array();
@@ -80,16 +104,16 @@ int Check(Session& session, const Options& options) {
     const auto graph = LoadGraphFile(session, path, *overrides, &diagnostics);
     all_good = all_good && graph.has_value();
     if (graph && !options.gpu.empty()) {
-      all_there = HasDevices(session, *graph, options.gpu, &domains) && all_there;
+      all_there = devices.Find(*graph, options.gpu, &diagnostics) && all_there;
     }
+    const bool ok = !diagnostics.has_errors();
     Json findings = Json::array();
     for (const Diagnostic& finding : diagnostics.items()) findings.push_back(ToJson(finding));
-    graphs.push_back(
-        {{"file", path}, {"ok", graph.has_value()}, {"diagnostics", std::move(findings)}});
+    graphs.push_back({{"file", path}, {"ok", ok}, {"diagnostics", std::move(findings)}});
     if (options.json) continue;
     WriteErr(diagnostics.Format());
     if (hint.empty()) hint = PluginHint(session, diagnostics);
-    if (graph) {
+    if (ok) {
       text += fmt::format("{}: ok, {}, {}\n", path, Count(graph->nodes().size(), "node"),
                           Count(graph->edges().size(), "edge"));
     }
@@ -97,7 +121,7 @@ int Check(Session& session, const Options& options) {
   if (!hint.empty()) Complain("note", hint);
   int status = kExitDone;
   if (options.json) {
-    status = DeliverJson(Json{{"ok", all_good}, {"graphs", std::move(graphs)}});
+    status = DeliverJson(Json{{"ok", all_good && all_there}, {"graphs", std::move(graphs)}});
   } else if (!options.quiet) {
     status = Deliver(text);
   }

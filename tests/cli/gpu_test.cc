@@ -6,14 +6,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/cli/command.h"
 
 namespace sluice::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using Json = nlohmann::json;
 
 constexpr char kUnknown[] = "no-such-gpu";
 
@@ -51,6 +54,13 @@ class GpuTest : public CommandTest {
     }
   }
 
+  std::string Plain() {
+    return Write("plain.yaml",
+                 "sluice: 1\nnodes:\n"
+                 "  source: { type: core.testsrc, size: 64x36, frames: 2 }\n"
+                 "  end: { type: core.null }\nedges: [source -> end]\n");
+  }
+
   std::string graph_;
 };
 
@@ -62,6 +72,36 @@ TEST_F(GpuTest, ANameThatNoDeviceHasEndsWith3AndTheNamesThereAre) {
     EXPECT_EQ(outcome.exit_code, 3) << command;
     EXPECT_THAT(outcome.err, HasSubstr(std::string("\"") + kUnknown + "\"")) << command;
     for (const std::string& name : names) EXPECT_THAT(outcome.err, HasSubstr(name)) << command;
+  }
+}
+
+TEST_F(GpuTest, CheckAsJsonSaysItAmongTheFindingsOfEachGraph) {
+  const Outcome outcome = Sluice(
+      {"check", "--json", "--gpu", kUnknown, graph_, Write("second.yaml", Graph()), Plain()});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_EQ(outcome.err, "");
+  const Json json = Json::parse(outcome.out, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << outcome.out;
+  EXPECT_EQ(json["ok"], false);
+  for (const int needs_it : {0, 1}) {
+    const Json& graph = json["graphs"][needs_it];
+    EXPECT_EQ(graph["ok"], false);
+    ASSERT_EQ(graph["diagnostics"].size(), 1u);
+    const Json& finding = graph["diagnostics"][0];
+    EXPECT_EQ(finding["severity"], "error");
+    EXPECT_EQ(finding["code"], "not-found");
+    EXPECT_THAT(finding["message"].get<std::string>(),
+                AllOf(HasSubstr("--gpu"), HasSubstr(kUnknown), HasSubstr(ListedNames().front())));
+  }
+  EXPECT_EQ(json["graphs"][2]["ok"], true);
+}
+
+TEST_F(GpuTest, RunAndPlanAsJsonSayItOnStderrAsAllThatIsWrongBeforeARun) {
+  for (const char* command : {"run", "plan"}) {
+    const Outcome outcome = Sluice({command, "--json", "--gpu", kUnknown, graph_});
+    EXPECT_EQ(outcome.exit_code, 3) << command;
+    EXPECT_EQ(outcome.out, "") << command;
+    EXPECT_THAT(outcome.err, HasSubstr(kUnknown)) << command;
   }
 }
 
@@ -96,11 +136,7 @@ TEST_F(GpuTest, WinsOverWhatTheGraphSays) {
 }
 
 TEST_F(GpuTest, AGraphWithoutGpuNodesAsksForNone) {
-  const std::string plain = Write("plain.yaml",
-                                  "sluice: 1\nnodes:\n"
-                                  "  source: { type: core.testsrc, size: 64x36, frames: 2 }\n"
-                                  "  end: { type: core.null }\nedges: [source -> end]\n");
-  EXPECT_EQ(Sluice({"run", "-q", "--gpu", kUnknown, plain}).exit_code, 0);
+  EXPECT_EQ(Sluice({"run", "-q", "--gpu", kUnknown, Plain()}).exit_code, 0);
 }
 
 }  // namespace
