@@ -3,6 +3,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "engine/cli/help.h"
 #include "engine/cli/std_streams.h"
 #include "engine/domain/domain.h"
+#include "engine/graph/codes.h"
 #include "engine/plugin/host.h"
 
 namespace sluice::cli {
@@ -48,26 +50,43 @@ class DeviceCheck {
  public:
   explicit DeviceCheck(Session& session) : session_(session) {}
 
-  /// Finds what is missing for `graph` on the device that the command line names.
-  bool Find(const graph::Graph& graph, const std::string& selector, DiagnosticList* diagnostics) {
-    bool all = true;
-    std::set<std::string> seen;
+  /// Says which devices `graph` lacks: an error for the one that the command line names. For those
+  /// that the graph itself names a warning: it may be meant for another machine.
+  void Find(const graph::Graph& graph, const std::string& selector, DiagnosticList* diagnostics) {
+    std::set<std::tuple<std::string, int, int>> seen;
     for (const graph::GraphNode& node : graph.nodes()) {
+      if (node.type->domain == "cpu") continue;
+      const Choice choice = ChoiceFor(node, graph.settings(), selector);
+      if (choice.selector.empty()) continue;
       const std::string& id = node.type->domain;
-      if (id == "cpu" || !seen.insert(id).second) continue;
-      const auto& missing = Missing(id, selector);
-      if (!missing) continue;
-      Diagnostic finding;
-      finding.code = CodeName(missing->code);
-      finding.file = graph.file();
-      finding.message = fmt::format("--gpu: {}: {}", id, missing->message);
-      diagnostics->Add(std::move(finding));
-      all = false;
+      const std::optional<Error>& missing = Missing(id, choice.selector);
+      if (!missing || !seen.emplace(id, choice.mark.line, choice.mark.column).second) {
+        continue;
+      }
+      if (selector.empty()) {
+        diagnostics->Warn(graph::kWarnDevice, choice.mark,
+                          fmt::format("gpu: {}: {}", id, missing->message));
+      } else {
+        diagnostics->Error(CodeName(missing->code), {},
+                           fmt::format("--gpu: {}: {}", id, missing->message));
+      }
     }
-    return all;
+    diagnostics->SortByPlace();
   }
 
  private:
+  struct Choice {
+    std::string selector;
+    SourceMark mark;
+  };
+
+  static Choice ChoiceFor(const graph::GraphNode& node, const graph::Settings& settings,
+                          const std::string& selector) {
+    if (!selector.empty()) return {selector, {}};
+    if (!node.gpu.empty()) return {node.gpu, node.gpu_mark};
+    return {settings.gpu, settings.gpu_mark};
+  }
+
   const std::optional<Error>& Missing(const std::string& id, const std::string& selector) {
     const auto [known, is_new] = missing_.try_emplace({id, selector});
     if (is_new) known->second = Open(id, selector);
@@ -103,10 +122,9 @@ int Check(Session& session, const Options& options) {
     DiagnosticList diagnostics;
     const auto graph = LoadGraphFile(session, path, *overrides, &diagnostics);
     all_good = all_good && graph.has_value();
-    if (graph && !options.gpu.empty()) {
-      all_there = devices.Find(*graph, options.gpu, &diagnostics) && all_there;
-    }
+    if (graph) devices.Find(*graph, options.gpu, &diagnostics);
     const bool ok = !diagnostics.has_errors();
+    all_there = all_there && (ok || !graph);
     Json findings = Json::array();
     for (const Diagnostic& finding : diagnostics.items()) findings.push_back(ToJson(finding));
     graphs.push_back({{"file", path}, {"ok", ok}, {"diagnostics", std::move(findings)}});
@@ -135,7 +153,7 @@ Command AddCheck(CLI::App& parent, Session& session) {
   auto options = std::make_shared<Options>();
   CLI::App* app = parent.add_subcommand("check",
                                         "Say everything that is wrong with graphs, with line and "
-                                        "column; opens nothing but what --gpu names");
+                                        "column; opens nothing but the devices that are named");
   app->add_option("GRAPH", options->graphs, "Graph files; - is stdin")->required();
   AddSetOption(*app, &options->assignments);
   app->add_option("--gpu", options->gpu,

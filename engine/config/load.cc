@@ -160,7 +160,10 @@ class GraphReader {
         out.convert = static_cast<graph::Convert>(*i);
       }
     }
-    if (const Value* value = settings->Find("gpu")) out.gpu = reader_.Text(*value, "gpu");
+    if (const Value* value = settings->Find("gpu")) {
+      out.gpu = reader_.Text(*value, "gpu");
+      out.gpu_mark = value->mark();
+    }
   }
 
   void ReadNodes(const Value& root) {
@@ -217,6 +220,7 @@ class GraphReader {
       }
     } else if (entry.key == "gpu") {
       node->gpu = reader_.Text(value, "gpu");
+      node->gpu_mark = value.mark();
     } else if (entry.key == "island") {
       if (auto i = reader_.Choice(value, "island", {"join", "cut"})) node->island_cut = *i == 1;
     } else {

@@ -35,5 +35,6 @@ inline constexpr std::string_view kErrSync = "SLU-E131";
 inline constexpr std::string_view kErrEmptyGraph = "SLU-E132";
 
 inline constexpr std::string_view kWarnUnusedParam = "SLU-W101";
+inline constexpr std::string_view kWarnDevice = "SLU-W102";  ///< of `gpu`, not on this machine
 
 }  // namespace sluice::graph

@@ -93,6 +93,7 @@ class Validator {
     node.on_error = config.on_error.value_or(ErrorPolicy{});
     node.end = config.end;
     node.gpu = config.gpu;
+    node.gpu_mark = config.gpu_mark;
     node.island_cut = config.island_cut;
     node.type = types_.Find(config.type);
     if (node.type == nullptr) {

@@ -36,6 +36,7 @@ struct GraphNode {
   std::optional<uint32_t> trigger;
   EndPolicy end = EndPolicy::kAll;
   std::string gpu;
+  SourceMark gpu_mark;
   bool island_cut = false;
   SourceMark mark;
 

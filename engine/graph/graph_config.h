@@ -22,6 +22,7 @@ struct Settings {
   ClockMode clock = ClockMode::kFreeRun;
   Convert convert = Convert::kAuto;
   std::string gpu;  ///< selector of the device for all domains; "" = the domain's choice
+  SourceMark gpu_mark;
 };
 
 enum class WhenFull { kBlock, kDropOldest, kDropNewest };
@@ -71,6 +72,7 @@ struct NodeConfig {
   SourceMark sync_mark;
   EndPolicy end = EndPolicy::kAll;
   std::string gpu;
+  SourceMark gpu_mark;
   bool island_cut = false;
 };
 

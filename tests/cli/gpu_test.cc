@@ -16,6 +16,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 using Json = nlohmann::json;
 
 constexpr char kUnknown[] = "no-such-gpu";
@@ -133,6 +134,26 @@ TEST_F(GpuTest, WinsOverWhatTheGraphSays) {
   const Outcome outcome = Sluice({"run", "-q", "--gpu", "0", other});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.err, Not(HasSubstr(kUnknown)));
+}
+
+TEST_F(GpuTest, CheckWarnsOfADeviceThatTheGraphNamesAndThisMachineLacks) {
+  const std::string settings =
+      Write("settings.yaml", Graph("settings: { gpu: " + std::string(kUnknown) + " }\n"));
+  const Outcome outcome = Sluice({"check", settings});
+  EXPECT_EQ(outcome.exit_code, 0) << "it may be meant for another machine";
+  EXPECT_THAT(outcome.err, StartsWith("settings.yaml:3:18: warning: gpu: vulkan: "));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr(kUnknown), HasSubstr(ListedNames().front()),
+                                 HasSubstr("[SLU-W102]")));
+  EXPECT_THAT(outcome.out, HasSubstr("settings.yaml: ok"));
+  EXPECT_EQ(Sluice({"check", "--gpu", "0", settings}).err, "") << "--gpu wins";
+}
+
+TEST_F(GpuTest, CheckWarnsOfADeviceOfANodeAtTheNode) {
+  std::string text = Graph();
+  text.insert(text.find("noir }") + 4, ", gpu: " + std::string(kUnknown));
+  const Outcome outcome = Sluice({"check", Write("node.yaml", text)});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.err, StartsWith("node.yaml:5:47: warning: gpu: vulkan: "));
 }
 
 TEST_F(GpuTest, AGraphWithoutGpuNodesAsksForNone) {
