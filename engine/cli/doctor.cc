@@ -46,17 +46,25 @@ std::string ProfilePath(const Options& options) {
   return options.profile.empty() ? profile::DefaultPath(profile::ThisMachine()) : options.profile;
 }
 
-Findings ProbeAll(Session& session, const Options& options) {
+/// What was found, and, where --gpu names a device that is not there, the words about that.
+struct Examined {
   Findings findings;
+  std::string no_device;
+};
+
+Examined ProbeAll(Session& session, const Options& options) {
+  Examined examined;
+  Findings& findings = examined.findings;
   ProbeKernel(&findings);
   ProbeMemory(&findings);
   ProbeBandwidth(&findings);
   ProbeDevices(&findings);
   const auto domains = ProbeDomains(session, options.gpu, &findings);
+  if (!options.gpu.empty() && domains.empty()) examined.no_device = WhyNoDevice(findings);
   if (!options.measure) ProbeProfile(ProfilePath(options), domains, &findings);
   AskPlugins(session, &findings);
   ProbePlugins(session, &findings);
-  return findings;
+  return examined;
 }
 
 std::string Text(const Findings& findings, bool works) {
@@ -92,10 +100,9 @@ Json ToJson(const Findings& findings, bool works) {
   return {{"version", kVersion}, {"works", works}, {"checks", std::move(checks)}};
 }
 
-/// Nothing where it was not asked for, or went wrong, which is said.
-std::optional<profile::Record> MeasureIfAsked(Session& session, const Options& options,
+/// Nothing where it went wrong, which is said.
+std::optional<profile::Record> MeasureProfile(Session& session, const Options& options,
                                               Findings* findings) {
-  if (!options.measure) return std::nullopt;
   auto record =
       Measure(session, {ProfilePath(options), options.gpu, options.measure_mib << 20}, findings);
   if (record) return std::move(*record);
@@ -104,8 +111,9 @@ std::optional<profile::Record> MeasureIfAsked(Session& session, const Options& o
 }
 
 int Doctor(Session& session, const Options& options) {
-  Findings findings = ProbeAll(session, options);
-  const auto record = MeasureIfAsked(session, options, &findings);
+  auto [findings, no_device] = ProbeAll(session, options);
+  const bool measures = options.measure && no_device.empty();
+  const auto record = measures ? MeasureProfile(session, options, &findings) : std::nullopt;
   const bool works = std::none_of(findings.begin(), findings.end(), [](const Finding& finding) {
     return finding.required && finding.health == Health::kMissing;
   });
@@ -120,8 +128,9 @@ int Doctor(Session& session, const Options& options) {
   } else {
     status = Deliver(Text(findings, works));
   }
-  if (!works) return kExitMachine;
-  return options.measure && !record ? kExitFailed : status;
+  if (!no_device.empty()) ComplainError(fmt::format("--gpu: {}", no_device));
+  if (!works || !no_device.empty()) return kExitMachine;
+  return measures && !record ? kExitFailed : status;
 }
 
 }  // namespace
@@ -152,7 +161,8 @@ Command AddDoctor(CLI::App& parent, Session& session) {
               "sluice doctor --measure\n"
               "sluice doctor --json | jq '.checks[] | select(.health != \"ok\")'\n"
               "\n"
-              "Exit status: 0 the engine can run here, whatever else is missing; 3 it cannot.");
+              "Exit status: 0 the engine can run here, whatever else is missing; 3 it cannot,\n"
+              "or no device is the one that --gpu names.");
   return {app, [&session, options] { return Doctor(session, *options); }};
 }
 

@@ -39,6 +39,8 @@ void ProbeDevices(Findings* findings);
 /// Opens every domain that plugins offer; `selector` chooses the device. Returns what was opened.
 std::vector<domain::DomainInfo> ProbeDomains(Session& session, const std::string& selector,
                                              Findings* findings);
+/// Why no domain opened a device, in the words of each that was asked.
+std::string WhyNoDevice(const Findings& findings);
 /// What is known of the machine's speeds: whether there is a profile at `path`, how old it is, and
 /// whether it has the devices that were opened, with their drivers.
 void ProbeProfile(const std::string& path, const std::vector<domain::DomainInfo>& devices,

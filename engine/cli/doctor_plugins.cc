@@ -13,6 +13,8 @@
 namespace sluice::cli {
 namespace {
 
+constexpr char kDomains[] = "domains";
+
 std::string Describe(const domain::DomainInfo& info) {
   std::string uuid;
   for (size_t i = 0; i < info.device_uuid.size(); ++i) {
@@ -27,7 +29,7 @@ std::string Describe(const domain::DomainInfo& info) {
 
 Finding ProbeDomain(Session& session, const std::string& id, const std::string& selector,
                     std::vector<domain::DomainInfo>* opened) {
-  Finding finding{.section = "domains", .name = id, .health = Health::kMissing};
+  Finding finding{.section = kDomains, .name = id, .health = Health::kMissing};
   const auto maker = session.loader().FindDomain(id);
   if (!maker) {
     finding.detail = maker.error().message;
@@ -75,11 +77,20 @@ std::vector<domain::DomainInfo> ProbeDomains(Session& session, const std::string
                                              Findings* findings) {
   std::vector<domain::DomainInfo> opened;
   findings->push_back(
-      {.section = "domains", .name = "cpu", .detail = "built in; without a copy: shm|cpu"});
+      {.section = kDomains, .name = "cpu", .detail = "built in; without a copy: shm|cpu"});
   for (const std::string& id : session.registry().DomainNames()) {
     findings->push_back(ProbeDomain(session, id, selector, &opened));
   }
   return opened;
+}
+
+std::string WhyNoDevice(const Findings& findings) {
+  std::string why;
+  for (const Finding& finding : findings) {
+    if (finding.section != kDomains || finding.health != Health::kMissing) continue;
+    why += fmt::format("{}{}: {}", why.empty() ? "" : "; ", finding.name, finding.detail);
+  }
+  return why.empty() ? "no plugin offers devices" : why;
 }
 
 void AddOrMerge(Finding finding, Findings* findings) {

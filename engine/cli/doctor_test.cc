@@ -49,5 +49,15 @@ TEST(DoctorTest, FindingsWithoutADeviceStayApart) {
   EXPECT_EQ(findings.size(), 2u);
 }
 
+TEST(DoctorTest, WhyThereIsNoDeviceIsSaidInTheWordsOfEveryDomainThatHasNone) {
+  const Findings findings = {
+      {.section = "domains", .name = "cpu"},
+      {.section = "domains", .name = "a", .health = Health::kMissing, .detail = "there is 0: x"},
+      {.section = "domains", .name = "b", .health = Health::kMissing, .detail = "no driver"},
+      {.section = "video", .name = "c", .health = Health::kMissing, .detail = "no camera"}};
+  EXPECT_EQ(WhyNoDevice(findings), "a: there is 0: x; b: no driver");
+  EXPECT_EQ(WhyNoDevice({}), "no plugin offers devices");
+}
+
 }  // namespace
 }  // namespace sluice::cli

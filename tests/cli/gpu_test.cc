@@ -76,6 +76,16 @@ TEST_F(GpuTest, ANameThatNoDeviceHasEndsWith3AndTheNamesThereAre) {
   }
 }
 
+TEST_F(GpuTest, DoctorEndsWith3AndMeasuresNothingForANameThatNoDeviceHas) {
+  const Outcome outcome =
+      Sluice({"doctor", "--json", "--gpu", kUnknown, "--measure", "--profile", "profile.json"});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.err, AllOf(StartsWith("sluice: error: --gpu: vulkan: "), HasSubstr(kUnknown),
+                                 HasSubstr(ListedNames().front())));
+  EXPECT_TRUE(Json::parse(outcome.out, nullptr, false).is_object()) << outcome.out;
+  EXPECT_FALSE(Exists("profile.json"));
+}
+
 TEST_F(GpuTest, CheckAsJsonSaysItAmongTheFindingsOfEachGraph) {
   const Outcome outcome = Sluice(
       {"check", "--json", "--gpu", kUnknown, graph_, Write("second.yaml", Graph()), Plain()});
