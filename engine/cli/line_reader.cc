@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -49,6 +50,9 @@ Result<LineReader> LineReader::Open(const std::string& path,
                           : open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid() && path != "-") fd = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return FailErrno(path, errno);
+  struct stat info = {};
+  if (fstat(fd.get(), &info) != 0) return FailErrno(path, errno);
+  if (S_ISDIR(info.st_mode)) return Fail(Code::kInvalidArgument, path + ": is a folder");
   UniqueFd stop(eventfd(0, EFD_CLOEXEC));
   if (!stop.valid()) return FailErrno("eventfd", errno);
   std::thread thread([fd = std::move(fd), bell = stop.get(), line = std::move(line)] {

@@ -13,7 +13,7 @@ namespace sluice::cli {
 class LineReader {
  public:
   /// `path`: "-" is stdin. `line` is called on a thread of the reader's. Errors: NotFound,
-  /// PermissionDenied, Io.
+  /// PermissionDenied, Io, InvalidArgument for a folder.
   static Result<LineReader> Open(const std::string& path,
                                  std::function<void(const std::string&)> line);
   LineReader(LineReader&&) = default;

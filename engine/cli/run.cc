@@ -63,9 +63,12 @@ void Change(Engine& engine, const std::string& line) {
     ComplainError(fmt::format("--control: {}", change.error().message));
     return;
   }
-  engine.ChangeParam(change->node, change->param, change->text, change->is_map,
+  if (!*change) return;
+  auto& [node, param, text, is_map] = **change;
+  engine.ChangeParam(std::move(node), std::move(param), std::move(text), is_map,
                      [](const Status& changed) {
-                       if (!changed) ComplainError(fmt::format("--control: {}", changed.error().message));
+                       if (changed) return;
+                       ComplainError(fmt::format("--control: {}", changed.error().message));
                      });
 }
 

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/text.h"
+#include "engine/cli/line_reader.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/report_file.h"
 #include "engine/cli/stop_timer.h"
@@ -69,6 +70,14 @@ TEST(StopTimerTest, DoesNotCallOnceItIsGone) {
     StopTimer timer(3600'000'000'000, [&] { called = true; });
   }
   EXPECT_FALSE(called);
+}
+
+TEST(LineReaderTest, RefusesAFolder) {
+  const std::string folder = testing::TempDir();
+  const auto reader = LineReader::Open(folder, [](const std::string&) {});
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().code, Code::kInvalidArgument);
+  EXPECT_EQ(reader.error().message, folder + ": is a folder");
 }
 
 class ReportFileTest : public testing::Test {

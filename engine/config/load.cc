@@ -438,6 +438,14 @@ class GraphReader {
   GraphConfig config_;
 };
 
+tl::unexpected<Error> NoChange(std::string_view line) {
+  std::string why = fmt::format("'{}': expected NODE.PARAM: VALUE", line);
+  if (line.find(" #") != std::string_view::npos) {
+    why += R"(; a comment begins with #, so a colour needs quotes: "#00ff00")";
+  }
+  return Fail(Code::kInvalidArgument, std::move(why));
+}
+
 }  // namespace
 
 Status AddOverride(std::string_view assignment, Overrides* overrides) {
@@ -493,19 +501,21 @@ Result<std::string> ReadGraphFile(const std::string& path) {
   }
 }
 
-Result<Change> ParseChange(std::string_view line) {
-  constexpr std::string_view kForm = "expected NODE.PARAM: VALUE";
+Result<std::optional<Change>> ParseChange(std::string_view line) {
+  const size_t begin = line.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos || line[begin] == '#') return std::optional<Change>();
   DiagnosticList diagnostics;
   diagnostics.SetSource("", std::string(line));
   const auto value = yaml::Parse(line, &diagnostics);
-  if (!value || diagnostics.has_errors() || value->kind() != Value::Kind::kMapping || value->entries().size() != 1) {
-    return Fail(Code::kInvalidArgument, fmt::format("'{}': {}", line, kForm));
+  if (!value || diagnostics.has_errors() || value->kind() != Value::Kind::kMapping ||
+      value->entries().size() != 1) {
+    return NoChange(line);
   }
   const Entry& entry = value->entries()[0];
   const size_t dot = entry.key.find('.');
   if (dot == 0 || dot == std::string::npos || dot + 1 == entry.key.size() ||
       entry.value.kind() == Value::Kind::kSequence || entry.value.kind() == Value::Kind::kNull) {
-    return Fail(Code::kInvalidArgument, fmt::format("'{}': {}", line, kForm));
+    return NoChange(line);
   }
   Change change{entry.key.substr(0, dot), entry.key.substr(dot + 1), {}, false};
   change.is_map = entry.value.kind() == Value::Kind::kMapping;

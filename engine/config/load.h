@@ -39,8 +39,9 @@ struct Change {
   std::string text;     ///< As in a graph; of a mapping: JSON.
   bool is_map = false;
 };
-/// Reads "NODE.PARAM: VALUE", VALUE as in a graph. Errors: InvalidArgument.
-Result<Change> ParseChange(std::string_view line);
+/// Reads "NODE.PARAM: VALUE", VALUE as in a graph; nothing of a line that is blank or a comment.
+/// Errors: InvalidArgument.
+Result<std::optional<Change>> ParseChange(std::string_view line);
 
 /// The text of a graph file, at most 1 MiB. Errors: NotFound, Io, PermissionDenied,
 /// ResourceExhausted when it is larger, InvalidArgument for a folder.

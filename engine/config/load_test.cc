@@ -405,21 +405,46 @@ TEST(OverridesTest, NeedANameAndAnEqualsSign) {
   EXPECT_FALSE(AddOverride("=a", &overrides));
 }
 
+Change Parsed(const std::string& line) {
+  const auto change = ParseChange(line);
+  EXPECT_TRUE(change && *change) << line;
+  return change && *change ? **change : Change();
+}
+
 TEST(ChangeTest, IsANodeAParameterAndAValueAsInAGraph) {
-  const auto number = ParseChange("look.amount: 0.5");
-  ASSERT_TRUE(number);
-  EXPECT_EQ(number->node, "look");
-  EXPECT_EQ(number->param, "amount");
-  EXPECT_EQ(number->text, "0.5");
-  EXPECT_FALSE(number->is_map);
-  const auto map = ParseChange("camera.controls: {brightness: 12, power line: off}");
-  ASSERT_TRUE(map);
-  EXPECT_TRUE(map->is_map);
-  EXPECT_EQ(map->text, R"({"brightness":12,"power line":"off"})");
-  for (const char* bad : {"", "look", "look: 1", "look.: 1", ".amount: 1", "a.b: [1]",
-                          "a.b:", "a.b: 1\nc.d: 2", "a.b: {", "- a", "a.b: {c: \xc0}"}) {
+  const Change number = Parsed("look.amount: 0.5");
+  EXPECT_EQ(number.node, "look");
+  EXPECT_EQ(number.param, "amount");
+  EXPECT_EQ(number.text, "0.5");
+  EXPECT_FALSE(number.is_map);
+  const Change map = Parsed("camera.controls: {brightness: 12, power line: off}");
+  EXPECT_TRUE(map.is_map);
+  EXPECT_EQ(map.text, R"({"brightness":12,"power line":"off"})");
+  for (const char* bad : {"look", "look: 1", "look.: 1", ".amount: 1", "a.b: [1]",
+                          "a.b:", "a.b: 1\nc.d: 2", "a.b: {", "- a", "a.b: {c: \xc0}", "~"}) {
     EXPECT_FALSE(ParseChange(bad)) << bad;
   }
+}
+
+TEST(ChangeTest, CommentsAreSkippedAsInAGraph) {
+  for (const char* nothing : {"", "  ", "# warmer", "\t # warmer", "#look.amount: 0.5"}) {
+    const auto change = ParseChange(nothing);
+    ASSERT_TRUE(change) << nothing;
+    EXPECT_FALSE(*change) << nothing;
+  }
+  EXPECT_EQ(Parsed("look.amount: 0.5  # half").text, "0.5");
+  EXPECT_EQ(Parsed("key.color: '#00ff00' # green").text, "#00ff00");
+}
+
+TEST(ChangeTest, AColourWithoutQuotesIsRefusedWithTheWayToWriteIt) {
+  for (const char* line : {"key.color: #00ff00", "key.options: {color: #00ff00}"}) {
+    const auto change = ParseChange(line);
+    ASSERT_FALSE(change) << line;
+    EXPECT_EQ(change.error().code, Code::kInvalidArgument);
+    EXPECT_NE(change.error().message.find("a colour needs quotes: \"#00ff00\""), std::string::npos)
+        << change.error().message;
+  }
+  EXPECT_EQ(ParseChange("nonsense").error().message, "'nonsense': expected NODE.PARAM: VALUE");
 }
 
 TEST(ReadGraphFileTest, SaysWhatIsWrongWithTheFile) {

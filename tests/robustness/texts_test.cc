@@ -205,11 +205,11 @@ TEST(TextsTest, AChangeToARunningGraphIsTakenWithItsPartsOrSaysWhyNot) {
                   {": ", ".", "{ a: ", "&a ", "*a"}),
           [&](const std::string& line) {
             const auto change = config::ParseChange(line);
-            if (change) {
-              EXPECT_FALSE(change->node.empty());
-              EXPECT_FALSE(change->param.empty());
-            } else {
+            if (!change) {
               EXPECT_FALSE(change.error().message.empty());
+            } else if (*change) {
+              EXPECT_FALSE((*change)->node.empty());
+              EXPECT_FALSE((*change)->param.empty());
             }
           });
 }
