@@ -13,15 +13,14 @@ LatencyReport Summarise(const scheduler::Histogram& histogram) {
   return {histogram.count(), histogram.Quantile(0.5), histogram.Quantile(0.99)};
 }
 
-NodeReport Describe(const LiveNode& node, double seconds) {
+NodeReport Describe(const LiveNode& node) {
   const scheduler::NodeStats& stats = node.context->stats;
-  const uint64_t in = stats.frames_in.value();
-  const uint64_t out = stats.frames_out.value();
+  const bool gives = stats.frames_out.value() != 0;
   return {.name = node.name,
           .type = node.type->id,
-          .frames_in = in,
-          .frames_out = out,
-          .fps = static_cast<double>(std::max(in, out)) / std::max(seconds, 1e-9),
+          .frames_in = stats.frames_in.value(),
+          .frames_out = stats.frames_out.value(),
+          .fps = (gives ? stats.frames_out : stats.frames_in).PerSecond(),
           .process = Summarise(stats.process_ns),
           .end_to_end = Summarise(stats.latency_ns),
           .drops = node.context->drops(),
@@ -61,7 +60,7 @@ Report Engine::MakeReport(double seconds) const {
     report.exclusions.push_back(exclusion.ToString());
   }
   for (const auto& node : nodes_->nodes()) {
-    NodeReport row = Describe(*node, seconds);
+    NodeReport row = Describe(*node);
     row.inserted = graph_.FindNode(node->name) == nullptr;
     row.ended = completed_.contains(node->name);
     if (const graph::PlanNode* planned = plan_->FindNode(node->name); planned && planned->island) {

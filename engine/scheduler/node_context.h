@@ -23,8 +23,8 @@ class NodeRunner;
 /// What a node did; outlives epochs and restarts.
 struct NodeStats {
   Counter fired;
-  Counter frames_in;
-  Counter frames_out;
+  FrameCounter frames_in;
+  FrameCounter frames_out;
   Histogram process_ns;   ///< Time in process(), sampled.
   Histogram latency_ns;   ///< Sinks: from the source's emit to done with it, sampled.
 };

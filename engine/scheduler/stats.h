@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "engine/base/clock.h"
+
 namespace sluice::scheduler {
 
 /// A number with one writer and any number of readers.
@@ -17,6 +19,43 @@ class Counter {
 
  private:
   std::atomic<uint64_t> value_{0};
+};
+
+/// Frames, and how many came in a second. One writer, any number of readers.
+class FrameCounter {
+ public:
+  /// A time is taken of each of the first frames, so that short runs are measured whole, and then
+  /// of one in 64: a reading of the clock costs about as much as a hop.
+  void Add(uint64_t n, const Clock& clock = Clock::Real()) {
+    const uint64_t before = count_.value();
+    count_.Add(n);
+    if (before >= kAllOfTheFirst && before / kOneIn == (before + n) / kOneIn) return;
+    const MonotonicNs now = clock.Now();
+    if (before == 0) first_ns_.store(now, std::memory_order_relaxed);
+    if (before == 0) first_.store(n, std::memory_order_relaxed);
+    timed_.store(before + n, std::memory_order_relaxed);
+    timed_ns_.store(now, std::memory_order_relaxed);
+  }
+  uint64_t value() const { return count_.value(); }
+  /// Those after the first by the time since it, up to the latest that a time was taken of; 0
+  /// where no time has passed.
+  double PerSecond() const {
+    const MonotonicNs passed =
+        timed_ns_.load(std::memory_order_relaxed) - first_ns_.load(std::memory_order_relaxed);
+    if (passed <= 0) return 0;
+    const uint64_t frames =
+        timed_.load(std::memory_order_relaxed) - first_.load(std::memory_order_relaxed);
+    return static_cast<double>(frames) * 1e9 / static_cast<double>(passed);
+  }
+
+ private:
+  static constexpr uint64_t kAllOfTheFirst = 128;
+  static constexpr uint64_t kOneIn = 64;
+  Counter count_;
+  std::atomic<uint64_t> first_{0};
+  std::atomic<MonotonicNs> first_ns_{0};
+  std::atomic<uint64_t> timed_{0};
+  std::atomic<MonotonicNs> timed_ns_{0};
 };
 
 /// Durations in nanoseconds, in buckets 1/8 of an octave wide (so a quantile is

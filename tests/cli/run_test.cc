@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -61,6 +62,16 @@ TEST_F(RunTest, JsonIsOneObjectAloneOnStdout) {
   EXPECT_EQ(json["bytes_copied"], 0);
   EXPECT_EQ(json["nodes"][1]["name"], "sum");
   EXPECT_EQ(json["nodes"][1]["frames_in"], 7);
+}
+
+TEST_F(RunTest, FramesASecondAreThoseAfterTheFirstSoOneFrameHasNone) {
+  const std::string graph = Write("graph.yaml", kShort);
+  for (const auto& [frames, has_rate] : {std::pair("frames=1", false), {"frames=5", true}}) {
+    const Outcome outcome = Sluice({"run", "--json", "--force", "--set", frames, graph});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const Json report = Json::parse(outcome.out, nullptr, false);
+    for (const Json& node : report["nodes"]) EXPECT_EQ(node["fps"] > 0, has_rate) << node;
+  }
 }
 
 TEST_F(RunTest, QuietSaysNothingOfAGoodRun) {
