@@ -210,8 +210,46 @@ std::string Enumerate(const Model& model, const ModelNet& net, Constraint constr
   return out;
 }
 
+std::optional<TieField> FieldOf(Constraint constraint) {
+  switch (constraint) {
+    case kOnFourcc:
+      return TieField::kFourcc;
+    case kOnSize:
+      return TieField::kSize;
+    case kOnRate:
+      return TieField::kRate;
+    case kOnColor:
+      return TieField::kColor;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// No converter gives another value of the field than it takes.
+bool AllConvertersKeep(const Model& model, TieField field) {
+  const auto& types = model.input->converters;
+  return std::all_of(types.begin(), types.end(), [field](const NodeType* type) {
+    return std::any_of(type->ties.begin(), type->ties.end(), [field](const Tie& tie) {
+      return tie.field == field && tie.when_param.empty() && tie.unless_param.empty();
+    });
+  });
+}
+
+/// Of several constraints that fail each by itself, one that no converter would have met; to mend
+/// the others would be of no use.
+Constraint ConstraintToName(const Model& model, const ModelNet& net, Size nominal) {
+  const bool may_convert = !net.zero_copy && !model.input->converters.empty() &&
+                           model.input->graph->settings().convert != Convert::kNever;
+  for (Constraint constraint : kConstraints) {
+    const std::optional<TieField> field = FieldOf(constraint);
+    if (!may_convert || !field || !AllConvertersKeep(model, *field)) continue;
+    if (MakeCandidates(model, net, nominal, constraint).items.empty()) return constraint;
+  }
+  return EmptyingConstraint(model, net, nominal);
+}
+
 std::string ExplainNet(const Model& model, const ModelNet& net, Size nominal) {
-  const Constraint constraint = EmptyingConstraint(model, net, nominal);
+  const Constraint constraint = ConstraintToName(model, net, nominal);
   std::string out;
   if (net.edges.size() == 1) {
     out = fmt::format("{}: {}", model.EdgeName(net.edges[0]), ConstraintText(constraint));

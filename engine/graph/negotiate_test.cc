@@ -411,6 +411,20 @@ TEST(NegotiateTest, RefusalsNameTheConstraintThatEmptiedTheSet) {
   EXPECT_TRUE(Has(memory, "no memory that all can reach")) << memory;
 }
 
+TEST(NegotiateTest, OfSeveralFaultsOfAnEdgeARefusalNamesTheOneThatNoConverterMends) {
+  const NodeType source = Source("s", {SizedOffer("NV12", 64, 48)});
+  const NodeType sink = Sink("t", {SizedOffer("AB24", 1920, 1080)});
+  const std::string text = "s: s\nt: t\ns -> t\n";
+  EXPECT_TRUE(Has(Case({source, sink, Converter("c", "NV12", "AB24")}, text).Refusal(),
+                  "s.out -> t.in: no common size\n"
+                  "  s.out offers: 64 x 48\n"
+                  "  t.in takes: 1920 x 1080\n"));
+  Settings never;
+  never.convert = Convert::kNever;
+  EXPECT_TRUE(Has(Case({source, sink, Converter("c", "NV12", "AB24")}, text, never).Refusal(),
+                  "no common pixel format"));
+}
+
 TEST(NegotiateTest, AllFaultsOfAGraphAreNamedAtOnce) {
   Case c({Source("s", {SizedOffer("NV12", 64, 48)}), Sink("t", {CpuOffer("AB24")})},
          "s: s\nt: t\ns2: s\nt2: t\ns -> t\ns2 -> t2\n");
