@@ -359,6 +359,28 @@ TEST(LoadTest, RestartTakesABackOff) {
   EXPECT_EQ(LoadClip("on_error: { action: restart, backof: 1s }").list.items()[0].code, "SLU-E103");
 }
 
+TEST(LoadTest, ASizeThatNoOfferOfAPortHoldsIsOutOfRange) {
+  graph::Offer offer = graph::testing::CpuOffer("NV12");
+  offer.width = {1, 16384, 1};
+  offer.height = {1, 16384, 1};
+  offer.size_param = "size";
+  graph::NodeType source = graph::testing::Source("test.source", {offer});
+  source.params = {graph::testing::Param("size", graph::ParamType::kSize)};
+  const graph::TypeList types(
+      {source, graph::testing::Sink("test.sink", {graph::testing::CpuOffer("NV12")})});
+  const auto said = [&types](const std::string& size) {
+    DiagnosticList list;
+    LoadGraph("sluice: 1\nnodes: { s: { type: test.source, size: " + size +
+                  " }, t: { type: test.sink } }\nedges: [s -> t]\n",
+              "graph.yaml", {}, types, &list);
+    return list.items().empty() ? "" : list.items()[0].Headline();
+  };
+  EXPECT_EQ(said("16384x16384"), "");
+  EXPECT_EQ(said("20000x36"),
+            "graph.yaml:2:40: error: s.size: '20000x36' is out of range: 'out' has "
+            "1..16384 x 1..16384 [SLU-E123]");
+}
+
 TEST(LoadTest, SettingsAreChecked) {
   auto load = [](const std::string& settings) {
     return Load(

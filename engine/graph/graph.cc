@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "engine/graph/codes.h"
+#include "engine/graph/ranges.h"
 
 namespace sluice::graph {
 
@@ -57,6 +58,29 @@ std::vector<std::string> PortNames(const NodeType& type, Direction direction,
 
 std::string_view DirectionName(Direction direction) {
   return direction == Direction::kInput ? "input" : "output";
+}
+
+/// The sizes that the offers of a port hold, where the parameter `name` narrows them: "1..16384 x
+/// 1..16384". "" if `size` is one, or the parameter has no say there.
+std::string OtherSizes(const PortDesc& port, std::string_view name, const Size& size) {
+  std::vector<std::string> held;
+  for (const Offer& offer : port.offers) {
+    if (offer.size_param != name) continue;
+    if (Contains(offer.width, size.width) && Contains(offer.height, size.height)) return {};
+    std::string text = fmt::format("{} x {}", ToString(offer.width), ToString(offer.height));
+    if (std::find(held.begin(), held.end(), text) == held.end()) held.push_back(std::move(text));
+  }
+  return fmt::format("{}", fmt::join(held, " or "));
+}
+
+/// What is wrong with a value that parses: a size that a port cannot have. "" if nothing.
+std::string SizeProblem(const NodeType& type, const std::string& name, const ParamValue& value) {
+  if (value.type != ParamType::kSize) return {};
+  for (const PortDesc& port : type.ports) {
+    const std::string others = OtherSizes(port, name, value.size);
+    if (!others.empty()) return fmt::format("is out of range: '{}' has {}", port.name, others);
+  }
+  return {};
 }
 
 class Validator {
@@ -140,7 +164,8 @@ class Validator {
       } else {
         value = ParseParamValue(*desc, param.text, &problem);
       }
-      if (value) {
+      if (value) problem = SizeProblem(*node->type, param.name, *value);
+      if (problem.empty()) {
         given.emplace(param.name, *value);
         continue;
       }
