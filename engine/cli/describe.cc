@@ -53,6 +53,7 @@ std::string_view ChangeText(Changeable changeable) {
 std::string ParamHead(const ParamDesc& param) {
   std::string head = fmt::format("{}: {}", param.name, graph::ParamTypeName(param.type));
   if (!param.choices.empty()) head += fmt::format(" of {}", fmt::join(param.choices, ", "));
+  if (param.form != graph::Form::kAny) head += fmt::format(" as {}", graph::FormText(param.form));
   head += RangeText(param);
   if (IsNumber(param) && !param.unit.empty() && !param.min && !param.max)
     head += ", in " + param.unit;
@@ -80,6 +81,7 @@ Json ParamToJson(const ParamDesc& param) {
   if (param.min) json["min"] = *param.min;
   if (param.max) json["max"] = *param.max;
   if (!param.choices.empty()) json["choices"] = param.choices;
+  if (param.form != graph::Form::kAny) json["form"] = graph::FormText(param.form);
   if (param.default_value) {
     const graph::ParamValue& value = *param.default_value;
     switch (value.type) {

@@ -52,6 +52,10 @@ Json ValueSchema(const ParamDesc& desc) {
     case ParamType::kMap:
       return {{"type", Json::array({"object", "string"})}};
     case ParamType::kString:
+      if (desc.form == graph::Form::kColor) return PatternSchema("^#[0-9a-fA-F]{6}$");
+      if (desc.form == graph::Form::kColorAlpha) {
+        return PatternSchema("^#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})$");
+      }
       return {{"type", Json::array({"string", "number", "boolean"})}};
     case ParamType::kPath:
       return {{"type", "string"}};

@@ -33,6 +33,15 @@ TEST(SchemaTest, ParametersCarryChoicesRangesDefaultsAndDocs) {
   EXPECT_EQ(clip["properties"]["file"]["description"], "The file to read.");
 }
 
+TEST(SchemaTest, AColourHasItsPattern) {
+  graph::NodeType type = graph::testing::Sink("test.key", {graph::testing::CpuOffer("")});
+  type.params = {graph::testing::Param("color", graph::ParamType::kString)};
+  type.params[0].form = graph::Form::kColor;
+  const auto schema = nlohmann::json::parse(GraphSchema(graph::TypeList({type})));
+  EXPECT_EQ(schema["$defs"]["test.key"]["properties"]["color"]["anyOf"][0]["pattern"],
+            "^#[0-9a-fA-F]{6}$");
+}
+
 TEST(SchemaTest, SyncIsOfferedOnlyWhereThereAreSeveralInputs) {
   nlohmann::json schema = StandardSchema();
   EXPECT_FALSE(schema["$defs"]["test.look"]["properties"].contains("sync"));

@@ -146,6 +146,13 @@ std::optional<ParamValue> ParseDuration(const ParamDesc& desc, std::string_view 
   return value;
 }
 
+bool HasForm(Form form, std::string_view text) {
+  if (form == Form::kAny) return true;
+  const bool has_length = text.size() == 7 || (text.size() == 9 && form == Form::kColorAlpha);
+  return has_length && text[0] == '#' &&
+         text.find_first_not_of("0123456789abcdefABCDEF", 1) == std::string_view::npos;
+}
+
 std::optional<ParamValue> ParseEnum(const ParamDesc& desc, std::string_view text,
                                     std::string* problem) {
   for (const std::string& choice : desc.choices) {
@@ -159,6 +166,18 @@ std::optional<ParamValue> ParseEnum(const ParamDesc& desc, std::string_view text
 }
 
 }  // namespace
+
+std::string_view FormText(Form form) {
+  switch (form) {
+    case Form::kAny:
+      return "";
+    case Form::kColor:
+      return "#rrggbb";
+    case Form::kColorAlpha:
+      return "#rrggbb or #rrggbbaa";
+  }
+  return "";
+}
 
 std::string_view ParamTypeName(ParamType type) {
   for (const NamedType& entry : kTypeNames) {
@@ -201,6 +220,11 @@ std::optional<ParamValue> ParseParamValue(const ParamDesc& desc, std::string_vie
                                           std::string* problem) {
   switch (desc.type) {
     case ParamType::kString:
+      if (HasForm(desc.form, text)) {
+        return ParamValue{.type = desc.type, .text = std::string(text)};
+      }
+      *problem = fmt::format("is not a colour: expected {}", FormText(desc.form));
+      return std::nullopt;
     case ParamType::kMap:
       return ParamValue{.type = desc.type, .text = std::string(text)};
     case ParamType::kPath:

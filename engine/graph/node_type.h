@@ -52,6 +52,15 @@ struct ParamValue {
 /// Whether a parameter may change while a graph runs.
 enum class Changeable { kNo, kRunning, kRenegotiate };
 
+/// What the text of a string has to be.
+enum class Form {
+  kAny,
+  kColor,       ///< "#rrggbb"
+  kColorAlpha,  ///< the same or "#rrggbbaa"
+};
+/// "#rrggbb or #rrggbbaa"; "" for any.
+std::string_view FormText(Form form);
+
 /// What a manifest declares about one parameter.
 struct ParamDesc {
   std::string name;
@@ -63,6 +72,7 @@ struct ParamDesc {
   std::optional<double> min;  ///< numbers; durations in seconds
   std::optional<double> max;
   std::vector<std::string> choices;  ///< enums
+  Form form = Form::kAny;            ///< strings
   std::optional<ParamValue> default_value;
   bool required = false;
   Changeable changeable = Changeable::kNo;

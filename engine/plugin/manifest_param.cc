@@ -37,7 +37,8 @@ class ParamReader {
  public:
   ParamReader(const yaml::Entry& entry, const std::string& owner, DiagnosticList* diagnostics)
       : fields_(&entry.value, fmt::format("parameter '{}' of {}", entry.key, owner),
-                {"type", "doc", "unit", "min", "max", "choices", "default", "required", "change"},
+                {"type", "doc", "unit", "min", "max", "choices", "form", "default", "required",
+                 "change"},
                 entry.key_mark, diagnostics) {
     param_.name = entry.key;
   }
@@ -56,6 +57,7 @@ class ParamReader {
                                            {"renegotiate", graph::Changeable::kRenegotiate}},
                                           graph::Changeable::kNo);
     ReadChoices();
+    ReadForm();
     ReadBounds();
     ReadDefault();
     return std::move(param_);
@@ -90,6 +92,14 @@ class ParamReader {
       }
     }
     if (param_.choices.empty()) Conflict("choices", "has no entry");
+  }
+
+  void ReadForm() {
+    param_.form = fields_.Choice<graph::Form>(
+        "form", {{"color", graph::Form::kColor}, {"color-alpha", graph::Form::kColorAlpha}},
+        graph::Form::kAny);
+    if (fields_.Has("form") && param_.type != ParamType::kString)
+      Conflict("form", "is for strings");
   }
 
   /// A bound is written as a value of the parameter is: "10 ms" for a duration.

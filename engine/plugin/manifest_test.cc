@@ -199,6 +199,25 @@ TEST(ManifestTest, ReadsPortsAndEveryFieldOfAnOffer) {
   EXPECT_EQ(type.ports[3].passthrough, "b");
 }
 
+TEST(ManifestTest, AStringMayHaveTheFormOfAColour) {
+  const Manifest manifest =
+      Parsed(Node("    params: {key: {type: string, form: color, default: \"#00ff00\"}, "
+                  "under: {type: string, form: color-alpha}, name: {type: string}}\n"));
+  const graph::NodeType& type = manifest.nodes[0].type;
+  const auto takes = [&type](const char* param, const char* text) {
+    std::string problem;
+    return graph::ParseParamValue(*type.FindParam(param), text, &problem) ? "" : problem;
+  };
+  EXPECT_EQ(takes("key", "#00FF7f"), "");
+  EXPECT_EQ(takes("under", "#00ff00"), "");
+  EXPECT_EQ(takes("under", "#00ff0080"), "");
+  EXPECT_EQ(takes("name", "green"), "");
+  for (const char* bad : {"", "green", "00ff00", "#00ff0", "#00ff0g", "#00ff0080"}) {
+    EXPECT_EQ(takes("key", bad), "is not a colour: expected #rrggbb") << bad;
+  }
+  EXPECT_EQ(takes("under", "#00ff008"), "is not a colour: expected #rrggbb or #rrggbbaa");
+}
+
 TEST(ManifestTest, ReadsParametersWithTheirBounds) {
   const Manifest manifest = Parsed(kWhole);
   const graph::NodeType& type = manifest.nodes[0].type;
@@ -376,6 +395,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "is none of: a, b"},
         BadCase{"EnumWithoutChoices", Node("    params: {x: {type: enum}}\n"),
                 "needs the key 'choices'"},
+        BadCase{"ColourOfAnInt", Node("    params: {x: {type: int, form: color}}\n"),
+                "'form' of parameter 'x' of node type 'p.n' is for strings"},
+        BadCase{"DefaultIsNoColour",
+                Node("    params: {x: {type: string, form: color, default: green}}\n"),
+                "'green', is not a colour"},
         BadCase{"ChoicesOfAnInt", Node("    params: {x: {type: int, choices: [1]}}\n"),
                 "is for enums"},
         BadCase{"RequiredWithDefault",
