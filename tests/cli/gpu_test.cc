@@ -33,7 +33,7 @@ class GpuTest : public CommandTest {
   void SetUp() override {
     CommandTest::SetUp();
     graph_ = Write("graph.yaml", Graph());
-    const Outcome outcome = Sluice({"run", "-q", graph_});
+    const Outcome outcome = Sluice({"check", "-q", "--gpu", "0", graph_});
     if (outcome.exit_code == 3) GTEST_SKIP() << outcome.err;
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   }
