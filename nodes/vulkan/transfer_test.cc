@@ -133,7 +133,7 @@ class TransferTest : public IslandTest {
  protected:
   void SetUp() override {
     // Compiling takes software Vulkan longer than all the rest.
-    setenv("SLUICE_CACHE_DIR", (::testing::TempDir() + "/cache").c_str(), 1);
+    setenv("SLUICE_CACHE_DIR", (::testing::TempDir() + "/cache").c_str(), 0);
     ASSERT_EQ(sluice_plugin.init(host_.c()), SLUICE_OK);
   }
   void TearDown() override {
