@@ -77,19 +77,17 @@ void ExpectWhole(const nlohmann::json& seen, int frames = 200) {
   EXPECT_EQ(seen["status"], 0) << seen;
 }
 
-// Where it is given the processor in time: PipeWire ends a cycle without a reader that is late, and
-// a busy machine makes some late. So one run of several that is whole is what can be asked for.
-TEST_F(FanOutTest, OneReaderThatGivesBackAtOnceIsSafeWithANaiveCamera) {
-  nlohmann::json seen;
-  for (size_t i = 0; i < 8; ++i) {
-    StartCamera("none");
-    StartReaders({{.hold = 0}}, 50);
-    seen = Ended(i);
-    if (seen["rewritten"] == 0) break;
-    camera_.process().Kill();
-    ASSERT_TRUE(client_->WaitUntilGone("peer-source"));
-  }
-  ExpectWhole(seen, 50);
+// It looks and gives back within the cycle, and the camera waits for the cycle's end. One that does
+// not, or that has given up on a cycle, writes on while the reader looks: PipeWire then begins the
+// next cycle without it.
+TEST_F(FanOutTest, OneReaderThatGivesBackAtOnceIsSafeWithANaiveCameraThatWaitsForItsCycles) {
+  StartCamera("none");
+  StartReaders({{.hold = 0}});
+  const nlohmann::json seen = Ended(0);
+  auto camera = camera_.Stop();
+  ASSERT_TRUE(camera) << camera.error().ToString();
+  EXPECT_EQ(seen["frames"], 200) << seen;
+  if ((*camera)["unfinished"] == 0) ExpectWhole(seen);
 }
 
 // More frames are out than there are buffers: PipeWire gives a buffer back to the camera although

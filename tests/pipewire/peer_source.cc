@@ -208,8 +208,8 @@ void Source::OnTriggerDone() {
   if (options().lockstep && streaming_) SetTimer(1, 1'000'000);
 }
 
-// Whether a cycle is still under way: a follower that has not run yet has not counted itself among
-// the readers.
+// Whether a cycle is still under way: a follower that has not run yet has neither looked at its
+// frame nor counted itself among the readers. PipeWire would begin the next one without it.
 bool Source::CycleOpen() {
   if (triggered_ns_ == 0) return false;
   if (Now() - triggered_ns_ < kCyclePatienceNs) return true;
@@ -223,7 +223,7 @@ void Source::Tick() {
     if (!options().linger) End("frames", kPeerGood);
     return;
   }
-  if (!naive() && CycleOpen()) {
+  if (CycleOpen()) {
     // In lockstep the timer only looks after things.
     if (!options().lockstep) ++late_;
     return;
