@@ -190,6 +190,16 @@ sdk::Expected<std::vector<sdk::UniqueFd>> FillBuffer(const SharedPool& pool,
   return fds;
 }
 
+void MarkEmpty(spa_buffer& buffer) {
+  for (uint32_t i = 0; i < buffer.n_datas; ++i) {
+    buffer.datas[i].chunk->size = 0;
+    buffer.datas[i].chunk->flags = SPA_CHUNK_FLAG_CORRUPTED;
+  }
+  if (auto* header = MetaOf<spa_meta_header>(buffer, SPA_META_Header); header != nullptr) {
+    header->flags = SPA_META_HEADER_FLAG_CORRUPTED;
+  }
+}
+
 void ForgetMemory(spa_buffer& buffer) {
   for (uint32_t i = 0; i < buffer.n_datas; ++i) {
     buffer.datas[i].type = SPA_ID_INVALID;

@@ -47,6 +47,10 @@ void AddBufferParams(const SharedPool& pool, bool dmabuf, PodList& pods, bool sy
 /// Whether PipeWire asks for a SyncPair in this one.
 bool WantsSync(const SharedPool& pool, bool dmabuf, const spa_buffer& buffer);
 
+/// Says of a buffer that nobody is to read it, until DescribeFrame() does: the numbers in a link's
+/// places outlive the buffers that they were of, and by them a reader takes one that is not
+/// published.
+void MarkEmpty(spa_buffer& buffer);
 /// Leaves nothing in a buffer that could not be filled: PipeWire passes on whatever stands there.
 void ForgetMemory(spa_buffer& buffer);
 

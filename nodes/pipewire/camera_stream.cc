@@ -317,6 +317,7 @@ void CameraStream::OnFormat(const spa_pod* param) {
 
 void CameraStream::OnAddBuffer(pw_buffer* buffer) {
   buffer->user_data = nullptr;
+  MarkEmpty(*buffer->buffer);
   if (empty_) {
     sdk::Expected<std::vector<sdk::UniqueFd>> fds =
         FillBuffer(*empty_, empty_->buffers[0], false, *buffer->buffer);
@@ -442,7 +443,10 @@ void CameraStream::Collect() {
     if (!slot.frame) continue;
     const uint32_t readers = ReadersOf(slot);
     slot.taken |= readers > 0;
-    if (ledger_.TakeHome(i, readers, now_ns)) GiveHome(slot);
+    if (!ledger_.TakeHome(i, readers, now_ns)) continue;
+    // With explicit sync its reader may be at it still.
+    if (slot.buffer != nullptr && SyncOf(slot) == nullptr) MarkEmpty(*slot.buffer->buffer);
+    GiveHome(slot);
   }
 }
 

@@ -95,6 +95,7 @@ void FilterOutput::OnAddBuffer(pw_buffer* buffer) {
       spare ? fds_.size() % slots_.size() : static_cast<std::size_t>(free - slots_.begin());
   auto fds = FillBuffer(pool_, pool_.buffers[index], agreed_ && agreed_->dmabuf(), *buffer->buffer);
   buffer->user_data = nullptr;
+  MarkEmpty(*buffer->buffer);
   if (!fds.ok()) {
     context_.Log(SLUICE_LOG_WARNING, "%s", fds.status().c_message());
     return ForgetMemory(*buffer->buffer);
@@ -218,6 +219,7 @@ void FilterOutput::ReleaseUnread() {
   const int64_t now_ns = NowNs();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].frame && ledger_.TakeHome(i, ReadersOf(slots_[i]), now_ns)) {
+      if (slots_[i].buffer != nullptr) MarkEmpty(*slots_[i].buffer->buffer);
       slots_[i].frame.Release();
     }
   }

@@ -131,6 +131,19 @@ TEST_F(CameraTest, AReaderIsGivenTheGraphsOwnMemory) {
   EXPECT_EQ(camera_->node().Leaked(), 0u);
 }
 
+// One may be taken by a number that lies in the link since before its buffers were made anew.
+TEST_F(CameraTest, ABufferSaysThatItIsEmptyUntilAFrameIsInIt) {
+  StartCamera();
+  const std::size_t reader = StartReader({"--frames", "1"});
+  auto buffer = readers_[reader].WaitForEvent("buffer");
+  ASSERT_TRUE(buffer) << buffer.error().ToString();
+  EXPECT_EQ((*buffer)["empty"], true) << *buffer;
+  camera_->FeedOn();
+  const nlohmann::json seen = Ended(reader);
+  ExpectWhole(seen);
+  EXPECT_EQ(seen["frames"], 1) << seen;
+}
+
 TEST_F(CameraTest, EightReadersOfWhichSomeAreSlowNeverSeeARewrittenFrame) {
   StartCamera({.buffers = 12, .timeout_ns = 20'000'000'000});
   for (const char* hold : {"0", "1", "0", "2", "0", "1", "0", "3"}) {

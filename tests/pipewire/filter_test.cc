@@ -170,6 +170,22 @@ TEST_F(FilterTest, FramesGoThroughTheGpu) {
   Stop();
 }
 
+// One may be taken by a number that lies in the link since before its buffers were made anew.
+TEST_F(FilterTest, ABufferOfItsOutputSaysThatItIsEmptyUntilAFrameIsInIt) {
+  Run({kIn, kOut});
+  Peer sink = StartSink("sink", {"--frames", "1"});
+  Link("flt", "sink");
+  auto buffer = sink.WaitForEvent("buffer");
+  ASSERT_TRUE(buffer) << buffer.error().ToString();
+  EXPECT_EQ((*buffer)["empty"], true) << *buffer;
+  Peer source = StartSource();
+  Link("source", "flt");
+  auto seen = sink.Ended();
+  ASSERT_TRUE(seen) << seen.error().ToString();
+  ExpectWhole(*seen);
+  Stop();
+}
+
 TEST_F(FilterTest, SlowReadersSeeNoFrameRewritten) {
   Run({kIn, kOut});
   Peer source = StartSource();

@@ -92,6 +92,7 @@ class Sink final : public PeerStream {
   uint64_t rewritten_ = 0;
   uint64_t without_band_ = 0;
   uint64_t unreadable_ = 0;
+  uint64_t empty_ = 0;  // Buffers, not frames: nothing was ever put into them.
   uint64_t epochs_ = 0;
   uint64_t first_sequence_ = 0;
   uint64_t last_sequence_ = 0;
@@ -244,6 +245,11 @@ void Sink::OnProcess() {
 void Sink::Arrived(pw_buffer* taken) {
   const Buffer* buffer = Of(taken);
   if (!buffer) return;
+  if (IsEmpty(*taken)) {
+    ++empty_;
+    pw_stream_queue_buffer(stream(), taken);
+    return;
+  }
   const uint64_t now = Now();
   Acquire(*buffer);
   if (warm_up_ < options().warm_up) {
@@ -375,6 +381,7 @@ nlohmann::json Sink::Summary() {
                          {"rewritten", rewritten_},
                          {"without_band", without_band_},
                          {"unreadable", unreadable_},
+                         {"empty", empty_},
                          {"epochs", epochs_},
                          {"first_sequence", first_sequence_},
                          {"last_sequence", last_sequence_},

@@ -27,6 +27,14 @@ PeerStream::~PeerStream() {
   pw_deinit();
 }
 
+bool PeerStream::IsEmpty(const pw_buffer& buffer) {
+  const auto* header = static_cast<const spa_meta_header*>(
+      spa_buffer_find_meta_data(buffer.buffer, SPA_META_Header, sizeof(spa_meta_header)));
+  const spa_chunk& chunk = *buffer.buffer->datas[0].chunk;
+  return header && (header->flags & SPA_META_HEADER_FLAG_CORRUPTED) != 0 &&
+         (chunk.flags & SPA_CHUNK_FLAG_CORRUPTED) != 0 && chunk.size == 0;
+}
+
 uint64_t PeerStream::Now() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -145,7 +153,8 @@ void PeerStream::AddBuffer(pw_buffer* buffer) {
     nlohmann::json line{{"event", "buffer"},
                         {"block", i},
                         {"type", MemoryTypeName(data.type)},
-                        {"size", data.maxsize}};
+                        {"size", data.maxsize},
+                        {"empty", IsEmpty(*buffer)}};
     if (map) {
       line["inode"] = map->inode();
       line["dmabuf"] = map->dmabuf();

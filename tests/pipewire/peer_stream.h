@@ -74,6 +74,8 @@ class PeerStream {
   /// ParamBuffers, ParamMeta: what both ends say when a format is agreed upon.
   void AnnounceBuffers(const BuffersWanted& wanted);
   static Buffer* Of(pw_buffer* buffer) { return static_cast<Buffer*>(buffer->user_data); }
+  /// The producer says that no picture is in it.
+  static bool IsEmpty(const pw_buffer& buffer);
   static uint64_t Now();
 
   const PeerOptions& options() const { return options_; }
