@@ -74,6 +74,12 @@ const T* MetaOf(const spa_buffer& buffer, uint32_t type) {
   return static_cast<const T*>(spa_buffer_find_meta_data(&buffer, type, sizeof(T)));
 }
 
+/// Of a buffer without a picture: that its source marks it so, or has never filled it.
+bool IsUnpublished(const spa_meta_header& header) {
+  return (header.flags & SPA_META_HEADER_FLAG_CORRUPTED) != 0 ||
+         (header.seq == 0 && header.pts == 0);
+}
+
 }  // namespace
 
 const pw_stream_events CaptureStream::kEvents = [] {
@@ -339,6 +345,12 @@ void CaptureStream::Deliver(pw_buffer* handle) {
   const uint32_t bytes = chunk->size;
   const int32_t flags = chunk->flags;
   const auto* header = MetaOf<spa_meta_header>(buffer, SPA_META_Header);
+  // By a number that a link keeps from before its buffers were made anew: what stands there is no
+  // place in time or sequence.
+  if (bytes == 0 && header != nullptr && IsUnpublished(*header)) {
+    pw_stream_queue_buffer(stream_, handle);
+    return;
+  }
   if (bytes != 0) geometry_ = GeometryOf(buffer, BlockCount(buffer));
   Delivery delivery;
   delivery.index = static_cast<uint32_t>(found - buffers_.begin());

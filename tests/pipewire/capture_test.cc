@@ -68,6 +68,12 @@ TEST_F(CaptureTest, CopiesFromASourceOfTwoBuffersAndSaysSo) {
   EXPECT_THAT(report["exclusions"].dump(), HasSubstr("too few buffers"));
 }
 
+TEST_F(CaptureTest, ABufferThatNobodyHasFilledIsNoPartOfTheSequence) {
+  const Peer source = StartSource({"--fps", "60", "--unfilled-after", "60"});
+  Capture("target: source, frames: 90");
+  ExpectPictures(90, Ended());
+}
+
 TEST_F(CaptureTest, FindsASourceByItsSerialAndTheOnlyOneWithoutAName) {
   const Peer source = StartSource();
   std::string serial;

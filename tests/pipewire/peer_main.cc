@@ -50,6 +50,8 @@ void AddSource(CLI::App& app, PeerOptions& options) {
   app.add_option("--release-patience-ms", options.release_patience_ms,
                  "with explicit sync: how long a frame's release is waited for")
       ->default_val(2000);
+  app.add_option("--unfilled-after", options.unfilled_after,
+                 "once, after so many frames, send a buffer with nothing in it; 0: never");
   app.add_flag("--linger", options.linger, "after the last frame, stay until SIGTERM");
 }
 

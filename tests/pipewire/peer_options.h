@@ -25,6 +25,7 @@ struct PeerOptions {
   bool lockstep = false;
   std::string count;
   bool linger = false;
+  uint64_t unfilled_after = 0;
   uint32_t acquire_ms = 0;
   uint32_t release_patience_ms = 2000;  ///< source
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "tests/pipewire/peer_format.h"
 #include "tests/pipewire/peer_stream.h"
@@ -66,12 +67,14 @@ class Source final : public PeerStream {
   pw_buffer* Take();
   bool Produce();
   void Write(Buffer& buffer);
+  static void Blank(Buffer& buffer);
   void Paint(Buffer& buffer, uint64_t sequence);
 
   Agreed agreed_;
   std::vector<Slot> slots_;
   bool streaming_ = false;
   uint64_t sequence_ = 0;
+  bool blank_sent_ = false;
   uint64_t triggered_ns_ = 0;  // 0: no cycle is under way.
   uint64_t starved_ = 0;
   uint64_t late_ = 0;
@@ -303,12 +306,25 @@ bool Source::Produce() {
     End(buffer ? buffer->problem : "a buffer that was never added", kPeerFailed);
     return false;
   }
-  Write(*buffer);
+  if (options().unfilled_after != 0 && sequence_ == options().unfilled_after &&
+      !std::exchange(blank_sent_, true)) {
+    Blank(*buffer);
+  } else {
+    Write(*buffer);
+  }
   pw_stream_queue_buffer(stream(), taken);
   if (options().announce && sequence_ % options().announce == 0) {
     Say({{"event", "frames"}, {"frames", sequence_}});
   }
   return true;
+}
+
+// As a buffer is that nobody has filled.
+void Source::Blank(Buffer& buffer) {
+  *buffer.buffer->buffer->datas[0].chunk = {};
+  auto* header = static_cast<spa_meta_header*>(
+      spa_buffer_find_meta_data(buffer.buffer->buffer, SPA_META_Header, sizeof(spa_meta_header)));
+  if (header) *header = {};
 }
 
 void Source::Write(Buffer& buffer) {
