@@ -249,7 +249,7 @@ Frame* BufferPool::TakeFrameLocked(Buffer& buffer, HolderId holder, MonotonicNs 
 void BufferPool::ReleasedTwice(const Frame& frame) const {
   const HolderId holder = frame.holder();
   const char* who = holder < holder_names_.size() ? holder_names_[holder].c_str() : "?";
-  std::fprintf(stderr, "pool %s: %s has released the same lease twice, or one that it emitted\n",
+  std::fprintf(stderr, "pool %s: a lease of %s was released twice, by it or by who emitted it\n",
                options_.name.c_str(), who);
   std::abort();
 }

@@ -15,12 +15,11 @@ LatencyReport Summarise(const scheduler::Histogram& histogram) {
 
 NodeReport Describe(const LiveNode& node) {
   const scheduler::NodeStats& stats = node.context->stats;
-  const bool gives = stats.frames_out.value() != 0;
   return {.name = node.name,
           .type = node.type->id,
           .frames_in = stats.frames_in.value(),
           .frames_out = stats.frames_out.value(),
-          .fps = (gives ? stats.frames_out : stats.frames_in).PerSecond(),
+          .fps = stats.rate.PerSecond(),
           .process = Summarise(stats.process_ns),
           .end_to_end = Summarise(stats.latency_ns),
           .drops = node.context->drops(),

@@ -23,7 +23,7 @@ struct NodeReport {
   bool ended = false;
   uint64_t frames_in = 0;
   uint64_t frames_out = 0;
-  double fps = 0;            ///< From the first to the last: of those out, or else of those in.
+  double fps = 0;            ///< From the first frame to the last, of its first output or input.
   LatencyReport process;     ///< Time in process() (or in the submission).
   LatencyReport end_to_end;  ///< Sinks: since the source emitted.
   std::string island;        ///< The one that it fired with last; "" on the CPU.

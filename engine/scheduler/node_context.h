@@ -23,8 +23,9 @@ class NodeRunner;
 /// What a node did; outlives epochs and restarts.
 struct NodeStats {
   Counter fired;
-  FrameCounter frames_in;
-  FrameCounter frames_out;
+  Counter frames_in;
+  Counter frames_out;
+  FrameRate rate;         ///< Of its first output that has an edge, or else of its first input.
   Histogram process_ns;   ///< Time in process(), sampled.
   Histogram latency_ns;   ///< Sinks: from the source's emit to done with it, sampled.
 };

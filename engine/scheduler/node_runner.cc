@@ -58,6 +58,7 @@ NodeRunner::NodeRunner(Options options)
     }
   }
   output_frames_.resize(options_.outputs.size());
+  if (options_.island == nullptr) FindLead();
   output_fences_.resize(options_.outputs.size());
   for (Output& output : options_.outputs) {
     for (Edge* edge : output.edges) edge->producer = this;
@@ -215,6 +216,27 @@ bool NodeRunner::InputsReady(Fired* outcome) {
   return true;
 }
 
+/// An island's members are counted by CountIsland().
+void NodeRunner::FindLead() {
+  const auto has_edges = [](const Output& output) { return !output.edges.empty(); };
+  const auto has_edge = [](const Input& input) { return input.edge != nullptr; };
+  const auto& outputs = options_.outputs;
+  const auto output = std::find_if(outputs.begin(), outputs.end(), has_edges);
+  if (output != outputs.end()) {
+    lead_output_ = static_cast<size_t>(output - outputs.begin());
+    return;
+  }
+  const auto& inputs = options_.inputs;
+  const auto input = std::find_if(inputs.begin(), inputs.end(), has_edge);
+  if (input != inputs.end()) lead_input_ = static_cast<size_t>(input - inputs.begin());
+}
+
+void NodeRunner::CountIn(size_t input) {
+  NodeStats& stats = StatsOf(options_.inputs[input].member);
+  stats.frames_in.Add(1);
+  if (input == lead_input_) stats.rate.Tick();
+}
+
 void NodeRunner::TakeInputs() {
   for (size_t i = 0; i < options_.inputs.size(); ++i) {
     const Input& input = options_.inputs[i];
@@ -229,7 +251,7 @@ void NodeRunner::TakeInputs() {
     bool wake = false;
     media::Frame* frame = edge->Pop(&wake);
     input_frames_[i] = frame;
-    StatsOf(input.member).frames_in.Add(1);
+    CountIn(i);
     if (wake) edge->producer->group->Schedule();
     if (frame != nullptr && !input.waits) WatchFence(edge, *frame);
     if (frame != nullptr && frame->born_ns() != 0) {
@@ -246,7 +268,7 @@ void NodeRunner::TakeSampled(size_t input) {
     bool wake = false;
     media::Frame* frame = edge->Pop(&wake);
     if (wake) edge->producer->group->Schedule();
-    StatsOf(options_.inputs[input].member).frames_in.Add(1);
+    CountIn(input);
     if (sampled_[input] != nullptr) {
       sampled_[input]->Release();
       edge->stats().superseded.Add(1);
@@ -459,7 +481,9 @@ int32_t NodeRunner::Emit(uint32_t output, media::Frame* frame, sync::Fence fence
 }
 
 void NodeRunner::Send(Output& output, media::Frame* frame) {
-  StatsOf(output.member).frames_out.Add(1);
+  NodeStats& stats = StatsOf(output.member);
+  stats.frames_out.Add(1);
+  if (static_cast<size_t>(&output - options_.outputs.data()) == lead_output_) stats.rate.Tick();
   size_t count = output.edges.size();
   if (count == 0) {
     frame->Release();

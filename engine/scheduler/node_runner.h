@@ -192,6 +192,8 @@ class NodeRunner {
   bool ReserveBuffer(size_t port);
   void ReturnReserved();
   Fired DiscardInputs();
+  void FindLead();
+  void CountIn(size_t input);
   void TakeInputs();
   void TakeSampled(size_t input);
   bool AllOutputsClosed() const;
@@ -230,6 +232,10 @@ class NodeRunner {
   uint32_t until_sample_ = 0;
   MonotonicNs now_ns_ = 0;
   MonotonicNs born_ns_ = 0;
+  /// Whose frames are the node's rate; one of them, or none.
+  static constexpr size_t kNoPort = SIZE_MAX;
+  size_t lead_output_ = kNoPort;
+  size_t lead_input_ = kNoPort;
 
   std::vector<media::Frame*> input_frames_;
   std::vector<media::Frame*> output_frames_;

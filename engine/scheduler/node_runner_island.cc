@@ -79,6 +79,7 @@ void NodeRunner::CountIsland() {
   for (const Member& member : options_.members) {
     NodeStats& stats = member.context->stats;
     if (&stats != &stats_) stats.fired.Add(1);
+    stats.rate.Tick();
     if (member.inner_inputs != 0) stats.frames_in.Add(member.inner_inputs);
     if (member.inner_outputs != 0) stats.frames_out.Add(member.inner_outputs);
     if (member.is_sink && born_ns_ != 0) {

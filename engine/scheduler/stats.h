@@ -21,40 +21,36 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-/// Frames, and how many came in a second. One writer, any number of readers.
-class FrameCounter {
+/// How many frames come in a second, from the first to the last. One writer, any number of readers.
+class FrameRate {
  public:
-  /// A time is taken of each of the first frames, so that short runs are measured whole, and then
-  /// of one in 64: a reading of the clock costs about as much as a hop.
-  void Add(uint64_t n, const Clock& clock = Clock::Real()) {
-    const uint64_t before = count_.value();
-    count_.Add(n);
-    if (before >= kAllOfTheFirst && before / kOneIn == (before + n) / kOneIn) return;
+  /// One more. A time is taken of each of the first frames, so that short runs are measured whole,
+  /// and then of one in 64: a reading of the clock costs about as much as a hop.
+  void Tick(const Clock& clock = Clock::Real()) {
+    const uint64_t before = frames_.value();
+    frames_.Add(1);
+    if (before >= kAllOfTheFirst && before % kOneIn != 0) return;
     const MonotonicNs now = clock.Now();
     if (before == 0) first_ns_.store(now, std::memory_order_relaxed);
-    if (before == 0) first_.store(n, std::memory_order_relaxed);
-    timed_.store(before + n, std::memory_order_relaxed);
+    timed_.store(before, std::memory_order_relaxed);
     timed_ns_.store(now, std::memory_order_relaxed);
   }
-  uint64_t value() const { return count_.value(); }
   /// Those after the first by the time since it, up to the latest that a time was taken of; 0
   /// where no time has passed.
   double PerSecond() const {
     const MonotonicNs passed =
         timed_ns_.load(std::memory_order_relaxed) - first_ns_.load(std::memory_order_relaxed);
     if (passed <= 0) return 0;
-    const uint64_t frames =
-        timed_.load(std::memory_order_relaxed) - first_.load(std::memory_order_relaxed);
-    return static_cast<double>(frames) * 1e9 / static_cast<double>(passed);
+    return static_cast<double>(timed_.load(std::memory_order_relaxed)) * 1e9 /
+           static_cast<double>(passed);
   }
 
  private:
   static constexpr uint64_t kAllOfTheFirst = 128;
   static constexpr uint64_t kOneIn = 64;
-  Counter count_;
-  std::atomic<uint64_t> first_{0};
+  Counter frames_;
   std::atomic<MonotonicNs> first_ns_{0};
-  std::atomic<uint64_t> timed_{0};
+  std::atomic<uint64_t> timed_{0};  ///< frames before the one that a time was last taken of
   std::atomic<MonotonicNs> timed_ns_{0};
 };
 

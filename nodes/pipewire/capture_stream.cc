@@ -291,6 +291,17 @@ void CaptureStream::Release(uint32_t index) {
   if (releases_) fences_.Release(index, std::exchange(buffers_[index].release_point, 0));
 }
 
+void CaptureStream::TakeReleasePoint([[maybe_unused]] uint32_t index) {
+#if PW_CHECK_VERSION(1, 2, 0)
+  Buffer& buffer = buffers_[index];
+  const auto* sync = MetaOf<spa_meta_sync_timeline>(*buffer.handle->buffer, SPA_META_SyncTimeline);
+  if (sync == nullptr) return;
+  // The one before, if it was never given back, counts as read all the same.
+  Release(index);
+  buffer.release_point = sync->release_point;
+#endif
+}
+
 // A link drops a picture that its reader is late for, and nobody but the reader could signal that
 // it is released: its buffer would be lost to the source. Links keep the order, so that what is
 // older than a picture that has come, and was not seen, will not come.
@@ -344,16 +355,19 @@ void CaptureStream::Deliver(pw_buffer* handle) {
   // The peer writes there while we read: each number is read once.
   const uint32_t bytes = chunk->size;
   const int32_t flags = chunk->flags;
+  const auto index = static_cast<uint32_t>(found - buffers_.begin());
   const auto* header = MetaOf<spa_meta_header>(buffer, SPA_META_Header);
   // By a number that a link keeps from before its buffers were made anew: what stands there is no
   // place in time or sequence.
   if (bytes == 0 && header != nullptr && IsUnpublished(*header)) {
+    TakeReleasePoint(index);
+    Release(index);
     pw_stream_queue_buffer(stream_, handle);
     return;
   }
   if (bytes != 0) geometry_ = GeometryOf(buffer, BlockCount(buffer));
   Delivery delivery;
-  delivery.index = static_cast<uint32_t>(found - buffers_.begin());
+  delivery.index = index;
   delivery.received_ns = NowNs();
   delivery.bytes = bytes;
   delivery.corrupted = (flags & SPA_CHUNK_FLAG_CORRUPTED) != 0;
@@ -374,13 +388,10 @@ void CaptureStream::Deliver(pw_buffer* handle) {
     }
   }
 #if PW_CHECK_VERSION(1, 2, 0)
-  if (const auto* sync = MetaOf<spa_meta_sync_timeline>(buffer, SPA_META_SyncTimeline)) {
+  if (const auto* sync = MetaOf<spa_meta_sync_timeline>(buffer, SPA_META_SyncTimeline))
     delivery.acquire_point = sync->acquire_point;
-    // One that was never given back counts as read all the same.
-    Release(delivery.index);
-    found->release_point = sync->release_point;
-  }
 #endif
+  TakeReleasePoint(delivery.index);
   if (delivery.counted) {
     found->sequence = delivery.sequence;
     if (releases_ && delivery.sequence != next_sequence_) ReleaseSkipped(delivery.sequence);

@@ -130,6 +130,7 @@ class CaptureStream final : private Connection::Listener {
   void OfferBuffers();
   void Lose(int32_t code, const std::string& text);
   void Deliver(pw_buffer* handle);
+  void TakeReleasePoint(uint32_t index);
   void Release(uint32_t index);
   void ReleaseSkipped(uint64_t before);
 

@@ -31,6 +31,17 @@ struct Header {
   uint64_t hash;  // of key and data
 };
 
+constexpr shaderc_optimization_level kOptimisation = shaderc_optimization_level_performance;
+constexpr shaderc_env_version kEnvironment = shaderc_env_version_vulkan_1_3;
+
+/// What the result depends on beside the text.
+std::string CompilerKey() {
+  unsigned int version = 0, revision = 0;
+  shaderc_get_spv_version(&version, &revision);
+  return "// " + std::to_string(version) + "." + std::to_string(revision) + " for " +
+         std::to_string(kEnvironment) + " by " + std::to_string(kOptimisation) + "\n";
+}
+
 std::string FileName(const std::string& text) {
   std::array<char, 40> name{};
   std::snprintf(name.data(), name.size(), "%016llx%016llx.spv",
@@ -106,17 +117,18 @@ std::vector<uint32_t> Compiler::Remember(const std::string& glsl, std::vector<ui
 Result<std::vector<uint32_t>> Compiler::Compile(const std::string& glsl, const char* name) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (const auto found = known_.find(glsl); found != known_.end()) return found->second;
-  const std::filesystem::path path = cache_.empty() ? cache_ : cache_ / "shaders" / FileName(glsl);
+  const std::string key = CompilerKey() + glsl;
+  const std::filesystem::path path = cache_.empty() ? cache_ : cache_ / "shaders" / FileName(key);
   if (!path.empty()) {
-    if (const auto bytes = ReadCached(path, glsl); bytes && bytes->size() % 4 == 0) {
+    if (const auto bytes = ReadCached(path, key); bytes && bytes->size() % 4 == 0) {
       std::vector<uint32_t> words(bytes->size() / 4);
       std::memcpy(words.data(), bytes->data(), bytes->size());
       return Remember(glsl, std::move(words));
     }
   }
   shaderc::CompileOptions options;
-  options.SetTargetEnvironment(shaderc_target_env_vulkan, shaderc_env_version_vulkan_1_3);
-  options.SetOptimizationLevel(shaderc_optimization_level_performance);
+  options.SetTargetEnvironment(shaderc_target_env_vulkan, kEnvironment);
+  options.SetOptimizationLevel(kOptimisation);
   const shaderc::Compiler compiler;
   const auto result =
       compiler.CompileGlslToSpv(glsl.data(), glsl.size(), shaderc_compute_shader, name, options);
@@ -128,7 +140,7 @@ Result<std::vector<uint32_t>> Compiler::Compile(const std::string& glsl, const c
   ++compiled_;
   std::vector<uint32_t> words(result.cbegin(), result.cend());
   if (!path.empty()) {
-    WriteCached(path, glsl, reinterpret_cast<const uint8_t*>(words.data()), words.size() * 4);
+    WriteCached(path, key, reinterpret_cast<const uint8_t*>(words.data()), words.size() * 4);
   }
   return Remember(glsl, std::move(words));
 }

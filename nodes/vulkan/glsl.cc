@@ -27,6 +27,12 @@ class Tokens {
     }
     return text_.substr(begin, at_ - begin);
   }
+  /// The same, or "" if its line has no more.
+  std::string_view NextInLine() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
+    if (at_ >= text_.size() || text_[at_] == '\n' || text_[at_] == '\r') return {};
+    return Next();
+  }
   void SkipLine() {
     while (at_ < text_.size() && text_[at_] != '\n') {
       if (text_[at_] == '\\') ++at_;
@@ -75,21 +81,25 @@ std::vector<std::string> TopLevelNames(std::string_view glsl) {
   std::vector<std::string> names;
   std::set<std::string, std::less<>> known;
   const auto add = [&](std::string_view name) {
-    if (known.emplace(name).second) names.emplace_back(name);
+    if (IsWord(name) && known.emplace(name).second) names.emplace_back(name);
   };
   Tokens tokens(glsl);
-  int braces = 0, parens = 0;
-  bool in_block = false;  // a buffer's or uniform's members are names of the top level
-  size_t members = 0;     // where those of the last block begin
+  int braces = 0, parens = 0, brackets = 0;
+  bool in_block = false;      // a buffer's or uniform's members are names of the top level
+  bool in_precision = false;  // a statement that declares nothing
+  size_t members = 0;         // where those of the last block begin
+  std::string_view array;     // what stands before the brackets: a name, or a type
   std::string_view before, last;
   for (std::string_view token = tokens.Next(); !token.empty(); token = tokens.Next()) {
     if (token == "#") {
-      if (tokens.Next() == "define") add(tokens.Next());
+      if (tokens.NextInLine() == "define") add(tokens.NextInLine());
       tokens.SkipLine();
       before = last = {};
       continue;
     }
     const bool top = parens == 0 && (braces == 0 || (in_block && braces == 1));
+    const bool declared = top && IsWord(last) && before != "return" && !in_precision &&
+                          (IsWord(before) || before == "]" || before == "," || before == "}");
     if (token == "{") {
       if (braces++ == 0) {
         in_block = before == "buffer" || before == "uniform";
@@ -98,11 +108,18 @@ std::vector<std::string> TopLevelNames(std::string_view glsl) {
       }
     } else if (token == "}") {
       braces = std::max(braces - 1, 0);
-    } else if (top && IsWord(last) &&
-               (token == "(" || token == "=" || token == ";" || token == "[" || token == ",")) {
-      const bool declared = IsWord(before) || before == "]" || before == "," || before == "}";
-      if (declared && before != "return") add(last);
+    } else if (token == "[") {
+      if (brackets++ == 0 && declared) array = last;
+    } else if (token == "]") {
+      brackets = std::max(brackets - 1, 0);
+    } else if (!array.empty() && brackets == 0) {
+      if (!IsWord(token)) add(array);
+      array = {};
+    } else if (declared && (token == "(" || token == "=" || token == ";" || token == ",")) {
+      add(last);
     }
+    if (token == "precision" && top) in_precision = true;
+    if (token == ";") in_precision = false;
     if (in_block && braces == 0 && last == "}" && IsWord(token)) {
       // An instance: they are reached by its name only.
       for (; names.size() > members; names.pop_back()) known.erase(names.back());

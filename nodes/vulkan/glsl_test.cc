@@ -18,6 +18,18 @@ TEST(GlslTest, FunctionsConstantsVariablesStructuresAndMacrosAreNamesOfTheTopLev
             (Names{"kA", "kB", "Pair", "table", "TWICE", "shade"}));
 }
 
+TEST(GlslTest, ATypeIsNoNameWhereverItsBracketsStand) {
+  EXPECT_EQ(TopLevelNames("const vec2[2] kAt = vec2[2](vec2(0.0), vec2(1.0));\n"
+                          "float a() { return 1.0; }\n"
+                          "float[2] b() { return float[2](1.0, 2.0); }\n"
+                          "mat2[2][3] c;\nfloat d[2], e[3][4] = x;\nprecision mediump float;\n"),
+            (Names{"kAt", "a", "b", "c", "d", "e"}));
+}
+
+TEST(GlslTest, ADirectiveEndsWithItsLine) {
+  EXPECT_EQ(TopLevelNames("#\n#define A 1\n#define\nfloat b;\n#undef A\n"), (Names{"A", "b"}));
+}
+
 TEST(GlslTest, MembersOfABlockWithoutAnInstanceAreNamesToo) {
   EXPECT_EQ(TopLevelNames("layout(binding = 2) readonly buffer Words { uint src[]; };"),
             (Names{"Words", "src"}));

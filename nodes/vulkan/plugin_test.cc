@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -209,11 +210,14 @@ TEST(VulkanNodeTest, AShaderWithAnotherInterfaceIsRefusedWithTheOneItNeeds) {
 
 TEST(VulkanNodeTest, WhatIsNotClosedIsNamedWithTheLineWhereItBegins) {
   const std::string head = "// {\nvec3 shade(vec3 c, ivec2 p)\n";
-  for (const auto& [body, want] : {std::pair<std::string, std::string>{"{\n  return c;\n", "3: error: `{`"},
-                                   {"{\n  if (p.x > 1) {\n  return c;\n}", "3: error: `{`"},
-                                   {"{\n  return (c;\n}\n", "source:4:"},
-                                   {"{\n  return c;\n}\n/* and so on", "6: error: `/*`"},
-                                   {"{\n  return c;\n}\n#if 1\n", "at the end of the text"}}) {
+  for (const auto& [body, want] :
+       {std::pair<std::string, std::string>{"{\n  return c;\n", "3: error: `{`"},
+        {"{\n  if (p.x > 1) {\n  return c;\n}", "3: error: `{`"},
+        {"{\n  return (c;\n}\n", "source:4:"},
+        {"{\n  return c;\n}\n/* and so on", "6: error: `/*`"},
+        {"{\n  return c;\n}\n#if 1\n", "at the end of the text"},
+        {"{\n#if 1\n  if (p.x > 1) {\n#else\n  {\n#endif\n  }\n  return c;\n",
+         "at the end of the text"}}) {
     const std::string error = ErrorOf("vulkan.shader", {Text("source", (head + body).c_str())});
     EXPECT_NE(error.find(want), std::string::npos) << body << "\n" << error;
     EXPECT_NE(error.find("source:"), std::string::npos) << body << "\n" << error;
@@ -253,6 +257,40 @@ TEST(VulkanNodeTest, AShadersNamesMayBeThoseThatTheTextAroundItHas) {
   }
 }
 
+/// Sluice's own text may have words of the user's, and none of the user's macros.
+TEST(VulkanNodeTest, NoMacroOfAShaderReachesTheTextAroundIt) {
+  for (const std::string define :
+       {"#\n#define int(a) float(a)\n", "#define int(a) float(a)\r", "# define int(a) float(a)\n",
+        "#\r\n#define int(a) float(a)\r\n"}) {
+    FakeHost host;
+    const std::string source = define + "vec3 shade(vec3 c, ivec2 p) { return c * int(0.5); }";
+    const TestNode node(host, "vulkan.shader", {Text("source", source.c_str())});
+    EXPECT_EQ(node.created, SLUICE_OK) << source << ": " << node.error;
+  }
+  const std::string hidden = ErrorOf(
+      "vulkan.shader",
+      {Text("source",
+            "#define x 1\r#extension all : warn\rvec3 shade(vec3 c, ivec2 p) { return c; }")});
+  EXPECT_NE(hidden.find("source:2: `#extension`"), std::string::npos) << hidden;
+}
+
+TEST(VulkanNodeTest, OfSeveralShadesTheOneThatFitsIsCalled) {
+  FakeHost host;
+  const TestNode node(host, "vulkan.shader",
+                      {Text("source",
+                            "vec3 shade(vec3 c, float k) { return c * k; }\n"
+                            "vec3 shade(vec3, ivec2);\n"
+                            "vec3 shade(vec3 c, ivec2 p) { return shade(c, 0.5); }")});
+  EXPECT_EQ(node.created, SLUICE_OK) << node.error;
+}
+
+TEST(VulkanNodeTest, AFileMayBeNamedAsTheMarksOfNames) {
+  const std::string path = ::testing::TempDir() + "/fade_in2.glsl";
+  std::ofstream(path) << "vec3 shade(vec3 c, ivec2 p) {\n  return colour;\n}\n";
+  const std::string error = ErrorOf("vulkan.shader", {Text("shader", path.c_str())});
+  EXPECT_EQ(error.find(path + ":2: error: 'colour'"), 0U) << error;
+}
+
 TEST(VulkanNodeTest, AShadersParametersMustBeNumbersWithNamesOfGlsl) {
   const sluice_param source = Text("source", "vec3 shade(vec3 c, ivec2 p) { return c; }");
   EXPECT_NE(ErrorOf("vulkan.shader", {source, Text("params", R"({"a b": 1})")}).find("a b"),
@@ -275,12 +313,13 @@ TEST(VulkanNodeTest, AParameterThatTheTextCannotSeeIsRefusedByItsName) {
         {"p", "an argument of `shade`"},
         {"shade", "the function itself"},
         {"vec3", "a word of GLSL"},
-        {"return", "a word of GLSL"}}) {
+        {"while", "a word of GLSL"}}) {
     const std::string params = "{\"" + name + "\": 1}";
     const std::string error =
-        ErrorOf("vulkan.shader",
-                {Text("source", "vec3 shade(const in vec3 c, ivec2 p) { return c; }"),
-                 Text("params", params.c_str())});
+        ErrorOf("vulkan.shader", {Text("source",
+                                       "vec3 shade(vec3, ivec2);\n"
+                                       "vec3 shade(const in vec3 c, ivec2 p) { return c; }"),
+                                  Text("params", params.c_str())});
     EXPECT_NE(error.find("\"" + name + "\" has the name of " + want), std::string::npos) << error;
   }
 }

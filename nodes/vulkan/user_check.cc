@@ -99,34 +99,36 @@ Status CheckInterface(const UserShader& shader) {
   return Fail(SLUICE_E_INVALID_ARGUMENT, shader.name + ": defines no `" + kInterface + "`");
 }
 
-/// A parameter that the text cannot see is a mistake.
-Status CheckParameterNames(const UserShader& shader) {
-  std::vector<std::string> taken = ArgumentsOf(shader.text);
-  taken.emplace_back("shade");
-  for (size_t i = 1; i < shader.param_names.size(); ++i) {
-    const std::string& name = shader.param_names[i];
-    if (std::find(taken.begin(), taken.end(), name) == taken.end()) continue;
-    return Fail(SLUICE_E_INVALID_ARGUMENT,
-                shader.name + ": parameter \"" + name + "\" has the name of " +
-                    (name == "shade" ? "the function itself" : "an argument of `shade`"));
-  }
-  return {};
-}
-
 Compiler& SharedCompiler() {
   static Compiler* const compiler = new Compiler(CacheDirectory());
   return *compiler;
 }
 
-/// Of the parameters, one whose name is a word of GLSL; "" if none.
-std::string WordOfGlsl(const UserShader& shader) {
+bool IsWordOfGlsl(const std::string& name) {
+  const std::string text = "#version 460\nvoid main() {\n  float " + name + " = 0.0;\n}\n";
+  return !SharedCompiler().Compile(text, "sluice");
+}
+
+/// A parameter that the text cannot see, or not as what it is, is a mistake.
+Status CheckParameterNames(const UserShader& shader) {
+  const std::vector<std::string> arguments = ArgumentsOf(shader.text);
   for (size_t i = 1; i < shader.param_names.size(); ++i) {
     const std::string& name = shader.param_names[i];
-    const std::string text =
-        "#version 460\nvoid main() {\n  float " + name + " = 0.0;\n}\n";
-    if (!SharedCompiler().Compile(text, "sluice")) return name;
+    const char* of = nullptr;
+    if (name == "shade") of = "the function itself";
+    if (std::find(arguments.begin(), arguments.end(), name) != arguments.end())
+      of = "an argument of `shade`";
+    if (of == nullptr && IsWordOfGlsl(name)) of = "a word of GLSL";
+    if (of == nullptr) continue;
+    return Fail(SLUICE_E_INVALID_ARGUMENT,
+                shader.name + ": parameter \"" + name + "\" has the name of " + of);
   }
-  return "";
+  return {};
+}
+
+void ReplaceAll(std::string& text, std::string_view what, std::string_view by) {
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+    text.replace(at, what.size(), by);
 }
 
 Error NotClosed(const UserShader& shader, const Unclosed& unclosed) {
@@ -135,13 +137,18 @@ Error NotClosed(const UserShader& shader, const Unclosed& unclosed) {
 }
 
 /// The compiler's message, or a better one where it found the fault behind the user's text.
-std::string Explain(const UserShader& shader, const std::string& message) {
-  if (const std::string name = WordOfGlsl(shader); !name.empty())
-    return shader.name + ": parameter \"" + name + "\" has the name of a word of GLSL";
+std::string Explain(const UserShader& shader, std::string message) {
+  // A file may be named as if it were marked.
+  constexpr std::string_view kPlace = "\x01";
+  ReplaceAll(message, shader.name, kPlace);
+  message = PlainMessage(std::move(message));
+  const bool has_place = message.find(std::string(kPlace) + ":") != std::string::npos;
+  ReplaceAll(message, kPlace, shader.name);
   if (message.find("No function definition (body) found") != std::string::npos)
     return shader.name + ": `shade` has no body";
-  if (message.find(shader.name + ":") != std::string::npos) return message;
-  if (const auto unclosed = FindUnclosed(shader.text)) return NotClosed(shader, *unclosed).message;
+  if (has_place) return message;
+  if (const auto unclosed = UnclosedBracket(shader.text))
+    return NotClosed(shader, *unclosed).message;
   return shader.name + ": error at the end of the text: " + message;
 }
 
@@ -170,7 +177,7 @@ Result<std::string> TextWith(const UserShader& shader) {
 
 Status CheckUserShader(const UserShader& shader) {
   // The compiler is not shown comments.
-  if (const auto unclosed = FindUnclosed(shader.text); unclosed && unclosed->what == "/*")
+  if (const auto unclosed = UnclosedComment(shader.text))
     return tl::unexpected(NotClosed(shader, *unclosed));
   if (Status s = CheckInterface(shader); !s) return s;
   if (InterfaceOf(shader.text) == Interface::kNone) {
@@ -181,7 +188,7 @@ Status CheckUserShader(const UserShader& shader) {
   if (!text) return tl::unexpected(text.error());
   const auto spirv = SharedCompiler().Compile(*text, "sluice");
   if (spirv) return {};
-  return Fail(SLUICE_E_INVALID_ARGUMENT, Explain(shader, PlainMessage(spirv.error().message)));
+  return Fail(SLUICE_E_INVALID_ARGUMENT, Explain(shader, spirv.error().message));
 }
 
 }  // namespace sluice::vulkan

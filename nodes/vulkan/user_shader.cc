@@ -99,7 +99,7 @@ Result<std::string> ReadText(const std::string& path) {
     return Fail(SLUICE_E_INVALID_ARGUMENT,
                 path + ": a shader has at most " + std::to_string(kMaxShaderBytes) + " bytes");
   }
-  return text;
+  return WithLineFeeds(text);
 }
 
 /// How Sluice calls each interface; what is the user's is marked.
@@ -166,7 +166,7 @@ Result<UserShader> LoadUserShader(const sdk::Params& params) {
   shader.name = path.empty() ? "source" : AsLineName(path);
   shader.path = path;
   if (path.empty()) {
-    shader.text = source;
+    shader.text = WithLineFeeds(source);
   } else {
     auto text = ReadText(path);
     if (!text) return tl::unexpected(text.error());

@@ -8,16 +8,14 @@
 namespace sluice::vulkan {
 namespace {
 
-/// The length of the continuation ("\" and the end of the line) that the text begins with, or 0.
-size_t Continuation(std::string_view text) {
-  if (text.starts_with("\\\n")) return 2;
-  return text.starts_with("\\\r\n") ? 3 : 0;
-}
+/// A line that goes on in the next.
+constexpr std::string_view kContinuation = "\\\n";
 
 /// The length of the comment to the end of its line, which may be continued.
 size_t LineComment(std::string_view text) {
   size_t i = 0;
-  while (i < text.size() && text[i] != '\n') i += std::max<size_t>(Continuation(text.substr(i)), 1);
+  while (i < text.size() && text[i] != '\n')
+    i += text.substr(i).starts_with(kContinuation) ? kContinuation.size() : 1;
   return i;
 }
 
@@ -29,15 +27,6 @@ size_t BlockComment(std::string_view text) {
 
 size_t CountLines(std::string_view text) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-/// Behind the "(" of the `shade` that the text defines or declares first; 0 if none.
-size_t BehindShade(const std::vector<std::string_view>& tokens) {
-  for (size_t i = 1; i + 1 < tokens.size(); ++i) {
-    const bool typed = tokens[i - 1] == "vec3" || tokens[i - 1] == "vec4";
-    if (typed && tokens[i] == "shade" && tokens[i + 1] == "(") return i + 2;
-  }
-  return 0;
 }
 
 /// A function's arguments, each as its tokens; `at`: behind the "(".
@@ -54,7 +43,55 @@ std::vector<std::vector<std::string_view>> Arguments(const std::vector<std::stri
   return arguments;
 }
 
+struct Shade {
+  Interface interface = Interface::kNone;
+  std::vector<std::string> arguments;
+};
+
+Interface InterfaceWith(std::string_view result, const std::vector<std::string_view>& types) {
+  using Types = std::vector<std::string_view>;
+  if (result == "vec3" && types == Types{"vec3", "ivec2"}) return Interface::kColor;
+  if (result == "vec4" && types == Types{"vec4", "ivec2"}) return Interface::kColorAlpha;
+  if (result == "vec4" && types == Types{"ivec2"}) return Interface::kSample;
+  return Interface::kNone;
+}
+
+/// All functions with that name, prototypes as well.
+std::vector<Shade> FindShades(std::string_view text) {
+  const std::vector<std::string_view> tokens = GlslTokens(text);
+  std::vector<Shade> found;
+  for (size_t i = 1; i + 1 < tokens.size(); ++i) {
+    if (tokens[i] != "shade" || tokens[i + 1] != "(") continue;
+    std::vector<std::string_view> types;
+    Shade shade;
+    for (const auto& argument : Arguments(tokens, i + 2)) {
+      types.push_back(argument.empty() ? std::string_view() : argument.front());
+      if (argument.size() > 1) shade.arguments.emplace_back(argument.back());
+    }
+    shade.interface = InterfaceWith(tokens[i - 1], types);
+    found.push_back(std::move(shade));
+  }
+  return found;
+}
+
+bool HasBranches(std::string_view text) {
+  const std::vector<std::string_view> tokens = GlslTokens(text);
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    if (tokens[i - 1] == "#" && (tokens[i] == "else" || tokens[i] == "elif")) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+std::string WithLineFeeds(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    out += text[i] == '\r' ? '\n' : text[i];
+  }
+  return out;
+}
 
 std::string WithoutComments(std::string_view text) {
   std::string out;
@@ -70,9 +107,9 @@ std::string WithoutComments(std::string_view text) {
       out += ' ';
       out.append(CountLines(rest.substr(0, end)), '\n');
       i += end;
-    } else if (const size_t length = Continuation(rest); length > 0) {
+    } else if (rest.starts_with(kContinuation)) {
       ++joined;
-      i += length;
+      i += kContinuation.size();
     } else {
       if (text[i] == '\n') out.append(std::exchange(joined, 0), '\n');
       out += text[i++];
@@ -82,27 +119,18 @@ std::string WithoutComments(std::string_view text) {
 }
 
 Interface InterfaceOf(std::string_view text) {
-  const std::vector<std::string_view> tokens = GlslTokens(text);
-  const size_t at = BehindShade(tokens);
-  if (at == 0) return Interface::kNone;
-  std::vector<std::string_view> types;
-  for (const auto& argument : Arguments(tokens, at)) {
-    types.push_back(argument.empty() ? std::string_view() : argument.front());
+  for (const Shade& shade : FindShades(text)) {
+    if (shade.interface != Interface::kNone) return shade.interface;
   }
-  using Types = std::vector<std::string_view>;
-  const bool opaque = tokens[at - 3] == "vec3";
-  if (opaque) return types == Types{"vec3", "ivec2"} ? Interface::kColor : Interface::kNone;
-  if (types == Types{"vec4", "ivec2"}) return Interface::kColorAlpha;
-  return types == Types{"ivec2"} ? Interface::kSample : Interface::kNone;
+  return Interface::kNone;
 }
 
 std::vector<std::string> ArgumentsOf(std::string_view text) {
-  const std::vector<std::string_view> tokens = GlslTokens(text);
+  const Interface interface = InterfaceOf(text);
   std::vector<std::string> names;
-  const size_t at = BehindShade(tokens);
-  if (at == 0) return names;
-  for (const auto& argument : Arguments(tokens, at)) {
-    if (argument.size() > 1) names.emplace_back(argument.back());
+  for (const Shade& shade : FindShades(text)) {
+    if (shade.interface == interface)
+      names.insert(names.end(), shade.arguments.begin(), shade.arguments.end());
   }
   return names;
 }
@@ -114,28 +142,36 @@ bool ReadsAround(std::string_view text) {
   });
 }
 
-std::optional<Unclosed> FindUnclosed(std::string_view text) {
-  constexpr std::string_view kOpening = "([{", kClosing = ")]}";
-  std::vector<Unclosed> open;
-  int line = 1;
+std::optional<Unclosed> UnclosedComment(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const std::string_view rest = text.substr(i);
-    size_t length = 1;
     if (rest.starts_with("//")) {
-      length = LineComment(rest);
+      i += LineComment(rest);
     } else if (rest.starts_with("/*")) {
-      length = BlockComment(rest);
-      if (length < 4 || !rest.substr(0, length).ends_with("*/")) return Unclosed{line, "/*"};
-    } else if (kOpening.find(text[i]) != std::string_view::npos) {
-      open.push_back({line, std::string(1, text[i])});
-    } else if (const size_t kind = kClosing.find(text[i]); kind != std::string_view::npos) {
-      // One that closes nothing is the compiler's to say.
-      if (open.empty()) return std::nullopt;
-      if (open.back().what[0] != kOpening[kind]) return open.back();
-      open.pop_back();
+      if (rest.find("*/", 2) == std::string_view::npos)
+        return Unclosed{1 + static_cast<int>(CountLines(text.substr(0, i))), "/*"};
+      i += BlockComment(rest);
+    } else {
+      ++i;
     }
-    line += static_cast<int>(CountLines(rest.substr(0, length)));
-    i += length;
+  }
+  return std::nullopt;
+}
+
+std::optional<Unclosed> UnclosedBracket(std::string_view text) {
+  constexpr std::string_view kOpening = "([{", kClosing = ")]}";
+  if (HasBranches(text)) return std::nullopt;
+  std::vector<Unclosed> open;
+  int line = 1;
+  for (const char c : WithoutComments(text)) {
+    if (c == '\n') ++line;
+    if (kOpening.find(c) != std::string_view::npos) open.push_back({line, std::string(1, c)});
+    const size_t kind = kClosing.find(c);
+    if (kind == std::string_view::npos) continue;
+    // One that closes nothing is the compiler's to say.
+    if (open.empty()) return std::nullopt;
+    if (open.back().what[0] != kOpening[kind]) return open.back();
+    open.pop_back();
   }
   if (open.empty()) return std::nullopt;
   return open.back();

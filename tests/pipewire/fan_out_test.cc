@@ -87,7 +87,8 @@ TEST_F(FanOutTest, OneReaderThatGivesBackAtOnceIsSafeWithANaiveCameraThatWaitsFo
   auto camera = camera_.Stop();
   ASSERT_TRUE(camera) << camera.error().ToString();
   EXPECT_EQ(seen["frames"], 200) << seen;
-  if ((*camera)["unfinished"] == 0) ExpectWhole(seen);
+  if ((*camera)["unfinished"] != 0) GTEST_SKIP() << "the camera gave up on a cycle: " << *camera;
+  ExpectWhole(seen);
 }
 
 // More frames are out than there are buffers: PipeWire gives a buffer back to the camera although
