@@ -55,9 +55,9 @@ std::vector<std::string> Environment(const std::vector<std::string>& more) {
   // First, because the first of two counts.
   std::vector<std::string> environment = more;
   environment.insert(environment.end(), {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"});
-  for (const char* name :
-       {"TEST_SRCDIR", "RUNFILES_DIR", "VK_ICD_FILENAMES", "VK_LOADER_LAYERS_DISABLE",
-        "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
+  for (const char* name : {"TEST_SRCDIR", "RUNFILES_DIR", "VK_ICD_FILENAMES",
+                           "VK_LOADER_LAYERS_DISABLE", "SLUICE_CACHE_DIR", "MESA_SHADER_CACHE_DIR",
+                           "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
     if (const char* value = getenv(name)) environment.push_back(std::string(name) + "=" + value);
   }
   return environment;

@@ -47,9 +47,7 @@ edges: [ source -> look -> sums ]
     invocation.environment = {
         "VK_LAYER_PATH=" +
             fs::path(Runfile("tests/gpu_faults/VkLayer_sluice_faults.json")).parent_path().string(),
-        "VK_INSTANCE_LAYERS=VK_LAYER_SLUICE_faults", "SLUICE_VULKAN_FAULTS=" + faults,
-        // Shared by all tests: compiling takes software Vulkan longer than all the rest.
-        "SLUICE_CACHE_DIR=" + ::testing::TempDir() + "/gpu-faults-cache"};
+        "VK_INSTANCE_LAYERS=VK_LAYER_SLUICE_faults", "SLUICE_VULKAN_FAULTS=" + faults};
     return invocation;
   }
   Outcome RunWith(const std::string& graph, const std::string& faults) {

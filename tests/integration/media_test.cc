@@ -67,6 +67,26 @@ TEST_F(MediaGraphTest, ADisplayMatrixOf90DegreesIsKeptInTheFile) {
   EXPECT_EQ(StreamEntry(Path("out.mp4"), "width"), "128") << "turned by the player, not by us";
 }
 
+TEST_F(MediaGraphTest, AKeyedMovieHasThePrimariesAndTheTransferOfItsClip) {
+  const std::string clip = Path("wide.mp4"), film = Path("keyed.mp4");
+  Shell(
+      "ffmpeg -v error -y -f lavfi -i testsrc2=size=64x48:rate=10:duration=0.3 -c:v libx264 "
+      "-pix_fmt "
+      "yuv420p -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc " +
+      clip);
+  const Ran ran =
+      RunGraph("sluice: 1\nname: keyed\nnodes:\n  clip: { type: ffmpeg.read, path: " + clip +
+               " }\n  key: { type: vulkan.chroma-key }\n"
+               "  film: { type: ffmpeg.write, path: " +
+               film + " }\nedges: [ clip -> key -> film ]\n");
+  if (ran.problem.find("Vulkan") != std::string::npos) GTEST_SKIP() << ran.problem;
+  ExpectDone(ran);
+  for (const char* entry : {"color_primaries", "color_transfer", "color_space"}) {
+    EXPECT_EQ(StreamEntry(film, entry), StreamEntry(clip, entry)) << entry;
+    EXPECT_NE(StreamEntry(film, entry), "unknown") << entry;
+  }
+}
+
 TEST_F(MediaGraphTest, AMirroredClipIsShownAsMeantWhateverOfItsTurnTheGpuDoes) {
   const std::string clip = Fixture("mirrored.mp4");
   for (const std::string turn :
