@@ -178,7 +178,8 @@ TEST_F(ProfileTest, WhatCannotBeKeptIsAnError) {
       WithCache({"doctor", "--measure", "--measure-mib", "1", "--gpu", "0"}, Path("file"));
   EXPECT_EQ(nowhere.exit_code, 1);
   EXPECT_THAT(nowhere.err, HasSubstr("the profile is not kept: " + Path("file")));
-  const Outcome homeless = Sluice({"doctor", "--measure", "--measure-mib", "1"});
+  const Outcome homeless = Sluice({.arguments = {"doctor", "--measure", "--measure-mib", "1"},
+                                   .environment = {"SLUICE_CACHE_DIR="}});
   EXPECT_EQ(homeless.exit_code, 1);
   EXPECT_THAT(homeless.err, HasSubstr("set HOME"));
 }
